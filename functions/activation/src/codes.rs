@@ -1,0 +1,57 @@
+//! `POST /activation/codes` (admin): fresh activation codes.
+
+use axum::{extract::State, http::StatusCode};
+use deserr::Deserr;
+use serde::Serialize;
+use shared::{
+    activation_codes::{ActivationCode, ActivationCodes},
+    error::Error,
+    json::{Invalid, Json, Reason},
+    session::Caller,
+    users::Users,
+};
+
+/// The body.
+#[derive(Deserr)]
+#[deserr(error = Invalid)]
+pub struct Issue {
+    count: Count,
+}
+
+/// 1–1000.
+#[derive(Deserr)]
+#[deserr(try_from(i64) = Self::try_from -> Reason)]
+struct Count(usize);
+
+/// The answer.
+#[derive(Serialize)]
+pub struct Codes {
+    codes: Vec<String>,
+}
+
+/// Makes and stores codes. The role is read from the database, here and now.
+pub async fn issue(
+    State(users): State<Users>,
+    State(codes): State<ActivationCodes>,
+    caller: Caller,
+    Json(body): Json<Issue>,
+) -> Result<(StatusCode, Json<Codes>), Error> {
+    if !users.signed_in(&caller).await?.is_admin() {
+        return Err(Error::Forbidden);
+    }
+    let fresh = (0..body.count.0).map(|_| ActivationCode::random()).collect::<Result<Vec<_>, _>>()?;
+    codes.issue(&fresh).await?;
+    let fresh = fresh.iter().map(|code| code.as_str().to_owned()).collect();
+    Ok((StatusCode::CREATED, Json(Codes { codes: fresh })))
+}
+
+impl TryFrom<i64> for Count {
+    type Error = Reason;
+
+    fn try_from(count: i64) -> Result<Self, Reason> {
+        match usize::try_from(count) {
+            Ok(count @ 1..=1000) => Ok(Self(count)),
+            _ => Err(Reason("must be a number from 1 to 1000")),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Activation codes: checked, made, and used once to reset a forgotten password.
+
+mod codes;
+mod reset_password;
+mod verify;
+
+use axum::{Router, extract::FromRef, routing::post};
+use shared::{
+    activation_codes::ActivationCodes, clock::Clock, env::Env, mongo, password::Passwords,
+    session::TokenVerifier, users::Users,
+};
+
+/// What this function touches.
+#[derive(Clone, FromRef)]
+pub struct State {
+    users: Users,
+    codes: ActivationCodes,
+    passwords: Passwords,
+    verifier: TokenVerifier,
+}
+
+impl State {
+    /// Reads the configuration and prepares the clients.
+    pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
+        let database = mongo::connect(env).await?;
+        Ok(Self {
+            users: Users::new(&database, clock.clone()),
+            codes: ActivationCodes::new(&database, clock.clone()),
+            passwords: Passwords::from_env(env)?,
+            verifier: TokenVerifier::from_env(env, clock)?,
+        })
+    }
+}
+
+/// The routes.
+pub fn router(state: State) -> Router {
+    Router::new()
+        .route("/activation/verify", post(verify::verify))
+        .route("/activation/reset-password", post(reset_password::reset_password))
+        .route("/activation/codes", post(codes::issue))
+        .with_state(state)
+}

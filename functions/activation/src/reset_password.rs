@@ -1,0 +1,32 @@
+//! `POST /activation/reset-password`: a forgotten password, once per activation code.
+
+use axum::{extract::State, http::StatusCode};
+use deserr::Deserr;
+use shared::{
+    activation_codes::ActivationCode,
+    error::Error,
+    json::{Invalid, Json},
+    password::{NewPassword, Passwords},
+    users::{Email, Users},
+};
+
+/// The body.
+#[derive(Deserr)]
+#[deserr(error = Invalid)]
+pub struct ResetPassword {
+    email: Email,
+    activation_code: ActivationCode,
+    new_password: NewPassword,
+}
+
+/// Sets the password and ends every session. A wrong email and a wrong code answer alike and take alike time:
+/// the hash is made before anything is looked up.
+pub async fn reset_password(
+    State(users): State<Users>,
+    State(passwords): State<Passwords>,
+    Json(body): Json<ResetPassword>,
+) -> Result<StatusCode, Error> {
+    let hash = passwords.hash(body.new_password).await?;
+    users.reset_password(&body.email, &body.activation_code, &hash).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

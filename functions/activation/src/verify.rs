@@ -1,0 +1,38 @@
+//! `POST /activation/verify`: whether a code can still make an account.
+
+use axum::extract::State;
+use deserr::Deserr;
+use serde::Serialize;
+use shared::{
+    activation_codes::{ActivationCode, ActivationCodes},
+    error::Error,
+    json::{Invalid, Json},
+    users::Users,
+};
+
+/// The body. A code of the wrong form is no error here: it is merely not valid.
+#[derive(Deserr)]
+#[deserr(error = Invalid)]
+pub struct Verify {
+    code: String,
+}
+
+/// The answer.
+#[derive(Serialize)]
+pub struct Verdict {
+    valid: bool,
+}
+
+/// Unknown, used and malformed codes answer alike.
+pub async fn verify(
+    State(codes): State<ActivationCodes>,
+    State(users): State<Users>,
+    Json(body): Json<Verify>,
+) -> Result<Json<Verdict>, Error> {
+    let Ok(code) = ActivationCode::try_from(body.code) else {
+        return Ok(Json(Verdict { valid: false }));
+    };
+    let (issued, has_made_account) = tokio::try_join!(codes.find(&code), users.has_used(&code))?;
+    let valid = issued.is_some_and(|issued| issued.used_by.is_none()) && !has_made_account;
+    Ok(Json(Verdict { valid }))
+}

@@ -1,0 +1,55 @@
+//! Sign-up, sign-in and sessions. The only function that can make access tokens.
+
+mod login;
+mod logout;
+mod refresh;
+mod register;
+mod session;
+mod tokens;
+
+use axum::{
+    Router,
+    extract::FromRef,
+    routing::{get, post},
+};
+use shared::{
+    activation_codes::ActivationCodes, clock::Clock, env::Env, mongo, password::Passwords,
+    session::TokenVerifier, users::Users,
+};
+
+use tokens::TokenSigner;
+
+/// What this function touches.
+#[derive(Clone, FromRef)]
+pub struct State {
+    users: Users,
+    codes: ActivationCodes,
+    passwords: Passwords,
+    signer: TokenSigner,
+    verifier: TokenVerifier,
+}
+
+impl State {
+    /// Reads the configuration and prepares the clients.
+    pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
+        let database = mongo::connect(env).await?;
+        Ok(Self {
+            users: Users::new(&database, clock.clone()),
+            codes: ActivationCodes::new(&database, clock.clone()),
+            passwords: Passwords::from_env(env)?,
+            signer: TokenSigner::from_env(env, clock.clone())?,
+            verifier: TokenVerifier::from_env(env, clock)?,
+        })
+    }
+}
+
+/// The routes.
+pub fn router(state: State) -> Router {
+    Router::new()
+        .route("/auth/register", post(register::register))
+        .route("/auth/login", post(login::login))
+        .route("/auth/refresh", post(refresh::refresh))
+        .route("/auth/logout", post(logout::logout))
+        .route("/auth/session", get(session::session))
+        .with_state(state)
+}

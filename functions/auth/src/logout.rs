@@ -1,0 +1,10 @@
+//! `POST /auth/logout`.
+
+use axum::{extract::State, http::StatusCode};
+use shared::{error::Error, session::Caller, users::Users};
+
+/// Ends the caller's session: its access and refresh tokens are dead from this moment.
+pub async fn logout(State(users): State<Users>, caller: Caller) -> Result<StatusCode, Error> {
+    users.end_session(caller.user_id, &caller.session_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

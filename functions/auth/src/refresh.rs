@@ -1,0 +1,30 @@
+//! `POST /auth/refresh`: the next tokens of a session.
+
+use axum::extract::State;
+use deserr::Deserr;
+use shared::{
+    error::Error,
+    json::{Invalid, Json},
+    users::{RefreshToken, Users},
+};
+
+use crate::tokens::{self, SignedIn, TokenSigner};
+
+/// The body.
+#[derive(Deserr)]
+#[deserr(error = Invalid)]
+pub struct Refresh {
+    refresh_token: String,
+}
+
+/// Exchanges a refresh token; the old one used again ends the session.
+pub async fn refresh(
+    State(users): State<Users>,
+    State(signer): State<TokenSigner>,
+    Json(body): Json<Refresh>,
+) -> Result<Json<SignedIn>, Error> {
+    let old = RefreshToken::parse(&body.refresh_token).ok_or(Error::InvalidRefreshToken)?;
+    let new = tokens::refresh_token(old.user_id(), old.session_id())?;
+    let user = users.refresh(&old, &new).await?;
+    signer.signed_in(user.id, user.username, user.email, &new).map(Json)
+}

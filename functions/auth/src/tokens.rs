@@ -1,0 +1,113 @@
+//! Making tokens: the half that [`shared::session`] cannot do.
+
+use std::sync::Arc;
+
+use aws_lc_rs::rand;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use jsonwebtoken::{
+    Algorithm, EncodingKey, Header,
+    jwk::{Jwk, ThumbprintHash},
+};
+use mongodb::bson::oid::ObjectId;
+use secrecy::ExposeSecret as _;
+use serde::Serialize;
+use shared::{
+    clock::Clock,
+    env::{Env, EnvError},
+    error::Error,
+    session::{Claims, ISSUER, TOKEN_TYPE, audience},
+    users::{REFRESH_SECRET_BYTES, RefreshToken},
+};
+
+/// Signs access tokens. Cloning it is cheap; it does not print.
+#[derive(Clone)]
+pub struct TokenSigner(Arc<Inner>);
+
+struct Inner {
+    key: EncodingKey,
+    header: Header,
+    audience: String,
+    lifetime_seconds: i64,
+    clock: Clock,
+}
+
+/// The answer to every call that signs somebody in.
+#[derive(Serialize)]
+pub struct SignedIn {
+    user_id: String,
+    username: String,
+    email: String,
+    access_token: String,
+    token_type: &'static str,
+    /// Seconds until the access token ends.
+    expires_in: i64,
+    refresh_token: String,
+}
+
+impl TokenSigner {
+    /// Reads `JWT_SIGNING_KEY` (an Ed25519 private key: PKCS #8
+    /// version 1 in DER, 48 bytes, as base64) and `ACCESS_TOKEN_SECONDS`
+    /// (default 900). The key's id is its RFC 7638 thumbprint, which the public key set must name as `kid`.
+    pub fn from_env(env: &Env, clock: Clock) -> Result<Self, EnvError> {
+        const MALFORMED: EnvError = EnvError::Malformed {
+            name: "JWT_SIGNING_KEY",
+            expected: "an Ed25519 key as PKCS #8 DER in base64",
+        };
+        let der = STANDARD.decode(env.secret("JWT_SIGNING_KEY")?.expose_secret()).map_err(|_| MALFORMED)?;
+        let key = EncodingKey::from_ed_der(&der);
+        let public = Jwk::from_encoding_key(&key, Algorithm::EdDSA).map_err(|_| MALFORMED)?;
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some(TOKEN_TYPE.to_owned());
+        header.kid = Some(public.thumbprint(ThumbprintHash::SHA256).map_err(|_| MALFORMED)?);
+        Ok(Self(Arc::new(Inner {
+            key,
+            header,
+            audience: audience(env),
+            lifetime_seconds: env.parsed("ACCESS_TOKEN_SECONDS", 900)?,
+            clock,
+        })))
+    }
+
+    /// The tokens of a session.
+    pub fn signed_in(
+        &self,
+        user_id: ObjectId,
+        username: String,
+        email: String,
+        refresh_token: &RefreshToken,
+    ) -> Result<SignedIn, Error> {
+        let now = self.0.clock.utc().unix_timestamp();
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            aud: self.0.audience.clone(),
+            sub: user_id.to_hex(),
+            sid: refresh_token.session_id().to_owned(),
+            iat: now,
+            nbf: now,
+            exp: now + self.0.lifetime_seconds,
+        };
+        let access_token = jsonwebtoken::encode(&self.0.header, &claims, &self.0.key)
+            .map_err(|_| Error::internal("an access token could not be signed"))?;
+        Ok(SignedIn {
+            user_id: user_id.to_hex(),
+            username,
+            email,
+            access_token,
+            token_type: "Bearer",
+            expires_in: self.0.lifetime_seconds,
+            refresh_token: refresh_token.reveal(),
+        })
+    }
+}
+
+/// A fresh refresh token for a session, new or running.
+pub fn refresh_token(user_id: ObjectId, session_id: &str) -> Result<RefreshToken, Error> {
+    let mut random = [0; REFRESH_SECRET_BYTES];
+    rand::fill(&mut random).map_err(|_| Error::internal("the system gave no random bytes"))?;
+    Ok(RefreshToken::new(user_id, session_id, &random))
+}
+
+/// A fresh session id.
+pub fn session_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}

@@ -1,0 +1,97 @@
+//! The show: a thought, spoken in the performer's own voice.
+//!
+//! - `request`: what a perform is asked for;
+//! - `perform`: the handler, and the order of a perform;
+//! - `temp_voice_clone`: the lifecycle of the clone, the heart of it all;
+//! - `audit`: the one log line that a perform leaves;
+//! - `answer`: the audio as JSON or as MP3.
+
+mod answer;
+mod audit;
+mod perform;
+mod request;
+mod temp_voice_clone;
+
+use std::time::Duration;
+
+use axum::{Router, extract::FromRef, routing::post};
+use shared::{
+    clock::Clock,
+    clone_slots::{CloneSlots, VoiceNames},
+    content::Thoughts,
+    elevenlabs::{self, ElevenLabs},
+    env::{Env, EnvError},
+    gemini::Gemini,
+    mongo,
+    quota::Quota,
+    recordings::Recordings,
+    session::TokenVerifier,
+    users::Users,
+};
+
+/// What this function touches.
+#[derive(Clone, FromRef)]
+pub struct State {
+    users: Users,
+    slots: CloneSlots,
+    names: VoiceNames,
+    recordings: Recordings,
+    elevenlabs: ElevenLabs,
+    thoughts: Thoughts,
+    quota: Quota,
+    verifier: TokenVerifier,
+    clock: Clock,
+    settings: Settings,
+}
+
+/// How this deployment performs.
+#[derive(Clone)]
+struct Settings {
+    /// The function's own timeout (`PERFORM_TIMEOUT_SECONDS`, default 60).
+    timeout: Duration,
+    /// The stock voice of `voice: "default"` (`ELEVENLABS_DEFAULT_VOICE_ID`).
+    default_voice: String,
+}
+
+/// "Rachel", which every account has (<https://elevenlabs.io/docs/api-reference/voices/search>).
+const DEFAULT_VOICE: &str = "21m00Tcm4TlvDq8ikWAM";
+
+impl State {
+    /// Reads the configuration and prepares the clients.
+    pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
+        let database = mongo::connect(env).await?;
+        let http = elevenlabs::http_client()?;
+        Ok(Self {
+            users: Users::new(&database, clock.clone()),
+            slots: CloneSlots::from_env(env, &database, clock.clone())?,
+            names: VoiceNames::from_env(env),
+            recordings: Recordings::from_env(env).await?,
+            elevenlabs: ElevenLabs::from_env(env, http.clone())?,
+            thoughts: Thoughts::new(Gemini::from_env(env, http)?),
+            quota: Quota::from_env(env)?,
+            verifier: TokenVerifier::from_env(env, clock.clone())?,
+            clock,
+            settings: Settings::from_env(env)?,
+        })
+    }
+}
+
+impl Settings {
+    fn from_env(env: &Env) -> Result<Self, EnvError> {
+        let timeout = Duration::from_secs(env.parsed("PERFORM_TIMEOUT_SECONDS", 60)?);
+        // A clone needs this much to be made, heard and deleted at all.
+        if timeout < temp_voice_clone::LEAST_TIME {
+            return Err(EnvError::Malformed {
+                name: "PERFORM_TIMEOUT_SECONDS",
+                expected: "long enough to make, hear and delete a voice: at least 20",
+            });
+        }
+        let default_voice = env.get("ELEVENLABS_DEFAULT_VOICE_ID").unwrap_or(DEFAULT_VOICE).to_owned();
+        Ok(Self { timeout, default_voice })
+    }
+}
+
+/// The routes.
+pub fn router(state: State) -> Router {
+    Router::new().route("/perform", post(perform::perform)).with_state(state)
+}

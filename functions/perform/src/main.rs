@@ -1,0 +1,10 @@
+//! The Lambda function `perform`.
+
+use shared::{clock::Clock, env::Env, http, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    let env = Env::of_process();
+    telemetry::init(&env);
+    http::run(perform::router(perform::State::from_env(&env, Clock::system()).await?)).await
+}

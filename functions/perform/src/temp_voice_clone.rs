@@ -1,0 +1,214 @@
+//! The ephemeral voice clone: create → use → delete → free, whatever happens in between.
+//!
+//! [`with_temp_voice_clone`] is the one place that makes voices, and beside the sweep the one that deletes them.
+//! Its slot is the record of the intent, written before the provider is asked; it is freed only when the voice is
+//! surely gone, and left to the sweep as an orphan otherwise.
+
+use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+
+use futures::FutureExt as _;
+use mongodb::bson::DateTime;
+use shared::{
+    clock::Clock,
+    clone_slots::{CloneSlots, Slot, VoiceNames},
+    deadline::Deadline,
+    elevenlabs::{ElevenLabs, ElevenLabsError, RefusalKind},
+    error::Error,
+    recordings::Recording,
+    users::Users,
+};
+
+/// What deleting the voice and writing that down may take; synthesis never spends it.
+pub const CLEANUP_RESERVE: Duration = Duration::from_secs(10);
+/// With less left, no clone is begun: it could not be made, heard and deleted.
+pub const LEAST_TIME: Duration = Duration::from_secs(20);
+/// The least that synthesis needs; creating does not spend it.
+const SYNTHESIS_RESERVE: Duration = Duration::from_secs(4);
+/// One attempt at deleting or at listing.
+const ATTEMPT: Duration = Duration::from_secs(3);
+/// Pauses before each further attempt at deleting.
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(200), Duration::from_millis(500), Duration::from_millis(1000)];
+
+/// What the lifecycle touches.
+#[derive(Clone)]
+pub struct Clones {
+    /// The provider.
+    pub elevenlabs: ElevenLabs,
+    /// The slots.
+    pub slots: CloneSlots,
+    /// Where `voice_clone_id` is noted.
+    pub users: Users,
+    /// The names of this deployment's voices.
+    pub names: VoiceNames,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// What became of a clone; filled in as it happens, so that it is known after a panic too.
+#[derive(Debug, Default)]
+pub struct CloneRecord {
+    /// When the provider had made the voice.
+    pub created_at: Option<DateTime>,
+    /// When the voice was surely deleted.
+    pub deleted_at: Option<DateTime>,
+    /// Whether a voice may be left at the provider, for the sweep to delete.
+    pub orphaned: bool,
+}
+
+/// Makes a clone of `recording` in `slot`, lets `speak` use it, and deletes it: after success, failure, panic and
+/// deadline alike.
+///
+/// # Panics
+/// If `speak` panics, once the clone is deleted.
+pub async fn with_temp_voice_clone<T, Speaking>(
+    clones: &Clones,
+    slot: Slot,
+    recording: Recording,
+    deadline: Deadline,
+    record: &mut CloneRecord,
+    speak: impl FnOnce(String) -> Speaking,
+) -> Result<T, Error>
+where
+    Speaking: Future<Output = Result<T, Error>>,
+{
+    let voice_id = match create(clones, &slot, recording, deadline).await {
+        Ok(voice_id) => voice_id,
+        Err(NotCreated { error, surely_gone }) => {
+            record.orphaned = !surely_gone;
+            hand_back(clones, slot, surely_gone).await;
+            return Err(error);
+        }
+    };
+    record.created_at = Some(clones.clock.now());
+
+    // Until the voice is deleted, nothing may return or unwind past this point.
+    let speaking = AssertUnwindSafe(async {
+        let note = note(clones, &slot, &voice_id);
+        tokio::join!(speak(voice_id.clone()), note).0
+    });
+    let spoken = speaking.catch_unwind().await;
+
+    let surely_gone = delete(clones, &slot, &voice_id, deadline).await;
+    if surely_gone {
+        record.deleted_at = Some(clones.clock.now());
+    }
+    record.orphaned = !surely_gone;
+    hand_back(clones, slot, surely_gone).await;
+    spoken.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Why there is no voice to use.
+struct NotCreated {
+    error: Error,
+    /// Whether no voice is left at the provider either.
+    surely_gone: bool,
+}
+
+async fn create(
+    clones: &Clones,
+    slot: &Slot,
+    recording: Recording,
+    deadline: Deadline,
+) -> Result<String, NotCreated> {
+    let name = clones.names.name(slot.lease_id);
+    let by = deadline.less(CLEANUP_RESERVE + SYNTHESIS_RESERVE);
+    match clones.elevenlabs.add_voice(&name, recording, by).await {
+        Ok(voice) if !voice.requires_verification => Ok(voice.voice_id),
+        Ok(voice) => {
+            tracing::warn!("the provider wants the voice verified by a person; it cannot be used");
+            let surely_gone = delete(clones, slot, &voice.voice_id, deadline).await;
+            let error = ElevenLabsError::Broken(String::from("the voice requires verification"));
+            Err(NotCreated { error: Error::CloneFailed(error), surely_gone })
+        }
+        Err(error) if error.outcome_unknown() => adopt(clones, slot, &name, error, deadline).await,
+        Err(error) => Err(NotCreated { error: refused(error), surely_gone: true }),
+    }
+}
+
+/// The create got no clear answer: the voice may exist. It is looked up by its name, and never made again.
+async fn adopt(
+    clones: &Clones,
+    slot: &Slot,
+    name: &str,
+    error: ElevenLabsError,
+    deadline: Deadline,
+) -> Result<String, NotCreated> {
+    tracing::warn!(%error, lease_id = %slot.lease_id, "the outcome of a create is unknown; looking for the voice");
+    // The list may lag behind.
+    for pause in PAUSES {
+        tokio::time::sleep(pause.min(deadline.remaining())).await;
+        let Ok(voices) = clones.elevenlabs.cloned_voices(name, deadline.within(ATTEMPT)).await else {
+            continue;
+        };
+        let Some(voice) = voices.into_iter().find(|voice| voice.name == name) else { continue };
+        if deadline.less(CLEANUP_RESERVE).remaining() >= SYNTHESIS_RESERVE {
+            return Ok(voice.voice_id);
+        }
+        let surely_gone = delete(clones, slot, &voice.voice_id, deadline).await;
+        return Err(NotCreated { error: unanswered(error), surely_gone });
+    }
+    Err(NotCreated { error: unanswered(error), surely_gone: false })
+}
+
+/// Writes down which voice lives, for `voice/meta` and the sweep. The name leads to it as well, so a failure here
+/// is no reason to stop the show.
+async fn note(clones: &Clones, slot: &Slot, voice_id: &str) {
+    let noted = tokio::try_join!(
+        clones.slots.note_clone(slot, voice_id),
+        clones.users.note_clone(slot.user_id, slot.lease_id, voice_id),
+    );
+    if let Err(error) = noted {
+        tracing::warn!(%error, lease_id = %slot.lease_id, "the clone's id could not be noted");
+    }
+}
+
+/// Deletes a voice, with a few attempts inside the reserve; whether it is surely gone.
+async fn delete(clones: &Clones, slot: &Slot, voice_id: &str, deadline: Deadline) -> bool {
+    let mut pauses = PAUSES.into_iter();
+    loop {
+        let error = match clones.elevenlabs.delete_voice(voice_id, deadline.within(ATTEMPT)).await {
+            Ok(_) => return true,
+            Err(error) => error,
+        };
+        match pauses.next() {
+            Some(pause) if pause < deadline.remaining() => tokio::time::sleep(pause).await,
+            _ => {
+                tracing::warn!(
+                    %error,
+                    user_id = %slot.user_id,
+                    lease_id = %slot.lease_id,
+                    voice_id,
+                    "a clone could not be deleted; the sweep will finish it"
+                );
+                return false;
+            }
+        }
+    }
+}
+
+/// Gives the slot back, or leaves it to the sweep. If not even that can be written down, the slot's record stays as
+/// it is, and the sweep finds it when its lease has run out.
+async fn hand_back(clones: &Clones, slot: Slot, surely_gone: bool) {
+    let lease_id = slot.lease_id;
+    let handed = if surely_gone { clones.slots.free(slot).await } else { clones.slots.orphan(slot).await };
+    if let Err(error) = handed {
+        tracing::warn!(%error, %lease_id, "a slot could not be handed back; the sweep will free it");
+    }
+}
+
+fn refused(error: ElevenLabsError) -> Error {
+    match error.refusal() {
+        Some(RefusalKind::AddEditSpent) => Error::CloneBudgetExhausted(error),
+        Some(RefusalKind::SlotsFull) => Error::CloneSlotsBusy,
+        Some(RefusalKind::Busy) | None => Error::ProviderUnavailable(error),
+        Some(RefusalKind::VoiceNotFound | RefusalKind::Other) => Error::CloneFailed(error),
+    }
+}
+
+fn unanswered(error: ElevenLabsError) -> Error {
+    match error {
+        ElevenLabsError::TimedOut => Error::DeadlineExceeded,
+        error => Error::ProviderUnavailable(error),
+    }
+}

@@ -1,0 +1,18 @@
+//! The Lambda function `sweep`.
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::Value;
+use shared::{clock::Clock, env::Env, error::Error, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let env = Env::of_process();
+    telemetry::init(&env);
+    let state = sweep::State::from_env(&env, Clock::system()).await?;
+    let state = &state;
+    // Whatever the event says, a sweep is a sweep: scheduled, repeated, or invoked by hand.
+    lambda_runtime::run(service_fn(async move |_: LambdaEvent<Value>| {
+        sweep::sweep(state).await.inspect_err(Error::log).map_err(lambda_runtime::Error::from)
+    }))
+    .await
+}

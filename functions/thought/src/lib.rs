@@ -1,0 +1,37 @@
+//! Thoughts without a voice.
+
+mod thought;
+
+use axum::{Router, extract::FromRef, routing::post};
+use shared::{
+    clock::Clock, content::Thoughts, elevenlabs, env::Env, gemini::Gemini, mongo, session::TokenVerifier,
+    users::Users,
+};
+
+/// What this function touches.
+#[derive(Clone, FromRef)]
+pub struct State {
+    users: Users,
+    thoughts: Thoughts,
+    verifier: TokenVerifier,
+}
+
+impl State {
+    /// Reads the configuration and prepares the clients.
+    pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
+        let database = mongo::connect(env).await?;
+        Ok(Self {
+            users: Users::new(&database, clock.clone()),
+            thoughts: Thoughts::new(Gemini::from_env(env, elevenlabs::http_client()?)?),
+            verifier: TokenVerifier::from_env(env, clock)?,
+        })
+    }
+}
+
+/// The routes. The second is the earlier backend's.
+pub fn router(state: State) -> Router {
+    Router::new()
+        .route("/thought", post(thought::thought))
+        .route("/generate-thought", post(thought::thought))
+        .with_state(state)
+}

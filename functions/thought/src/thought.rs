@@ -1,0 +1,88 @@
+//! `POST /thought`: what somebody just awake says of a strange dream.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use deserr::Deserr;
+use serde::Serialize;
+use shared::{
+    content::{Speakable, ThoughtSource, Thoughts},
+    deadline::Deadline,
+    error::Error,
+    json::{Invalid, Json, Reason},
+    session::Caller,
+    settings::Language,
+    users::Users,
+};
+
+/// Shorter than the function's timeout.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// The body.
+#[derive(Deserr)]
+#[deserr(error = Invalid)]
+pub struct Ask {
+    topic: Topic,
+    value: Value,
+    #[deserr(default)]
+    language: Option<Language>,
+}
+
+/// 1–100 characters.
+#[derive(Deserr)]
+#[deserr(try_from(String) = Self::try_from -> Reason)]
+struct Topic(String);
+
+/// 1–500 characters.
+#[derive(Deserr)]
+#[deserr(try_from(String) = Self::try_from -> Reason)]
+struct Value(String);
+
+/// The answer.
+#[derive(Serialize)]
+pub struct Thought {
+    thought: String,
+    source: ThoughtSource,
+    language: String,
+}
+
+/// Writes a thought, in the language asked for or the user's own.
+pub async fn thought(
+    State(users): State<Users>,
+    State(thoughts): State<Thoughts>,
+    caller: Caller,
+    Json(body): Json<Ask>,
+) -> Result<Json<Thought>, Error> {
+    let topic = Speakable::check(body.topic.0)?;
+    let value = Speakable::check(body.value.0)?;
+    let user = users.signed_in(&caller).await?;
+    let language = body.language.unwrap_or(user.settings.voice_language);
+    let thought = thoughts.write(topic.as_str(), &value, &language, Deadline::after(PATIENCE)).await;
+    Ok(Json(Thought {
+        thought: thought.text.as_str().to_owned(),
+        source: thought.source,
+        language: thought.language,
+    }))
+}
+
+impl TryFrom<String> for Topic {
+    type Error = Reason;
+
+    fn try_from(topic: String) -> Result<Self, Reason> {
+        match topic.trim().chars().count() {
+            1..=100 => Ok(Self(topic.trim().to_owned())),
+            _ => Err(Reason("must have 1 to 100 characters")),
+        }
+    }
+}
+
+impl TryFrom<String> for Value {
+    type Error = Reason;
+
+    fn try_from(value: String) -> Result<Self, Reason> {
+        match value.trim().chars().count() {
+            1..=500 => Ok(Self(value.trim().to_owned())),
+            _ => Err(Reason("must have 1 to 500 characters")),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! `GET /health`: open to everybody, and touches no network.
+
+use axum::extract::State;
+use serde::Serialize;
+use shared::{env::Env, json::Json, quota::Quota};
+
+/// The answer, fixed at start.
+#[derive(Clone, Serialize)]
+pub struct Health {
+    status: &'static str,
+    app: &'static str,
+    env: String,
+    has_google_api_key: bool,
+    has_elevenlabs_api_key: bool,
+    elevenlabs_model: String,
+    model_cost_factor: f64,
+}
+
+impl Health {
+    /// Reads which keys are there, and not the keys.
+    pub fn from_env(env: &Env, quota: &Quota) -> Self {
+        Self {
+            status: "ok",
+            app: "New Visions",
+            env: env.stage().to_owned(),
+            has_google_api_key: env.get("GEMINI_API_KEY").is_some(),
+            has_elevenlabs_api_key: env.get("ELEVENLABS_API_KEY").is_some(),
+            elevenlabs_model: quota.model.clone(),
+            model_cost_factor: quota.cost_factor(),
+        }
+    }
+}
+
+/// Whether the service is up and how it is set up.
+pub async fn health(State(health): State<Health>) -> Json<Health> {
+    Json(health)
+}

@@ -1,0 +1,56 @@
+//! What was used, and whether the service is up.
+
+mod health;
+mod provider;
+mod usage;
+
+use axum::{Router, extract::FromRef, routing::get};
+use shared::{
+    clock::Clock,
+    elevenlabs::{self, ElevenLabs},
+    env::Env,
+    mongo,
+    quota::Quota,
+    session::TokenVerifier,
+    users::Users,
+};
+
+use health::Health;
+
+/// What this function touches.
+#[derive(Clone, FromRef)]
+pub struct State {
+    users: Users,
+    quota: Quota,
+    elevenlabs: Option<ElevenLabs>,
+    health: Health,
+    verifier: TokenVerifier,
+    clock: Clock,
+}
+
+impl State {
+    /// Reads the configuration and prepares the clients. Without a provider's key the function starts all the
+    /// same, so that `/health` can say that it is missing.
+    pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
+        let database = mongo::connect(env).await?;
+        let quota = Quota::from_env(env)?;
+        Ok(Self {
+            users: Users::new(&database, clock.clone()),
+            elevenlabs: ElevenLabs::from_env(env, elevenlabs::http_client()?).ok(),
+            health: Health::from_env(env, &quota),
+            verifier: TokenVerifier::from_env(env, clock.clone())?,
+            quota,
+            clock,
+        })
+    }
+}
+
+/// The routes.
+pub fn router(state: State) -> Router {
+    Router::new()
+        .route("/usage", get(usage::usage))
+        .route("/users/{user_id}/meta", get(usage::meta))
+        .route("/usage/provider", get(provider::provider))
+        .route("/health", get(health::health))
+        .with_state(state)
+}

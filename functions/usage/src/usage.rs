@@ -1,0 +1,65 @@
+//! `GET /usage` and `GET /users/{user_id}/meta`: the caller's characters of this month.
+
+use axum::extract::State;
+use serde::Serialize;
+use shared::{
+    clock::{Clock, rfc3339},
+    error::Error,
+    json::Json,
+    quota::{self, Quota},
+    session::Caller,
+    users::Users,
+};
+use time::format_description::well_known::Rfc3339;
+
+/// The answer of `/usage`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UsageNow {
+    char_count: i64,
+    monthly_limit: i64,
+    remaining: i64,
+    /// As `2026-11`, in UTC.
+    period: String,
+    resets_at: String,
+    model: String,
+    cost_factor: f64,
+}
+
+/// The answer of `/users/{user_id}/meta`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Meta {
+    char_count: i64,
+    monthly_limit: i64,
+}
+
+/// What was spent this month, what is left, and when it starts anew.
+pub async fn usage(
+    State(users): State<Users>,
+    State(quota): State<Quota>,
+    State(clock): State<Clock>,
+    caller: Caller,
+) -> Result<Json<UsageNow>, Error> {
+    let char_count = users.signed_in(&caller).await?.usage.now(&clock);
+    Ok(Json(UsageNow {
+        char_count,
+        monthly_limit: quota.monthly_limit,
+        remaining: (quota.monthly_limit - char_count).max(0),
+        period: quota::period(clock.now()),
+        resets_at: quota::resets_at(&clock).format(&Rfc3339).unwrap_or_else(|_| rfc3339(clock.now())),
+        cost_factor: quota.cost_factor(),
+        model: quota.model,
+    }))
+}
+
+/// The same in short, as the app's header shows it.
+pub async fn meta(
+    State(users): State<Users>,
+    State(quota): State<Quota>,
+    State(clock): State<Clock>,
+    caller: Caller,
+) -> Result<Json<Meta>, Error> {
+    let char_count = users.signed_in(&caller).await?.usage.now(&clock);
+    Ok(Json(Meta { char_count, monthly_limit: quota.monthly_limit }))
+}

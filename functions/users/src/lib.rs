@@ -1,0 +1,59 @@
+//! A user's own things: profile, password, settings, recording, and the account's end.
+
+mod account;
+mod meta;
+mod password;
+mod profile;
+mod settings;
+mod upload;
+mod voice;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, FromRef},
+    routing::{get, post, put},
+};
+use shared::{
+    activation_codes::ActivationCodes, audio::MAX_BYTES, clock::Clock, env::Env, mongo, password::Passwords,
+    recordings::Recordings, session::TokenVerifier, users::Users,
+};
+
+/// What this function touches.
+#[derive(Clone, FromRef)]
+pub struct State {
+    users: Users,
+    codes: ActivationCodes,
+    recordings: Recordings,
+    passwords: Passwords,
+    verifier: TokenVerifier,
+    clock: Clock,
+}
+
+impl State {
+    /// Reads the configuration and prepares the clients.
+    pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
+        let database = mongo::connect(env).await?;
+        Ok(Self {
+            users: Users::new(&database, clock.clone()),
+            codes: ActivationCodes::new(&database, clock.clone()),
+            recordings: Recordings::from_env(env).await?,
+            passwords: Passwords::from_env(env)?,
+            verifier: TokenVerifier::from_env(env, clock.clone())?,
+            clock,
+        })
+    }
+}
+
+/// The routes.
+pub fn router(state: State) -> Router {
+    // A recording in base64 takes a third more bytes, and a little JSON around it.
+    let recording = DefaultBodyLimit::max(MAX_BYTES / 3 * 4 + 4096);
+    Router::new()
+        .route("/users/{user_id}", get(profile::show).patch(profile::rename).delete(account::delete))
+        .route("/users/{user_id}/password", put(password::change))
+        .route("/users/{user_id}/settings", get(settings::show).put(settings::replace))
+        .route("/users/{user_id}/voice", post(voice::adopt).delete(voice::delete).layer(recording))
+        .route("/users/{user_id}/voice/upload", post(upload::offer))
+        .route("/users/{user_id}/voice/meta", get(meta::show))
+        .with_state(state)
+}

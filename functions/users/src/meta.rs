@@ -1,0 +1,51 @@
+//! `GET /users/{user_id}/voice/meta`: what is known of the caller's voice, never the recording itself.
+
+use axum::extract::State;
+use serde::Serialize;
+use shared::{
+    clock::rfc3339,
+    error::Error,
+    json::Json,
+    session::Caller,
+    users::{User, Users},
+};
+
+/// The answer; also part of the profile.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VoiceMeta {
+    has_sample: bool,
+    /// False except while a perform runs.
+    has_clone: bool,
+    /// Null except while a perform runs.
+    voice_clone_id: Option<String>,
+    /// SHA-256 of the recording, in hex.
+    hash: Option<String>,
+    /// Seconds.
+    duration: Option<f64>,
+    #[serde(rename = "mime_type")]
+    mime_type: Option<String>,
+    #[serde(rename = "uploaded_at")]
+    uploaded_at: Option<String>,
+}
+
+/// What is known of the caller's voice.
+pub async fn show(State(users): State<Users>, caller: Caller) -> Result<Json<VoiceMeta>, Error> {
+    users.signed_in(&caller).await.map(|user| Json(VoiceMeta::of(&user)))
+}
+
+impl VoiceMeta {
+    /// What is known of this user's voice.
+    pub fn of(user: &User) -> Self {
+        let recording = user.recording.as_ref();
+        Self {
+            has_sample: recording.is_some(),
+            has_clone: user.voice_clone_id.is_some(),
+            voice_clone_id: user.voice_clone_id.clone(),
+            hash: recording.map(|recording| recording.hash.clone()),
+            duration: recording.map(|recording| recording.duration),
+            mime_type: recording.map(|recording| recording.mime_type.clone()),
+            uploaded_at: recording.map(|recording| rfc3339(recording.uploaded_at)),
+        }
+    }
+}

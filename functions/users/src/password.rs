@@ -1,0 +1,34 @@
+//! `PUT /users/{user_id}/password`.
+
+use axum::{extract::State, http::StatusCode};
+use deserr::Deserr;
+use shared::{
+    error::Error,
+    json::{Invalid, Json},
+    password::{ClaimedPassword, NewPassword, Passwords},
+    session::Caller,
+    users::Users,
+};
+
+/// The body.
+#[derive(Deserr)]
+#[deserr(error = Invalid)]
+pub struct ChangePassword {
+    current_password: ClaimedPassword,
+    new_password: NewPassword,
+}
+
+/// Changes the caller's password; every other session ends.
+pub async fn change(
+    State(users): State<Users>,
+    State(passwords): State<Passwords>,
+    caller: Caller,
+    Json(body): Json<ChangePassword>,
+) -> Result<StatusCode, Error> {
+    let user = users.signed_in(&caller).await?;
+    if !passwords.verify(body.current_password, Some(user.password_hash)).await? {
+        return Err(Error::InvalidCredentials);
+    }
+    users.change_password(&caller, &passwords.hash(body.new_password).await?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,19 @@
+//! `GET` and `PUT /users/{user_id}/settings`.
+
+use axum::extract::State;
+use shared::{error::Error, json::Json, session::Caller, settings::Settings, users::Users};
+
+/// The caller's settings. One round trip.
+pub async fn show(State(users): State<Users>, caller: Caller) -> Result<Json<Settings>, Error> {
+    users.signed_in(&caller).await.map(|user| Json(user.settings))
+}
+
+/// Replaces the caller's settings; what the body leaves out gets its default.
+pub async fn replace(
+    State(users): State<Users>,
+    caller: Caller,
+    Json(settings): Json<Settings>,
+) -> Result<Json<Settings>, Error> {
+    users.set_settings(&caller, &settings).await?;
+    Ok(Json(settings))
+}

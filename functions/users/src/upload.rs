@@ -1,0 +1,93 @@
+//! `POST /users/{user_id}/voice/upload`: a presigned upload for recordings too large for the gateway.
+
+use axum::{extract::State, http::StatusCode};
+use deserr::Deserr;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use shared::{
+    audio::MAX_BYTES,
+    error::Error,
+    json::{Invalid, Json, Reason},
+    recordings::{Recordings, UPLOAD_LIFETIME},
+    session::Caller,
+    users::Users,
+};
+
+/// The body.
+#[derive(Deserr)]
+#[deserr(error = Invalid)]
+pub struct Offer {
+    mime_type: AudioType,
+    bytes: Size,
+}
+
+/// What the client says the recording is. Its bytes decide later.
+#[derive(Deserr)]
+#[deserr(try_from(String) = Self::try_from -> Reason)]
+struct AudioType(String);
+
+/// A size within the limit.
+#[derive(Deserr)]
+#[deserr(try_from(i64) = Self::try_from -> Reason)]
+struct Size(i64);
+
+/// The answer.
+#[derive(Serialize)]
+pub struct UploadOffer {
+    upload_url: String,
+    method: &'static str,
+    /// To be sent exactly so; they are part of the signature.
+    headers: Map<String, Value>,
+    key: String,
+    /// Seconds.
+    expires_in: u64,
+}
+
+/// Offers one upload of exactly that size; the signature makes S3 refuse any other.
+pub async fn offer(
+    State(users): State<Users>,
+    State(recordings): State<Recordings>,
+    caller: Caller,
+    Json(body): Json<Offer>,
+) -> Result<(StatusCode, Json<UploadOffer>), Error> {
+    let key = Recordings::upload_key(caller.user_id);
+    let replaced = users.offer_upload(&caller, &key).await?;
+    if let Some(replaced) = replaced {
+        recordings.delete_upload(&replaced).await?;
+    }
+    let upload = recordings.presign_upload(&key, &body.mime_type.0, body.bytes.0).await?;
+    let headers = upload.headers.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
+    let offer = UploadOffer {
+        upload_url: upload.url,
+        method: "PUT",
+        headers,
+        key,
+        expires_in: UPLOAD_LIFETIME.as_secs(),
+    };
+    Ok((StatusCode::CREATED, Json(offer)))
+}
+
+impl TryFrom<String> for AudioType {
+    type Error = Reason;
+
+    fn try_from(mime_type: String) -> Result<Self, Reason> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/.+-;= \"".contains(c);
+        if mime_type.starts_with("audio/") && mime_type.len() <= 100 && mime_type.chars().all(plain) {
+            Ok(Self(mime_type))
+        } else {
+            Err(Reason("must be an audio media type, such as \"audio/webm\""))
+        }
+    }
+}
+
+impl TryFrom<i64> for Size {
+    type Error = Reason;
+
+    fn try_from(bytes: i64) -> Result<Self, Reason> {
+        if usize::try_from(bytes).is_ok_and(|bytes| (1..=MAX_BYTES).contains(&bytes)) {
+            Ok(Self(bytes))
+        } else {
+            Err(Reason("must be the recording's size in bytes, at most 10 MB"))
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! `POST` and `DELETE /users/{user_id}/voice`: the recording of the caller's voice.
+//!
+//! It arrives as base64 in JSON, as the bare audio, or as the key of an upload; either way its bytes are judged
+//! before anything is stored. No endpoint ever gives it out again.
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode},
+};
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use bytes::Bytes;
+use deserr::Deserr;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use shared::{
+    audio::{self, Audio},
+    clock::Clock,
+    error::Error,
+    json::{self, FieldError, Invalid, Json},
+    recordings::{Recording, Recordings},
+    session::Caller,
+    users::{RecordingFacts, Users},
+};
+
+/// The JSON body: one of `audio_base64` and `key`. The client's `mime_type` and `duration_seconds` are ignored:
+/// the bytes tell both.
+#[derive(Deserr)]
+#[deserr(error = Invalid)]
+struct Adopt {
+    /// Base64 of the file, with or without a data URL's head.
+    #[deserr(default)]
+    audio_base64: Option<String>,
+    /// The key of an offered upload.
+    #[deserr(default)]
+    key: Option<String>,
+}
+
+/// The answer.
+#[derive(Serialize)]
+pub struct Adopted {
+    status: &'static str,
+    bytes: usize,
+    /// SHA-256, in hex.
+    hash: String,
+    /// Seconds.
+    duration: f64,
+    mime_type: &'static str,
+}
+
+/// Checks a recording and stores it in place of any earlier one.
+pub async fn adopt(
+    State(users): State<Users>,
+    State(recordings): State<Recordings>,
+    State(clock): State<Clock>,
+    caller: Caller,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Json<Adopted>, Error> {
+    let user = users.signed_in(&caller).await?;
+    let bytes = match source(&headers)? {
+        Source::Audio => json::read(request, &()).await?,
+        Source::Json => {
+            let body: Adopt = json::parse(&json::read(request, &()).await?)?;
+            match (body.audio_base64, body.key) {
+                (Some(text), None) => decode(&text)?,
+                (None, Some(key)) if user.pending_upload.as_deref() == Some(&key) => {
+                    let upload = recordings.get_upload(&key).await?;
+                    upload
+                        .ok_or_else(|| {
+                            invalid("key", "has no upload yet: PUT the recording to its upload_url first")
+                        })?
+                        .bytes
+                }
+                (None, Some(_)) => {
+                    return Err(invalid("key", "is not the key of your latest upload offer"));
+                }
+                _ => {
+                    return Err(invalid(
+                        "audio_base64",
+                        "is missing (or send the key of an upload, not both)",
+                    ));
+                }
+            }
+        }
+    };
+
+    let judged = bytes.clone();
+    let audio = tokio::task::spawn_blocking(move || audio::inspect(&judged))
+        .await
+        .map_err(|_| Error::internal("judging a recording panicked"))??;
+
+    let facts = facts(&bytes, &audio, &clock);
+    let recording = Recording { bytes, mime_type: facts.mime_type.clone() };
+    recordings.put(caller.user_id, recording).await?;
+    if let Err(error) = users.set_recording(&caller, &facts).await {
+        // The session ended meanwhile; if the account is gone too, its recording must not stay.
+        if matches!(error, Error::InvalidToken) && !users.exists(caller.user_id).await? {
+            recordings.delete(caller.user_id).await?;
+        }
+        return Err(error);
+    }
+    if let Some(upload) = &user.pending_upload {
+        recordings.delete_upload(upload).await?;
+    }
+    Ok(Json(Adopted {
+        status: "ok",
+        bytes: usize::try_from(facts.bytes).unwrap_or_default(),
+        hash: facts.hash,
+        duration: facts.duration,
+        mime_type: audio.format.mime_type(),
+    }))
+}
+
+/// Deletes the caller's recording; having none is no error.
+pub async fn delete(
+    State(users): State<Users>,
+    State(recordings): State<Recordings>,
+    caller: Caller,
+) -> Result<StatusCode, Error> {
+    users.signed_in(&caller).await?;
+    recordings.delete(caller.user_id).await?;
+    users.clear_recording(&caller).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+enum Source {
+    Json,
+    Audio,
+}
+
+fn source(headers: &HeaderMap) -> Result<Source, Error> {
+    match json::essence(headers).as_deref() {
+        _ if json::is_json(headers) => Ok(Source::Json),
+        // Recorders label sound alone as video too.
+        Some(essence)
+            if essence.starts_with("audio/") || essence == "video/webm" || essence == "video/mp4" =>
+        {
+            Ok(Source::Audio)
+        }
+        _ => Err(Error::UnsupportedMediaType(
+            "application/json with audio_base64, or the audio itself as audio/*",
+        )),
+    }
+}
+
+/// Reads base64 with or without padding and with or without `data:…;base64,` before it.
+fn decode(text: &str) -> Result<Bytes, Error> {
+    const LENIENT: GeneralPurpose = GeneralPurpose::new(
+        &alphabet::STANDARD,
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    );
+    let text = match text.strip_prefix("data:") {
+        Some(url) => url.split_once(";base64,").map_or("", |(_, data)| data),
+        None => text,
+    };
+    let bytes = LENIENT.decode(text.trim()).map_err(|_| invalid("audio_base64", "is not valid base64"))?;
+    Ok(Bytes::from(bytes))
+}
+
+fn facts(bytes: &Bytes, audio: &Audio, clock: &Clock) -> RecordingFacts {
+    let hash = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    RecordingFacts {
+        hash,
+        bytes: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
+        // To the millisecond: more is noise.
+        duration: (audio.duration.as_secs_f64() * 1000.0).round() / 1000.0,
+        mime_type: audio.format.mime_type().to_owned(),
+        uploaded_at: clock.now(),
+    }
+}
+
+fn invalid(field: &str, message: &str) -> Error {
+    Error::Invalid(vec![FieldError { field: field.to_owned(), message: message.to_owned() }])
+}

@@ -1,0 +1,272 @@
+//! What passes for a recording and what does not. The files are described in `tests/recordings/README.md`.
+
+use std::time::{Duration, Instant};
+
+use super::{Format, MAX_BYTES, NotARecording, inspect};
+
+macro_rules! recording {
+    ($name:literal) => {
+        include_bytes!(concat!("../../../tests/recordings/", $name)).as_slice()
+    };
+}
+
+/// One speech of 34.4 seconds, as different programs store it.
+const SPEECH: [(Format, &[u8]); 8] = [
+    (Format::Webm, recording!("speech-34s.webm")),
+    (Format::Webm, recording!("live.webm")),
+    (Format::Mp4, recording!("speech-34s.m4a")),
+    (Format::Mp4, recording!("fragmented.mp4")),
+    (Format::Ogg, recording!("opus.ogg")),
+    (Format::Ogg, recording!("vorbis.ogg")),
+    (Format::Mp3, recording!("speech-34s.mp3")),
+    (Format::Flac, recording!("speech.flac")),
+];
+
+/// One second of it.
+const SNIPPETS: [&[u8]; 7] = [
+    recording!("snippets/opus.webm"),
+    recording!("snippets/aac.m4a"),
+    recording!("snippets/fragmented.mp4"),
+    recording!("snippets/opus.ogg"),
+    recording!("snippets/vorbis.ogg"),
+    recording!("snippets/mp3.mp3"),
+    recording!("snippets/flac.flac"),
+];
+
+/// A WAV of 16-bit PCM at 8 kHz.
+fn wav(seconds: f64, mut sample: impl FnMut(u32) -> i16) -> Vec<u8> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
+    let frames = (seconds * 8_000.0).round() as u32;
+    let mut file = Vec::new();
+    file.extend(b"RIFF");
+    file.extend((36 + frames * 2).to_le_bytes());
+    file.extend(b"WAVEfmt ");
+    file.extend(16_u32.to_le_bytes());
+    for field in [1_u16, 1, 8_000, 0, 16_000, 0, 2, 16] {
+        file.extend(field.to_le_bytes());
+    }
+    file.extend(b"data");
+    file.extend((frames * 2).to_le_bytes());
+    (0..frames).for_each(|at| file.extend(sample(at).to_le_bytes()));
+    file
+}
+
+/// A buzz, a tenth of full scale.
+fn buzz(at: u32) -> i16 {
+    if at % 40 < 20 { 3_000 } else { -3_000 }
+}
+
+fn seconds(bytes: &[u8]) -> f64 {
+    inspect(bytes).expect("a recording").duration.as_secs_f64()
+}
+
+/// The same numbers on every run (xorshift, <https://www.jstatsoft.org/article/view/v008i14>).
+fn random(state: &mut u64) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    usize::try_from(*state >> 32).expect("32 bits")
+}
+
+#[test]
+fn real_speech_is_accepted_in_every_container_and_lasts_as_long_as_it_does() {
+    for (format, bytes) in SPEECH {
+        let audio = inspect(bytes).unwrap_or_else(|error| panic!("{format:?}: {error}"));
+        assert_eq!(audio.format, format);
+        assert!((audio.duration.as_secs_f64() - 34.4).abs() < 0.3, "{audio:?}");
+    }
+}
+
+#[test]
+fn a_webm_whose_clusters_have_no_size_is_accepted() {
+    let mut live = recording!("live.webm").to_vec();
+    let clusters: Vec<usize> = live
+        .windows(5)
+        .enumerate()
+        .filter(|(_, bytes)| bytes[..4] == [0x1f, 0x43, 0xb6, 0x75] && bytes[4] >> 6 == 1)
+        .map(|(at, _)| at)
+        .collect();
+    assert!(clusters.len() > 3, "the recording has several clusters with sizes in two bytes");
+    for at in clusters {
+        live[at + 4..at + 6].copy_from_slice(&[0x7f, 0xff]); // as Chrome writes it
+    }
+    assert!((seconds(&live) - 34.4).abs() < 0.3);
+    assert_eq!(inspect(&live[..live.len() - 5]), Err(NotARecording::CutShort));
+}
+
+#[test]
+fn thirty_to_sixty_seconds_are_accepted() {
+    for length in [29.8, 30.0, 45.0, 60.0, 60.2] {
+        assert!((seconds(&wav(length, buzz)) - length).abs() < 0.001, "{length}");
+    }
+    for length in [0.1, 29.5] {
+        let error = inspect(&wav(length, buzz)).unwrap_err();
+        assert_eq!(error, NotARecording::TooShort(Duration::from_secs_f64(length)));
+    }
+    assert_eq!(inspect(&wav(61.0, buzz)), Err(NotARecording::TooLong));
+    for snippet in SNIPPETS {
+        assert!(matches!(inspect(snippet), Err(NotARecording::TooShort(_))), "{:?}", inspect(snippet));
+    }
+}
+
+#[test]
+fn the_message_says_how_long_it_is_and_how_long_it_should_be() {
+    let message = inspect(&wav(12.34, buzz)).unwrap_err().to_string();
+    assert_eq!(message, "This recording is 12.3 seconds long: record 30 to 60 seconds of speech.");
+}
+
+#[test]
+fn a_streamed_wav_whose_writer_did_not_know_its_size_is_accepted() {
+    let mut file = wav(31.0, buzz);
+    file[4..8].fill(0xff);
+    file[40..44].fill(0xff);
+    assert!((seconds(&file) - 31.0).abs() < 0.001);
+}
+
+#[test]
+fn what_is_not_audio_is_refused() {
+    let mut noise = 1;
+    let noise: Vec<u8> = (0..100_000).map(|_| random(&mut noise).to_le_bytes()[0]).collect();
+    let others: [&[u8]; 10] = [
+        b"",
+        b"R",
+        b"ID3",
+        b"This is just some text, and it goes on for a while.",
+        b"<!doctype html><html><body>Hello</body></html>",
+        b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj << /Type /Catalog >> endobj",
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0",
+        b"PK\x03\x04\x14\0\0\0\x08\0recording.wav",
+        b"RIFF\x24\0\0\0AVI LIST",
+        &noise,
+    ];
+    for bytes in others {
+        assert_eq!(
+            inspect(bytes),
+            Err(NotARecording::NotAudio),
+            "{:?}",
+            String::from_utf8_lossy(&bytes[..bytes.len().min(20)])
+        );
+    }
+    // The marks of a container alone make none.
+    for mark in [
+        b"\x1a\x45\xdf\xa3".as_slice(),
+        b"\0\0\0\x18ftyp",
+        b"OggS",
+        b"RIFF\0\0\0\0WAVE",
+        b"fLaC",
+        b"\xff\xfb\x90\0",
+    ] {
+        let mut bytes = mark.to_vec();
+        bytes.resize(5_000, 0);
+        assert!(inspect(&bytes).is_err(), "{mark:?}");
+    }
+}
+
+#[test]
+fn a_video_is_refused() {
+    assert_eq!(inspect(recording!("snippets/video.webm")), Err(NotARecording::Video));
+}
+
+#[test]
+fn two_recordings_in_one_file_are_refused() {
+    let ogg = recording!("snippets/opus.ogg");
+    assert_eq!(inspect(&[ogg, ogg].concat()), Err(NotARecording::SeveralTracks));
+}
+
+#[test]
+fn what_is_larger_than_ten_megabytes_is_refused() {
+    assert_eq!(inspect(&vec![0; MAX_BYTES + 1]), Err(NotARecording::TooLarge));
+    assert_eq!(inspect(&vec![0; MAX_BYTES]), Err(NotARecording::NotAudio));
+}
+
+#[test]
+fn a_recording_that_lost_its_end_is_refused() {
+    for (format, bytes) in SPEECH {
+        let error = inspect(&bytes[..bytes.len() * 19 / 20]).unwrap_err();
+        assert_eq!(error, NotARecording::CutShort, "{format:?}");
+    }
+    let file = wav(40.0, buzz);
+    assert_eq!(inspect(&file[..file.len() - 1]), Err(NotARecording::CutShort));
+}
+
+#[test]
+fn silence_is_refused() {
+    assert_eq!(inspect(recording!("silence.webm")), Err(NotARecording::Silent));
+    let click = |at| if at < 800 { buzz(at) } else { 0 };
+    let hiss = |at: u32| if at.is_multiple_of(2) { 50 } else { -50 };
+    assert_eq!(inspect(&wav(35.0, |_| 0)), Err(NotARecording::Silent));
+    assert_eq!(inspect(&wav(35.0, |_| 12_000)), Err(NotARecording::Silent), "a constant offset is no sound");
+    assert_eq!(inspect(&wav(35.0, click)), Err(NotARecording::Silent));
+    assert_eq!(inspect(&wav(35.0, hiss)), Err(NotARecording::Silent), "-56 dBFS");
+}
+
+#[test]
+fn a_decompression_bomb_is_refused_at_once() {
+    let bomb = recording!("ten-minutes.flac");
+    assert!(bomb.len() < 12_000, "ten minutes in {} bytes", bomb.len());
+    let before = Instant::now();
+    assert_eq!(inspect(bomb), Err(NotARecording::TooLong));
+    assert!(before.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn a_table_of_four_billion_rows_is_refused_at_once() {
+    let mut file = recording!("snippets/fragmented.mp4").to_vec();
+    let trun = file.windows(4).position(|bytes| bytes == b"trun").expect("a track run");
+    file[trun + 4..trun + 8].fill(0); // no fields: its rows take no space
+    file[trun + 8..trun + 12].fill(0xff);
+    let before = Instant::now();
+    assert_eq!(inspect(&file), Err(NotARecording::Unsupported));
+    assert!(before.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn the_tables_of_a_vorbis_bomb_are_seen_wherever_they_begin() {
+    // The sync pattern, 32 dimensions, 131,072 entries: 16 MB of table in 8 bytes.
+    let book = u64::from_le_bytes([0x42, 0x43, 0x56, 32, 0, 0, 0, 2]);
+    for shift in 0..8 {
+        let setup = (u128::from(book) << shift).to_le_bytes();
+        assert_eq!(super::listen::vorbis_table_size(&setup), 4 * 1024 * 1024, "{shift} bits in");
+    }
+    let honest = super::listen::vorbis_table_size(recording!("vorbis.ogg"));
+    assert!((1..1024 * 1024).contains(&honest), "{honest}");
+}
+
+#[test]
+fn no_cut_of_a_recording_passes_or_hangs() {
+    /// Half of what is left is decoded each time, which takes an unoptimised decoder its while.
+    const CUTS: usize = if cfg!(debug_assertions) { 10 } else { 50 };
+
+    for (format, bytes) in SPEECH {
+        for cut in 0..CUTS {
+            let before = Instant::now();
+            let result = inspect(&bytes[..bytes.len() * cut / CUTS]);
+            assert!(result.is_err(), "{format:?} cut at {cut}/{CUTS} passed");
+            assert!(
+                before.elapsed() < Duration::from_secs(2),
+                "{format:?} cut at {cut}/{CUTS} took too long"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_mutation_of_a_recording_hangs() {
+    /// An unoptimised decoder is twenty times slower.
+    const ROUNDS: usize = if cfg!(debug_assertions) { 60 } else { 2_000 };
+
+    let mut state = 0x9e37_79b9_7f4a_7c15;
+    for snippet in SNIPPETS {
+        for round in 0..ROUNDS {
+            let mut bytes = snippet.to_vec();
+            // Headers come first, so every other mutation is there.
+            let reach = if round % 2 == 0 { bytes.len().min(400) } else { bytes.len() };
+            for _ in 0..=random(&mut state) % 8 {
+                bytes[random(&mut state) % reach] = random(&mut state).to_le_bytes()[0];
+            }
+            let before = Instant::now();
+            assert!(inspect(&bytes).is_err(), "a second became half a minute");
+            assert!(before.elapsed() < Duration::from_secs(2), "round {round} took too long");
+        }
+    }
+}

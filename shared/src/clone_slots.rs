@@ -1,0 +1,218 @@
+//! The collection `clone_slots`: which voices this deployment may have at the provider right now.
+//!
+//! One document per stage lists the held slots. Taking one is a single atomic push that the list's length
+//! guards, so no more than `CLONE_SLOTS` are ever held, whatever runs at once. A slot's record is written before
+//! the provider is asked for a voice: after a crash it tells the sweep what to look for. A slot whose lease ran
+//! out is still taken; only the sweep frees it, once its voice is surely gone.
+
+use std::time::Duration;
+
+use mongodb::{
+    Collection, Database,
+    bson::{DateTime, Document, doc, oid::ObjectId},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Clock,
+    env::{Env, EnvError},
+    error::Error,
+    mongo,
+    users::from_now,
+};
+
+/// The slots of this deployment. Cloning it is cheap.
+#[derive(Clone)]
+pub struct CloneSlots {
+    collection: Collection<Document>,
+    stage: String,
+    limit: u32,
+    clock: Clock,
+}
+
+/// The right to have one voice at the provider. It must be handed back: to [`CloneSlots::free`] when the voice is
+/// surely gone, or to [`CloneSlots::orphan`] when it may live on.
+#[derive(Debug)]
+#[must_use = "a slot that is not handed back stays taken until the sweep"]
+pub struct Slot {
+    /// The perform's lease.
+    pub lease_id: ObjectId,
+    /// The user whose voice it is.
+    pub user_id: ObjectId,
+}
+
+/// A held slot, as stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HeldSlot {
+    /// The perform's lease.
+    pub lease_id: ObjectId,
+    /// The user whose voice it is.
+    pub user_id: ObjectId,
+    /// When the lease runs out, by the database's clock.
+    pub until: DateTime,
+    /// The voice, once the provider has said its id.
+    #[serde(default)]
+    pub voice_id: Option<String>,
+    /// When the voice was made.
+    #[serde(default)]
+    pub created_at: Option<DateTime>,
+    /// Whether its perform gave up deleting it.
+    #[serde(default)]
+    pub orphaned: bool,
+}
+
+/// The held slots, told apart by the database's clock.
+#[derive(Debug, Default, Deserialize)]
+pub struct Held {
+    /// Their performs may still run.
+    pub live: Vec<HeldSlot>,
+    /// Their leases ran out.
+    pub expired: Vec<HeldSlot>,
+}
+
+impl CloneSlots {
+    /// The stage's slots in `database`; `CLONE_SLOTS` of them (default 10, the provider's own limit).
+    pub fn from_env(env: &Env, database: &Database, clock: Clock) -> Result<Self, EnvError> {
+        let limit = env.parsed("CLONE_SLOTS", 10)?;
+        if limit == 0 {
+            return Err(EnvError::Malformed { name: "CLONE_SLOTS", expected: "a number from 1" });
+        }
+        Ok(Self {
+            collection: database.collection("clone_slots"),
+            stage: env.stage().to_owned(),
+            limit,
+            clock,
+        })
+    }
+
+    /// Takes a slot for a lease; `None` if all are held. One round trip.
+    pub async fn claim(
+        &self,
+        lease_id: ObjectId,
+        user_id: ObjectId,
+        lasts: Duration,
+    ) -> Result<Option<Slot>, Error> {
+        // There is room while the list has no last place.
+        let last = format!("held.{}", self.limit - 1);
+        let filter = doc! { "_id": &self.stage, last: { "$exists": false } };
+        let held = doc! {
+            "lease_id": lease_id, "user_id": user_id, "until": from_now(lasts),
+            "voice_id": null, "created_at": null, "orphaned": false,
+        };
+        let update = vec![doc! { "$set": {
+            "held": { "$concatArrays": [{ "$ifNull": ["$held", []] }, [held]] },
+        } }];
+        match self.collection.update_one(filter, update).upsert(true).await {
+            Ok(_) => Ok(Some(Slot { lease_id, user_id })),
+            // The document exists and the filter did not match it: every slot is held. (Or two first claims of
+            // a new deployment met; the caller asks again.)
+            Err(error) if mongo::is_duplicate(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Notes the voice that lives in a slot.
+    pub async fn note_clone(&self, slot: &Slot, voice_id: &str) -> Result<(), Error> {
+        self.set(slot.lease_id, doc! { "held.$.voice_id": voice_id, "held.$.created_at": self.clock.now() })
+            .await
+    }
+
+    /// Hands a slot back whose voice is surely gone.
+    pub async fn free(&self, slot: Slot) -> Result<(), Error> {
+        self.free_lease(slot.lease_id).await.map(drop)
+    }
+
+    /// Leaves a slot to the sweep: its voice may live on.
+    pub async fn orphan(&self, slot: Slot) -> Result<(), Error> {
+        self.set(slot.lease_id, doc! { "held.$.orphaned": true }).await
+    }
+
+    /// Frees the slot of a lease, if it is still held; tells whether it was.
+    pub async fn free_lease(&self, lease_id: ObjectId) -> Result<bool, Error> {
+        let pull = doc! { "$pull": { "held": { "lease_id": lease_id } } };
+        Ok(self.collection.update_one(self.stages(), pull).await?.modified_count > 0)
+    }
+
+    /// Every held slot, told apart by the database's clock. One round trip.
+    pub async fn held(&self) -> Result<Held, Error> {
+        let held = |condition: Document| {
+            doc! { "$filter": { "input": { "$ifNull": ["$held", []] }, "cond": condition } }
+        };
+        let mut found = self
+            .collection
+            .aggregate([
+                doc! { "$match": self.stages() },
+                doc! { "$project": {
+                    "live": held(doc! { "$gte": ["$$this.until", "$$NOW"] }),
+                    "expired": held(doc! { "$lt": ["$$this.until", "$$NOW"] }),
+                } },
+            ])
+            .with_type::<Held>()
+            .await?;
+        if found.advance().await? { Ok(found.deserialize_current()?) } else { Ok(Held::default()) }
+    }
+
+    async fn set(&self, lease_id: ObjectId, set: Document) -> Result<(), Error> {
+        let filter = doc! { "_id": &self.stage, "held.lease_id": lease_id };
+        self.collection.update_one(filter, doc! { "$set": set }).await?;
+        Ok(())
+    }
+
+    fn stages(&self) -> Document {
+        doc! { "_id": &self.stage }
+    }
+}
+
+/// The names of this deployment's voices at the provider: they tell a voice whose answer was lost from every
+/// voice that is not ours.
+#[derive(Clone, Debug)]
+pub struct VoiceNames {
+    stage: String,
+}
+
+impl VoiceNames {
+    /// The names of the stage's voices.
+    #[must_use]
+    pub fn from_env(env: &Env) -> Self {
+        Self { stage: env.stage().to_owned() }
+    }
+
+    /// The name of the voice that a lease makes.
+    #[must_use]
+    pub fn name(&self, lease_id: ObjectId) -> String {
+        format!("newvisions:{}:{lease_id}", self.stage)
+    }
+
+    /// The lease that made a voice of this name; `None` for every name that is not, to the letter, one of this
+    /// stage's.
+    #[must_use]
+    pub fn lease(&self, name: &str) -> Option<ObjectId> {
+        let lease_id = ObjectId::parse_str(name.rsplit(':').next()?).ok()?;
+        (name == self.name(lease_id)).then_some(lease_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_stages_own_names_are_its_own() {
+        let of = |stage: &str| VoiceNames::from_env(&Env::from_iter([("STAGE", stage)]));
+        let lease = ObjectId::new();
+        let name = of("prod").name(lease);
+        assert_eq!(of("prod").lease(&name), Some(lease));
+        for foreign in [
+            of("prod-eu").name(lease),
+            of("dev").name(lease),
+            format!("{name}x"),
+            format!(" {name}"),
+            name.to_uppercase(),
+            String::from("newvisions:prod:"),
+            String::from("newvisions:prod:my favourite"),
+            String::from("Rachel"),
+        ] {
+            assert_eq!(of("prod").lease(&foreign), None, "{foreign}");
+        }
+    }
+}

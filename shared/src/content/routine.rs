@@ -1,0 +1,82 @@
+//! The routines of the show.
+
+use deserr::Deserr;
+use serde::Serialize;
+
+use crate::json::Reason;
+
+/// What the spectator thinks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserr)]
+#[serde(rename_all = "kebab-case")]
+#[deserr(try_from(String) = Self::try_from -> Reason)]
+pub enum Routine {
+    /// A playing card.
+    Cards,
+    /// A number.
+    Numbers,
+    /// A sign of the zodiac.
+    StarSigns,
+    /// A fear.
+    Phobias,
+    /// A year.
+    Years,
+    /// A person's name.
+    Names,
+    /// A film.
+    Movies,
+    /// Anything else.
+    Custom,
+}
+
+impl Routine {
+    /// What it is about: tells Gemini the kind of the value; the thought never names it.
+    #[must_use]
+    pub fn topic(self) -> &'static str {
+        match self {
+            Self::Cards => "a playing card",
+            Self::Numbers => "a number",
+            Self::StarSigns => "a sign of the zodiac",
+            Self::Phobias => "a fear",
+            Self::Years => "a year",
+            Self::Names => "a person's name",
+            Self::Movies => "a film",
+            Self::Custom => "something personal",
+        }
+    }
+
+    /// The contract's word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Cards => "cards",
+            Self::Numbers => "numbers",
+            Self::StarSigns => "star-signs",
+            Self::Phobias => "phobias",
+            Self::Years => "years",
+            Self::Names => "names",
+            Self::Movies => "movies",
+            Self::Custom => "custom",
+        }
+    }
+}
+
+impl TryFrom<String> for Routine {
+    type Error = Reason;
+
+    fn try_from(word: String) -> Result<Self, Reason> {
+        match word.as_str() {
+            "cards" => Ok(Self::Cards),
+            // The app's short forms.
+            "numbers" | "nums" => Ok(Self::Numbers),
+            "star-signs" | "star" => Ok(Self::StarSigns),
+            "phobias" => Ok(Self::Phobias),
+            "years" => Ok(Self::Years),
+            "names" => Ok(Self::Names),
+            "movies" => Ok(Self::Movies),
+            "custom" => Ok(Self::Custom),
+            _ => Err(Reason(
+                "must be one of: cards, numbers, star-signs, phobias, years, names, movies, custom",
+            )),
+        }
+    }
+}

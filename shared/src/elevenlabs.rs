@@ -1,0 +1,395 @@
+//! ElevenLabs: voices made, heard and deleted (<https://elevenlabs.io/docs/api-reference>).
+//!
+//! A client and nothing more: what is created when, and that it is deleted, is decided by `perform` and `sweep`.
+//! Failures are classified by what they say of the effect, because a create whose outcome is unknown must
+//! never be repeated blindly.
+
+use std::{fmt, time::Duration};
+
+use bytes::Bytes;
+use reqwest::{
+    Client, RequestBuilder, Response, StatusCode,
+    header::CONTENT_TYPE,
+    multipart::{Form, Part},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    deadline::Deadline,
+    env::{Env, EnvError},
+    recordings::Recording,
+};
+
+/// A call failed.
+#[derive(Debug)]
+pub enum ElevenLabsError {
+    /// ElevenLabs answered that it would not; nothing happened there.
+    Refused(Refusal),
+    /// No connection was made; nothing happened there.
+    Unreachable,
+    /// The time was up before an answer came. It may have happened all the same.
+    TimedOut,
+    /// The connection broke, the server failed, or the answer could not be read. It may have happened all the
+    /// same.
+    Broken(String),
+}
+
+/// What ElevenLabs said when it refused.
+#[derive(Debug)]
+pub struct Refusal {
+    /// What it means for us.
+    pub kind: RefusalKind,
+    /// The HTTP status.
+    pub status: u16,
+    /// ElevenLabs' own word: `detail.status`, else `detail.code`, else empty.
+    pub code: String,
+}
+
+/// What a refusal means for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// All voice slots of the account are taken.
+    SlotsFull,
+    /// The month's voice creations and edits are spent.
+    AddEditSpent,
+    /// The voice does not exist (any more).
+    VoiceNotFound,
+    /// Overloaded, or too many calls at once.
+    Busy,
+    /// Anything else: the key, the plan, the sample, the text, the model.
+    Other,
+}
+
+impl ElevenLabsError {
+    /// Whether the call may have had its effect although it failed.
+    #[must_use]
+    pub fn outcome_unknown(&self) -> bool {
+        matches!(self, Self::TimedOut | Self::Broken(_))
+    }
+
+    /// What ElevenLabs' refusal means, if it was one.
+    #[must_use]
+    pub fn refusal(&self) -> Option<RefusalKind> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.kind),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ElevenLabsError {
+    /// For the log: never the provider's free text, which can name voices and repeat what was sent.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(Refusal { status, code, .. }) if code.is_empty() => {
+                write!(formatter, "refused with {status}")
+            }
+            Self::Refused(Refusal { status, code, .. }) => write!(formatter, "refused with {status} {code}"),
+            Self::Unreachable => formatter.write_str("unreachable"),
+            Self::TimedOut => formatter.write_str("timed out"),
+            Self::Broken(why) => write!(formatter, "broken: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for ElevenLabsError {}
+
+/// A client. Cloning it is cheap.
+#[derive(Clone)]
+pub struct ElevenLabs {
+    http: Client,
+    base_url: String,
+    api_key: SecretString,
+}
+
+/// A voice that was just made.
+#[derive(Debug, Deserialize)]
+pub struct AddedVoice {
+    /// Its id.
+    pub voice_id: String,
+    /// Whether it cannot speak before a person verifies it.
+    #[serde(default)]
+    pub requires_verification: bool,
+}
+
+/// A voice of the account.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ListedVoice {
+    /// Its id.
+    pub voice_id: String,
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
+}
+
+/// How a text is spoken.
+#[derive(Clone, Debug, Serialize)]
+pub struct Speech<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// The model.
+    pub model_id: &'a str,
+    /// ISO 639-1; only models that honour it get it, others refuse it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language_code: Option<&'a str>,
+    /// How the voice behaves.
+    pub voice_settings: VoiceSettings,
+}
+
+/// How a voice behaves, each 0–1.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct VoiceSettings {
+    /// Higher is steadier, lower is livelier.
+    pub stability: f64,
+    /// How closely the voice keeps to the recording.
+    pub similarity_boost: f64,
+}
+
+/// The account, as `GET /v1/user/subscription` tells it.
+#[derive(Debug, Deserialize)]
+pub struct Subscription {
+    /// The plan.
+    pub tier: String,
+    /// Characters spoken in this period.
+    pub character_count: i64,
+    /// Characters of a period.
+    pub character_limit: i64,
+    /// Voices in the account.
+    #[serde(default)]
+    pub voice_slots_used: Option<i64>,
+    /// Voices that fit.
+    #[serde(default)]
+    pub voice_limit: Option<i64>,
+    /// Voice creations and edits of this period.
+    #[serde(default)]
+    pub voice_add_edit_counter: Option<i64>,
+    /// How many there may be; null where there is no limit.
+    #[serde(default)]
+    pub max_voice_add_edits: Option<i64>,
+    /// When the characters reset, in seconds since the epoch.
+    #[serde(default)]
+    pub next_character_count_reset_unix: Option<i64>,
+}
+
+impl ElevenLabs {
+    /// Reads `ELEVENLABS_API_KEY` and `ELEVENLABS_BASE_URL` (default: ElevenLabs).
+    pub fn from_env(env: &Env, http: Client) -> Result<Self, EnvError> {
+        let base_url = env.get("ELEVENLABS_BASE_URL").unwrap_or("https://api.elevenlabs.io");
+        Ok(Self {
+            http,
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            api_key: env.secret("ELEVENLABS_API_KEY")?,
+        })
+    }
+
+    /// Makes a voice of this name from a recording.
+    /// <https://elevenlabs.io/docs/api-reference/voices/ivc/create>
+    pub async fn add_voice(
+        &self,
+        name: &str,
+        recording: Recording,
+        by: Deadline,
+    ) -> Result<AddedVoice, ElevenLabsError> {
+        let extension = match recording.mime_type.as_str() {
+            "audio/mpeg" => "mp3",
+            other => other.rsplit('/').next().unwrap_or("audio"),
+        };
+        let length = u64::try_from(recording.bytes.len()).unwrap_or(u64::MAX);
+        let file = Part::stream_with_length(recording.bytes, length)
+            .file_name(format!("recording.{extension}"))
+            .mime_str(&recording.mime_type)
+            .map_err(|_| ElevenLabsError::Broken(String::from("the recording has no media type")))?;
+        let form = Form::new()
+            .text("name", name.to_owned())
+            .text("remove_background_noise", "false")
+            .part("files", file);
+        let request = self.http.post(self.url("/v1/voices/add")).multipart(form);
+        json(self.send(request, by).await?).await
+    }
+
+    /// Speaks a text as MP3, 44.1 kHz, 128 kbit/s.
+    /// <https://elevenlabs.io/docs/api-reference/text-to-speech/convert>
+    pub async fn synthesize(
+        &self,
+        voice_id: &str,
+        speech: &Speech<'_>,
+        by: Deadline,
+    ) -> Result<Bytes, ElevenLabsError> {
+        let request = self
+            .http
+            .post(self.url(&format!("/v1/text-to-speech/{voice_id}")))
+            .query(&[("output_format", "mp3_44100_128")])
+            .json(speech);
+        let response = self.send(request, by).await?;
+        let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let is_audio = media_type.is_some_and(|media_type| media_type.starts_with("audio/"));
+        let body = response.bytes().await.map_err(|error| failed(&error))?;
+        if !is_audio || body.is_empty() {
+            return Err(ElevenLabsError::Broken(String::from("the answer holds no audio")));
+        }
+        Ok(body)
+    }
+
+    /// Deletes a voice, and tells whether it was there: that it is not counts as success.
+    /// <https://elevenlabs.io/docs/api-reference/voices/delete>
+    pub async fn delete_voice(&self, voice_id: &str, by: Deadline) -> Result<bool, ElevenLabsError> {
+        let request = self.http.delete(self.url(&format!("/v1/voices/{voice_id}")));
+        match self.send(request, by).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.refusal() == Some(RefusalKind::VoiceNotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Every cloned voice of the account whose name contains `search`, all pages.
+    /// <https://elevenlabs.io/docs/api-reference/voices/search>
+    pub async fn cloned_voices(
+        &self,
+        search: &str,
+        by: Deadline,
+    ) -> Result<Vec<ListedVoice>, ElevenLabsError> {
+        #[derive(Deserialize)]
+        struct Page {
+            voices: Vec<ListedVoice>,
+            has_more: bool,
+            #[serde(default)]
+            next_page_token: Option<String>,
+        }
+        let mut voices = Vec::new();
+        let mut token: Option<String> = None;
+        loop {
+            let mut query = vec![("category", "cloned"), ("page_size", "100"), ("search", search)];
+            if let Some(token) = &token {
+                query.push(("next_page_token", token));
+            }
+            let request = self.http.get(self.url("/v2/voices")).query(&query);
+            let page: Page = json(self.send(request, by).await?).await?;
+            voices.extend(page.voices);
+            token = page.next_page_token.filter(|_| page.has_more);
+            if token.is_none() {
+                return Ok(voices);
+            }
+        }
+    }
+
+    /// The account: plan, slots, creations, characters.
+    /// <https://elevenlabs.io/docs/api-reference/user/subscription/get>
+    pub async fn subscription(&self, by: Deadline) -> Result<Subscription, ElevenLabsError> {
+        json(self.send(self.http.get(self.url("/v1/user/subscription")), by).await?).await
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+
+    /// Sends, and turns every answer that is no success into an error.
+    async fn send(&self, request: RequestBuilder, by: Deadline) -> Result<Response, ElevenLabsError> {
+        let time = by.remaining();
+        if time.is_zero() {
+            // Not sent, so surely without effect.
+            return Err(ElevenLabsError::Unreachable);
+        }
+        let response = request
+            .header("xi-api-key", self.api_key.expose_secret())
+            .timeout(time)
+            .send()
+            .await
+            .map_err(|error| failed(&error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = response.bytes().await.unwrap_or_default();
+        if status.is_server_error() {
+            return Err(ElevenLabsError::Broken(format!("answered {}", status.as_u16())));
+        }
+        Err(ElevenLabsError::Refused(refusal(status, &body)))
+    }
+}
+
+/// The HTTP client for both providers: one pool, HTTP/2 where they offer it.
+///
+/// Connections idle longer than a frozen Lambda's are likely dead, so they are not kept long.
+pub fn http_client() -> Result<Client, reqwest::Error> {
+    Client::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .pool_idle_timeout(Duration::from_secs(30))
+        .user_agent(concat!("newvisions/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+async fn json<T: for<'de> Deserialize<'de>>(response: Response) -> Result<T, ElevenLabsError> {
+    let body = response.bytes().await.map_err(|error| failed(&error))?;
+    serde_json::from_slice(&body).map_err(|error| {
+        ElevenLabsError::Broken(format!("the answer is not as documented: {:?}", error.classify()))
+    })
+}
+
+fn failed(error: &reqwest::Error) -> ElevenLabsError {
+    if error.is_connect() {
+        ElevenLabsError::Unreachable
+    } else if error.is_timeout() {
+        ElevenLabsError::TimedOut
+    } else {
+        ElevenLabsError::Broken(String::from("the connection broke"))
+    }
+}
+
+/// Classifies by the provider's own word first and by the HTTP status second. `detail` comes in four shapes:
+/// `{status, message}`, `{type, code, message, status}`, a string, and a list of validation errors.
+fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let word = |name: &str| body["detail"][name].as_str().unwrap_or_default().to_owned();
+    let (state, code) = (word("status"), word("code"));
+    let kind = [state.as_str(), code.as_str()]
+        .into_iter()
+        .find_map(|word| match word {
+            "voice_limit_reached" => Some(RefusalKind::SlotsFull),
+            "voice_add_edit_limit_reached" => Some(RefusalKind::AddEditSpent),
+            "voice_not_found" | "voice_does_not_exist" | "invalid_uid" => Some(RefusalKind::VoiceNotFound),
+            "too_many_concurrent_requests"
+            | "concurrent_limit_exceeded"
+            | "system_busy"
+            | "rate_limit_exceeded" => Some(RefusalKind::Busy),
+            _ => None,
+        })
+        .unwrap_or(match status {
+            StatusCode::TOO_MANY_REQUESTS => RefusalKind::Busy,
+            _ => RefusalKind::Other,
+        });
+    Refusal { kind, status: status.as_u16(), code: if state.is_empty() { code } else { state } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_told_by_word_first_and_by_status_second() {
+        let kind =
+            |status: u16, body: &str| refusal(StatusCode::from_u16(status).unwrap(), body.as_bytes()).kind;
+        let detail = |word: &str| format!(r#"{{"detail":{{"status":"{word}","message":"…"}}}}"#);
+        assert_eq!(kind(400, &detail("voice_limit_reached")), RefusalKind::SlotsFull);
+        assert_eq!(kind(400, &detail("voice_add_edit_limit_reached")), RefusalKind::AddEditSpent);
+        assert_eq!(kind(403, &detail("voice_add_edit_limit_reached")), RefusalKind::AddEditSpent);
+        for (status, word) in [(404, "voice_not_found"), (400, "voice_does_not_exist"), (400, "invalid_uid")]
+        {
+            assert_eq!(kind(status, &detail(word)), RefusalKind::VoiceNotFound);
+        }
+        assert_eq!(
+            kind(
+                429,
+                r#"{"detail":{"type":"rate","code":"concurrent_limit_exceeded","status":"too_many_concurrent_requests"}}"#
+            ),
+            RefusalKind::Busy
+        );
+        assert_eq!(kind(429, "<html>"), RefusalKind::Busy);
+        assert_eq!(kind(404, r#"{"detail":"Not Found"}"#), RefusalKind::Other);
+        assert_eq!(
+            kind(422, r#"{"detail":[{"type":"missing","loc":["body"],"msg":"…","input":null}]}"#),
+            RefusalKind::Other
+        );
+    }
+}

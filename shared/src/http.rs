@@ -1,0 +1,105 @@
+//! What every HTTP function has around its routes: request ids, problem details, caught panics, one log line.
+//!
+//! A function's `router` holds its routes and nothing else; [`service`] puts the same edge around it in Lambda,
+//! in the local runner and in the tests.
+
+use std::{any::Any, time::Instant};
+
+use axum::{
+    Router,
+    extract::{MatchedPath, Request},
+    http::{HeaderMap, HeaderValue, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use lambda_http::RequestExt as _;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument as _;
+
+use crate::error::{Error, Problem};
+
+/// The id of one request: Lambda's own where there is one, so that it leads to the platform's log lines too.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+/// Serves the routes as a Lambda function behind an HTTP API (payload format 2.0).
+pub async fn run(routes: Router) -> Result<(), lambda_http::Error> {
+    lambda_http::run(service(routes)).await
+}
+
+/// The routes with the common edge around them.
+pub fn service(routes: Router) -> Router {
+    routes
+        .fallback(async || Error::NotFound)
+        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(edge))
+}
+
+async fn edge(mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request
+        .lambda_context_ref()
+        .map(|context| context.request_id.clone())
+        .filter(|id| !id.is_empty())
+        .unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let accepts_problem = accepts_problem(request.headers());
+    let method = request.method().clone();
+    // The route and not the path: paths carry ids.
+    let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
+    let span = tracing::info_span!("request", request_id = %id);
+
+    let mut response = next.run(request).instrument(span.clone()).await;
+
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        response = written(problem, &id, accepts_problem, response);
+    }
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    span.in_scope(
+        || tracing::info!(%method, route, status = response.status().as_u16(), latency_ms, "answered"),
+    );
+    response
+}
+
+/// Writes the problem into the body-less answer that carried it, keeping its status and headers.
+fn written(mut problem: Problem, id: &str, accepts_problem: bool, bare: Response) -> Response {
+    id.clone_into(&mut problem.request_id);
+    let mut answer = (bare.status(), axum::Json(problem)).into_response();
+    let media_type = if accepts_problem { "application/problem+json" } else { "application/json" };
+    for (name, value) in bare.headers() {
+        if name != header::CONTENT_LENGTH {
+            answer.headers_mut().append(name, value.clone());
+        }
+    }
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    answer
+}
+
+/// RFC 9457's media type, unless the caller names JSON and not this: the web app only parses `application/json`.
+fn accepts_problem(headers: &HeaderMap) -> bool {
+    let accepts: Vec<String> = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .map(str::to_ascii_lowercase)
+        .collect();
+    let names = |media_type: &str| {
+        accepts
+            .iter()
+            .flat_map(|value| value.split(','))
+            .any(|range| range.split(';').next().is_some_and(|range| range.trim() == media_type))
+    };
+    names("application/problem+json") || !names("application/json")
+}
+
+/// A panic's text may hold anything, so neither the caller nor our log line repeats it; Rust's own hook has
+/// printed where it happened.
+#[expect(clippy::needless_pass_by_value, reason = "the layer's trait hands the payload over")]
+fn panicked(_payload: Box<dyn Any + Send>) -> Response {
+    Error::internal("a handler panicked").into_response()
+}

@@ -1,0 +1,172 @@
+//! Reading request bodies: JSON in, every mistake named at once.
+//!
+//! Bodies are parsed with `serde_json` and turned into request types with `deserr`, which, unlike serde, goes
+//! on after the first bad member, so that the 422 lists them all. Members a type does not name are ignored.
+
+use std::ops::ControlFlow;
+
+use axum::{
+    extract::{FromRequest, Request},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use deserr::{DeserializeError, Deserr, ErrorKind, IntoValue, MergeWithError, ValueKind, ValuePointerRef};
+use http::{HeaderMap, StatusCode, header};
+use serde::Serialize;
+
+use crate::error::Error;
+
+/// One bad member of a request.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct FieldError {
+    /// The member's path, such as `settings_override.voice_stability`; empty for the whole body.
+    pub field: String,
+    /// What is wrong with it, in words.
+    pub message: String,
+}
+
+/// Why a value is refused: a sentence that names the rule and not the value.
+#[derive(Debug)]
+pub struct Reason(pub &'static str);
+
+/// A JSON request body; as an answer, the same as axum's.
+///
+/// Refuses with 415 (not labelled as JSON), 413 (too large), 400 (not JSON) and 422 (bad values).
+pub struct Json<T>(pub T);
+
+impl<T: Deserr<Invalid>, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        if !is_json(request.headers()) {
+            return Err(Error::UnsupportedMediaType("application/json"));
+        }
+        let bytes = read(request, state).await?;
+        parse(&bytes).map(Self)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+/// The whole body, within the route's limit.
+pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Error> {
+    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::BodyTooLarge,
+        _ => Error::UnreadableBody,
+    })
+}
+
+/// Parses bytes that are already here, for endpoints that take more than JSON.
+pub fn parse<T: Deserr<Invalid>>(bytes: &[u8]) -> Result<T, Error> {
+    let value: serde_json::Value =
+        serde_json::from_slice(bytes).map_err(|error| Error::MalformedJson(position(&error)))?;
+    deserr::deserialize(value).map_err(|Invalid(errors)| Error::Invalid(errors))
+}
+
+/// Whether the body is labelled `application/json` or `application/…+json`.
+#[must_use]
+pub fn is_json(headers: &HeaderMap) -> bool {
+    let Some(essence) = essence(headers) else { return false };
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// The `Content-Type` without its parameters, in lower case.
+#[must_use]
+pub fn essence(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+/// Where the JSON broke. `serde_json`'s own text can quote the body, and with it a password.
+fn position(error: &serde_json::Error) -> String {
+    if error.is_eof() {
+        return String::from("it ends too early");
+    }
+    format!("it breaks at line {}, column {}", error.line(), error.column())
+}
+
+/// Every bad field found so far.
+#[derive(Debug)]
+pub struct Invalid(Vec<FieldError>);
+
+impl Invalid {
+    fn and(previous: Option<Self>, field: String, message: String) -> ControlFlow<Self, Self> {
+        let mut errors = previous.map(|invalid| invalid.0).unwrap_or_default();
+        errors.push(FieldError { field, message });
+        ControlFlow::Continue(Self(errors))
+    }
+}
+
+impl DeserializeError for Invalid {
+    fn error<V: IntoValue>(
+        previous: Option<Self>,
+        error: ErrorKind<V>,
+        location: ValuePointerRef,
+    ) -> ControlFlow<Self, Self> {
+        let (field, message) = match error {
+            ErrorKind::MissingField { field } => (path(location.push_key(field)), String::from("is missing")),
+            ErrorKind::IncorrectValueKind { accepted, .. } => {
+                (path(location), format!("must be {}", kinds(accepted)))
+            }
+            ErrorKind::UnknownKey { key, .. } => (path(location.push_key(key)), String::from("is not known")),
+            ErrorKind::UnknownValue { accepted, .. } => {
+                (path(location), format!("must be one of: {}", accepted.join(", ")))
+            }
+            ErrorKind::BadSequenceLen { .. } => {
+                (path(location), String::from("has the wrong number of items"))
+            }
+            // The text can carry the value (a number out of range does); the rule is enough.
+            ErrorKind::Unexpected { .. } => (path(location), String::from("is out of range")),
+        };
+        Self::and(previous, field, message)
+    }
+}
+
+impl MergeWithError<Invalid> for Invalid {
+    fn merge(previous: Option<Self>, other: Invalid, _location: ValuePointerRef) -> ControlFlow<Self, Self> {
+        let mut errors = previous.map(|invalid| invalid.0).unwrap_or_default();
+        errors.extend(other.0);
+        ControlFlow::Continue(Self(errors))
+    }
+}
+
+impl MergeWithError<Reason> for Invalid {
+    fn merge(previous: Option<Self>, reason: Reason, location: ValuePointerRef) -> ControlFlow<Self, Self> {
+        Self::and(previous, path(location), reason.0.to_owned())
+    }
+}
+
+fn path(location: ValuePointerRef) -> String {
+    match location {
+        ValuePointerRef::Origin => String::new(),
+        ValuePointerRef::Key { key, prev } => match path(*prev) {
+            parent if parent.is_empty() => key.to_owned(),
+            parent => format!("{parent}.{key}"),
+        },
+        ValuePointerRef::Index { index, prev } => format!("{}[{index}]", path(*prev)),
+    }
+}
+
+fn kinds(accepted: &[ValueKind]) -> String {
+    let mut words: Vec<&str> = accepted
+        .iter()
+        .map(|kind| match kind {
+            ValueKind::Null => "null",
+            ValueKind::Boolean => "true or false",
+            ValueKind::Integer | ValueKind::NegativeInteger => "a whole number",
+            ValueKind::Float => "a number",
+            ValueKind::String => "a string",
+            ValueKind::Sequence => "a list",
+            ValueKind::Map => "an object",
+        })
+        .collect();
+    if words.contains(&"a number") {
+        words.retain(|word| *word != "a whole number");
+    }
+    words.dedup();
+    words.join(" or ")
+}

@@ -1,0 +1,37 @@
+//! What the functions of New Visions have in common.
+//!
+//! The ground floor: [`env`] and [`clock`] (the only ways to configuration and time), [`error`] (everything that
+//! can go wrong and how it is answered), [`http`] (the edge around every function's routes), [`json`] (request
+//! bodies), [`session`] (who calls), [`password`], [`deadline`], [`telemetry`].
+//!
+//! What is kept: [`mongo`], with one file per collection: [`users`], [`activation_codes`], [`clone_slots`]; and
+//! [`recordings`] in S3.
+//!
+//! Who is asked: [`elevenlabs`] and [`gemini`], plain clients.
+//!
+//! What is known: [`audio`] (what a recording is), [`content`] (what may be said and how), [`quota`] and
+//! [`settings`].
+//!
+//! A request runs route → handler → [`session::Caller`] → a few calls into these files → answer; errors leave by
+//! `?`. This crate knows no function.
+
+pub mod activation_codes;
+pub mod audio;
+pub mod clock;
+pub mod clone_slots;
+pub mod content;
+pub mod deadline;
+pub mod elevenlabs;
+pub mod env;
+pub mod error;
+pub mod gemini;
+pub mod http;
+pub mod json;
+pub mod mongo;
+pub mod password;
+pub mod quota;
+pub mod recordings;
+pub mod session;
+pub mod settings;
+pub mod telemetry;
+pub mod users;

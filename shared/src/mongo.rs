@@ -1,0 +1,98 @@
+//! The connection to MongoDB and the indexes that the stores rely on.
+
+use std::time::Duration;
+
+use mongodb::{
+    Client, Database, IndexModel,
+    bson::{Document, doc},
+    error::{Error as MongoError, ErrorKind, WriteFailure},
+    options::{ClientOptions, IndexOptions},
+};
+
+use crate::env::{Env, EnvError};
+
+/// The database could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// A variable is missing.
+    #[error(transparent)]
+    Env(#[from] EnvError),
+    /// The URI is not one, or its DNS name does not resolve. The driver's text can repeat the URI and with it
+    /// the password, so it is not shown.
+    #[error("MONGODB_URI cannot be used: check its form, its host and that its name resolves")]
+    Uri,
+}
+
+/// Prepares a client for `MONGODB_URI` and gives the database `MONGODB_DATABASE` (default `newvisions`).
+/// Connections open at first use.
+pub async fn connect(env: &Env) -> Result<Database, ConnectError> {
+    let mut options =
+        ClientOptions::parse(env.required("MONGODB_URI")?).await.map_err(|_| ConnectError::Uri)?;
+    options.app_name.get_or_insert_with(|| String::from("newvisions"));
+    options.connect_timeout.get_or_insert(Duration::from_secs(3));
+    options.server_selection_timeout.get_or_insert(Duration::from_secs(4));
+    let client = Client::with_options(options).map_err(|_| ConnectError::Uri)?;
+    Ok(client.database(env.get("MONGODB_DATABASE").unwrap_or("newvisions")))
+}
+
+/// Makes every index that is missing. Safe to repeat; the sweep does so at each run, so a fresh deployment
+/// needs one sweep before its first registration.
+pub async fn ensure_indexes(database: &Database) -> Result<(), MongoError> {
+    let users = database.collection::<Document>("users");
+    users
+        .create_indexes([
+            unique("username_key"),
+            unique("email_key"),
+            // The claim on an activation code: whoever inserts the account first has it.
+            unique("activation_code"),
+            IndexModel::builder()
+                .keys(doc! { "lease.until": 1 })
+                .options(
+                    IndexOptions::builder()
+                        .name(String::from("lease_until"))
+                        .partial_filter_expression(doc! { "lease.until": { "$exists": true } })
+                        .build(),
+                )
+                .build(),
+        ])
+        .await?;
+    Ok(())
+}
+
+/// A unique index that leaves out documents without the field, such as the earlier backend's.
+fn unique(field: &str) -> IndexModel {
+    IndexModel::builder()
+        .keys(doc! { field: 1 })
+        .options(
+            IndexOptions::builder()
+                .name(field.to_owned())
+                .unique(true)
+                .partial_filter_expression(doc! { field: { "$exists": true } })
+                .build(),
+        )
+        .build()
+}
+
+/// Whether a write failed because another document holds a value that must be unique, and of which index.
+#[must_use]
+pub fn violated_index<'a>(error: &MongoError, indexes: &[&'a str]) -> Option<&'a str> {
+    let text = match error.kind.as_ref() {
+        ErrorKind::Write(WriteFailure::WriteError(error)) if error.code == DUPLICATE_KEY => &error.message,
+        ErrorKind::Command(error) if error.code == DUPLICATE_KEY => &error.message,
+        _ => return None,
+    };
+    indexes.iter().copied().find(|index| text.contains(&format!("index: {index}")))
+}
+
+/// Whether a write failed because a unique value is taken.
+#[must_use]
+pub fn is_duplicate(error: &MongoError) -> bool {
+    match error.kind.as_ref() {
+        ErrorKind::Write(WriteFailure::WriteError(error)) => error.code == DUPLICATE_KEY,
+        ErrorKind::Command(error) => error.code == DUPLICATE_KEY,
+        _ => false,
+    }
+}
+
+/// <https://www.mongodb.com/docs/manual/reference/error-codes/#mongodb-error-11000>
+const DUPLICATE_KEY: i32 = 11000;

@@ -1,0 +1,180 @@
+//! The recordings of users' voices, in S3.
+//!
+//! Each user has one object, `recordings/USER`, and its content type travels with it; so a replacement is one
+//! atomic write, a reader gets the old or the new recording whole, and deleting an account has one key to
+//! delete. Uploads too large for the gateway arrive under `uploads/` by a presigned request and expire there.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_s3::{
+    Client,
+    error::{DisplayErrorContext, SdkError},
+    presigning::PresigningConfig,
+    primitives::ByteStream,
+};
+use bytes::Bytes;
+use mongodb::bson::oid::ObjectId;
+
+use crate::env::{Env, EnvError};
+
+/// How long an offered upload may be used.
+pub const UPLOAD_LIFETIME: Duration = Duration::from_mins(15);
+
+/// S3 failed; the text is for the log and holds no recording.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation}: {cause}")]
+pub struct S3Error {
+    operation: &'static str,
+    cause: String,
+}
+
+/// A recording as it goes to the provider.
+#[derive(Clone)]
+pub struct Recording {
+    /// The file's bytes. Never printed.
+    pub bytes: Bytes,
+    /// Its container, such as `audio/webm`.
+    pub mime_type: String,
+}
+
+/// The bucket. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Recordings {
+    client: Client,
+    bucket: String,
+}
+
+/// A presigned request that puts one upload into the bucket.
+pub struct Upload {
+    /// Where to PUT.
+    pub url: String,
+    /// Headers that must be sent exactly so.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Recordings {
+    /// A client for `RECORDINGS_BUCKET`. Credentials, region and `AWS_ENDPOINT_URL_S3` come from where the AWS
+    /// SDK looks for them; `S3_ENDPOINT` names a server that is not AWS, with path-style addresses.
+    pub async fn from_env(env: &Env) -> Result<Self, EnvError> {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(2))
+            .operation_attempt_timeout(Duration::from_secs(10))
+            .operation_timeout(Duration::from_secs(20))
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(timeouts);
+        if let Some(region) = env.get("AWS_REGION") {
+            loader = loader.region(Region::new(region.to_owned()));
+        }
+        if let (Some(id), Some(secret)) = (env.get("AWS_ACCESS_KEY_ID"), env.get("AWS_SECRET_ACCESS_KEY")) {
+            let token = env.get("AWS_SESSION_TOKEN").map(str::to_owned);
+            loader = loader.credentials_provider(aws_sdk_s3::config::Credentials::new(
+                id,
+                secret,
+                token,
+                None,
+                "environment",
+            ));
+        }
+        let mut config = aws_sdk_s3::config::Builder::from(&loader.load().await);
+        if let Some(endpoint) = env.get("S3_ENDPOINT") {
+            config = config.endpoint_url(endpoint).force_path_style(true);
+        }
+        Ok(Self {
+            client: Client::from_conf(config.build()),
+            bucket: env.required("RECORDINGS_BUCKET")?.to_owned(),
+        })
+    }
+
+    /// The user's recording; `None` if there is none.
+    pub async fn get(&self, user_id: ObjectId) -> Result<Option<Recording>, S3Error> {
+        self.fetch(&key(user_id)).await
+    }
+
+    /// Stores the user's recording in place of any earlier one.
+    pub async fn put(&self, user_id: ObjectId, recording: Recording) -> Result<(), S3Error> {
+        self.client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key(user_id))
+            .content_type(recording.mime_type)
+            .body(ByteStream::from(recording.bytes))
+            .send()
+            .await
+            .map_err(|error| failed("PutObject", error))?;
+        Ok(())
+    }
+
+    /// Deletes the user's recording; having none is no error.
+    pub async fn delete(&self, user_id: ObjectId) -> Result<(), S3Error> {
+        self.remove(&key(user_id)).await
+    }
+
+    /// The key of a new upload for a user.
+    #[must_use]
+    pub fn upload_key(user_id: ObjectId) -> String {
+        format!("uploads/{user_id}/{}", uuid::Uuid::new_v4())
+    }
+
+    /// A presigned PUT of exactly `bytes` bytes: the length is signed, so S3 itself refuses any other.
+    pub async fn presign_upload(&self, key: &str, mime_type: &str, bytes: i64) -> Result<Upload, S3Error> {
+        let lifetime =
+            PresigningConfig::expires_in(UPLOAD_LIFETIME).map_err(|error| failed("presign", error))?;
+        let request = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .content_type(mime_type)
+            .content_length(bytes)
+            .presigned(lifetime)
+            .await
+            .map_err(|error| failed("presign", error))?;
+        Ok(Upload {
+            url: request.uri().to_owned(),
+            headers: request.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        })
+    }
+
+    /// What was uploaded under a key; `None` if nothing was.
+    pub async fn get_upload(&self, key: &str) -> Result<Option<Recording>, S3Error> {
+        self.fetch(key).await
+    }
+
+    /// Deletes an upload; having none is no error.
+    pub async fn delete_upload(&self, key: &str) -> Result<(), S3Error> {
+        self.remove(key).await
+    }
+
+    async fn fetch(&self, key: &str) -> Result<Option<Recording>, S3Error> {
+        let object = match self.client.get_object().bucket(&self.bucket).key(key).send().await {
+            Ok(object) => object,
+            Err(SdkError::ServiceError(error)) if error.err().is_no_such_key() => return Ok(None),
+            // What S3 answers for a missing object to whoever may not list the bucket, and we may not.
+            Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 403 => {
+                tracing::warn!("S3 gave no access to an object: it is missing, or the function's policy is");
+                return Ok(None);
+            }
+            Err(error) => return Err(failed("GetObject", error)),
+        };
+        let mime_type = object.content_type.unwrap_or_default();
+        let body = object.body.collect().await.map_err(|error| failed("GetObject", error))?;
+        Ok(Some(Recording { bytes: body.into_bytes(), mime_type }))
+    }
+
+    async fn remove(&self, key: &str) -> Result<(), S3Error> {
+        let deleted = self.client.delete_object().bucket(&self.bucket).key(key).send().await;
+        deleted.map_err(|error| failed("DeleteObject", error))?;
+        Ok(())
+    }
+}
+
+fn key(user_id: ObjectId) -> String {
+    format!("recordings/{user_id}")
+}
+
+fn failed(operation: &'static str, error: impl std::error::Error) -> S3Error {
+    S3Error { operation, cause: DisplayErrorContext(error).to_string() }
+}

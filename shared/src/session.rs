@@ -1,0 +1,173 @@
+//! Who is calling: access tokens, checked with public keys only.
+//!
+//! Access tokens are JWTs signed with Ed25519 (RFC 8037), short-lived, typed `at+jwt` (RFC 9068). This file can
+//! verify them and cannot make them: the signing key is known to the `auth` function alone. Nothing in a token's
+//! header is followed, except that `kid` chooses among the configured keys.
+//!
+//! A token proves who asked and in which session. That the session still lives is part of the query that loads
+//! the user ([`crate::users`]), so it costs no round trip of its own.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{
+    extract::{FromRef, FromRequestParts, RawPathParams},
+    http::{HeaderMap, header, request::Parts},
+};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
+use mongodb::bson::oid::ObjectId;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Clock,
+    env::{Env, EnvError},
+    error::Error,
+};
+
+/// The issuer of every token.
+pub const ISSUER: &str = "newvisions";
+/// The type of every access token (RFC 9068, section 2.1).
+pub const TOKEN_TYPE: &str = "at+jwt";
+/// Longer tokens are refused unread; ours are about 400 bytes.
+const LONGEST_TOKEN: usize = 2048;
+/// Seconds by which the clocks of two Lambda hosts may differ.
+const LEEWAY_SECONDS: i64 = 5;
+
+/// The audience of a stage's tokens: a token of one stage is worth nothing in another.
+#[must_use]
+pub fn audience(env: &Env) -> String {
+    format!("newvisions-{}", env.stage())
+}
+
+/// What an access token says. Times are seconds since the epoch.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Claims {
+    /// Always [`ISSUER`].
+    pub iss: String,
+    /// The stage's audience.
+    pub aud: String,
+    /// The user's id, as an `ObjectId` in hex.
+    pub sub: String,
+    /// The session's id.
+    pub sid: String,
+    /// When it was issued.
+    pub iat: i64,
+    /// When it begins to hold.
+    pub nbf: i64,
+    /// When it ends.
+    pub exp: i64,
+}
+
+/// Checks access tokens against the stage's public keys. Cloning it is cheap.
+#[derive(Clone)]
+pub struct TokenVerifier(Arc<Inner>);
+
+struct Inner {
+    keys: HashMap<String, DecodingKey>,
+    validation: Validation,
+    clock: Clock,
+}
+
+impl TokenVerifier {
+    /// Reads `JWT_PUBLIC_KEYS`: a JWK Set (RFC 7517) of Ed25519 keys, each with a `kid`. Two at a time while
+    /// the signing key is being changed.
+    pub fn from_env(env: &Env, clock: Clock) -> Result<Self, EnvError> {
+        const MALFORMED: EnvError =
+            EnvError::Malformed { name: "JWT_PUBLIC_KEYS", expected: "a JWK Set of Ed25519 keys with kids" };
+        let set: JwkSet = serde_json::from_str(env.required("JWT_PUBLIC_KEYS")?).map_err(|_| MALFORMED)?;
+        let keys = set
+            .keys
+            .iter()
+            .map(|jwk| {
+                let kid = jwk.common.key_id.clone().ok_or(MALFORMED)?;
+                let key = DecodingKey::from_jwk(jwk).map_err(|_| MALFORMED)?;
+                Ok((kid, key))
+            })
+            .collect::<Result<HashMap<_, _>, EnvError>>()?;
+        if keys.is_empty() {
+            return Err(MALFORMED);
+        }
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[audience(env)]);
+        validation.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
+        // Times are checked below, against the clock that tests can move.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        Ok(Self(Arc::new(Inner { keys, validation, clock })))
+    }
+
+    /// Who a token speaks for.
+    pub fn verify(&self, token: &str) -> Result<Caller, Error> {
+        self.claims(token)
+            .and_then(|claims| {
+                Some(Caller { user_id: ObjectId::parse_str(&claims.sub).ok()?, session_id: claims.sid })
+            })
+            .ok_or(Error::InvalidToken)
+    }
+
+    fn claims(&self, token: &str) -> Option<Claims> {
+        if token.len() > LONGEST_TOKEN {
+            return None;
+        }
+        let header = jsonwebtoken::decode_header(token).ok()?;
+        if header.alg != Algorithm::EdDSA || header.typ.as_deref() != Some(TOKEN_TYPE) {
+            return None;
+        }
+        let key = self.0.keys.get(header.kid.as_deref()?)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.0.validation).ok()?.claims;
+        let now = self.0.clock.utc().unix_timestamp();
+        let holds = claims.nbf <= now + LEEWAY_SECONDS && now < claims.exp;
+        holds.then_some(claims)
+    }
+}
+
+/// The signed-in user behind a request.
+///
+/// As an extractor it also closes the paths: where a route has a `{user_id}`, that must be the caller's own id
+/// or the word `me`, and anything else is 403.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The user.
+    pub user_id: ObjectId,
+    /// The session that the token belongs to.
+    pub session_id: String,
+}
+
+impl<S> FromRequestParts<S> for Caller
+where
+    S: Send + Sync,
+    TokenVerifier: FromRef<S>,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let caller = TokenVerifier::from_ref(state).verify(bearer(&parts.headers)?)?;
+        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| Error::NotFound)?;
+        for (name, value) in &params {
+            if name == "user_id" && !caller.is(value) {
+                return Err(Error::Forbidden);
+            }
+        }
+        Ok(caller)
+    }
+}
+
+impl Caller {
+    /// Whether an id in a path or a body means this caller.
+    #[must_use]
+    pub fn is(&self, id: &str) -> bool {
+        id == "me" || ObjectId::parse_str(id).is_ok_and(|id| id == self.user_id)
+    }
+}
+
+/// The token of an `Authorization: Bearer …` header (RFC 6750, section 2.1). Two such headers are refused.
+fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or(Error::MissingToken)?;
+    if values.next().is_some() {
+        return Err(Error::InvalidToken);
+    }
+    let (scheme, token) =
+        value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or(Error::MissingToken)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(Error::MissingToken) }
+}

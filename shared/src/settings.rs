@@ -1,0 +1,297 @@
+//! A user's settings: as requests send them, as the database keeps them, and as the earlier backend wrote them.
+
+use deserr::Deserr;
+use serde::{Deserialize, Serialize};
+use time::{Date, macros::format_description};
+
+use crate::json::{Invalid, Reason};
+
+/// The settings, in the words of the contract. A PUT replaces them; what is left out has its default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr)]
+#[serde(from = "Stored")]
+#[deserr(error = Invalid)]
+pub struct Settings {
+    /// ISO 639-1.
+    #[deserr(default = Language::default())]
+    pub voice_language: Language,
+    /// How the speaker is addressed and described.
+    #[deserr(default = SpeakerSex::Male)]
+    pub speaker_sex: SpeakerSex,
+    /// 0–100; ElevenLabs' `stability` in per cent.
+    #[deserr(default = Percent(50))]
+    pub voice_stability: Percent,
+    /// 0–100; ElevenLabs' `similarity_boost` in per cent.
+    #[deserr(default = Percent(75))]
+    pub voice_similarity: Percent,
+    /// Whether an ambience is mixed under the voice.
+    #[deserr(default)]
+    pub background_sound: bool,
+    /// 0–100.
+    #[deserr(default = Percent(30))]
+    pub background_volume: Percent,
+    /// What the app shows as the voice note's name.
+    #[deserr(default)]
+    pub voice_note_name: Option<NoteName>,
+    /// What the app shows as the voice note's date.
+    #[deserr(default)]
+    pub voice_note_date: Option<NoteDate>,
+    /// Whether the app shows its own default name.
+    #[deserr(default)]
+    pub voice_note_name_default: bool,
+}
+
+/// Settings for one perform: what is left out stays as the user has it.
+#[derive(Clone, Debug, Default, Deserr)]
+#[deserr(error = Invalid)]
+pub struct SettingsOverride {
+    #[deserr(default)]
+    voice_language: Option<Language>,
+    #[deserr(default)]
+    speaker_sex: Option<SpeakerSex>,
+    #[deserr(default)]
+    voice_stability: Option<Percent>,
+    #[deserr(default)]
+    voice_similarity: Option<Percent>,
+    #[deserr(default)]
+    background_sound: Option<bool>,
+    #[deserr(default)]
+    background_volume: Option<Percent>,
+}
+
+impl Settings {
+    /// These settings with an override laid over them.
+    #[must_use]
+    pub fn overridden(self, over: SettingsOverride) -> Self {
+        Self {
+            voice_language: over.voice_language.unwrap_or(self.voice_language),
+            speaker_sex: over.speaker_sex.unwrap_or(self.speaker_sex),
+            voice_stability: over.voice_stability.unwrap_or(self.voice_stability),
+            voice_similarity: over.voice_similarity.unwrap_or(self.voice_similarity),
+            background_sound: over.background_sound.unwrap_or(self.background_sound),
+            background_volume: over.background_volume.unwrap_or(self.background_volume),
+            ..self
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Stored::default().into()
+    }
+}
+
+/// A language as ISO 639-1 writes it: two lower-case letters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr)]
+#[deserr(try_from(String) = Self::try_from -> Reason)]
+pub struct Language(String);
+
+impl Language {
+    /// The two letters.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Language {
+    fn default() -> Self {
+        Self(String::from("en"))
+    }
+}
+
+impl TryFrom<String> for Language {
+    type Error = Reason;
+
+    fn try_from(code: String) -> Result<Self, Reason> {
+        let code = code.to_ascii_lowercase();
+        if ISO_639_1.split(' ').any(|known| known == code) {
+            Ok(Self(code))
+        } else {
+            Err(Reason("must be a two-letter ISO 639-1 language code, such as \"en\""))
+        }
+    }
+}
+
+/// <https://www.loc.gov/standards/iso639-2/php/code_list.php>
+const ISO_639_1: &str = "aa ab ae af ak am an ar as av ay az ba be bg bi bm bn bo br bs ca ce ch co cr cs cu cv cy \
+     da de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie \
+     ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi \
+     mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc \
+     sd se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi \
+     vo wa wo xh yi yo za zh zu";
+
+/// The speaker's sex, where a language's grammar asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr)]
+#[serde(rename_all = "lowercase")]
+#[deserr(rename_all = lowercase)]
+pub enum SpeakerSex {
+    /// `"male"`
+    Male,
+    /// `"female"`
+    Female,
+}
+
+/// A whole number from 0 to 100; a slider's fraction is rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr)]
+#[deserr(try_from(f64) = Self::try_from -> Reason)]
+pub struct Percent(u8);
+
+impl Percent {
+    /// As a fraction from 0 to 1.
+    #[must_use]
+    pub fn fraction(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
+
+    /// The nearest value within 0–100 to a number that was stored without checks.
+    fn nearest(value: f64) -> Self {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped to 0–100 before"
+        )]
+        Self(value.clamp(0.0, 100.0).round() as u8)
+    }
+}
+
+impl TryFrom<f64> for Percent {
+    type Error = Reason;
+
+    fn try_from(value: f64) -> Result<Self, Reason> {
+        if (0.0..=100.0).contains(&value) {
+            Ok(Self::nearest(value))
+        } else {
+            Err(Reason("must be a number from 0 to 100"))
+        }
+    }
+}
+
+/// At most 50 characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr)]
+#[deserr(try_from(String) = Self::try_from -> Reason)]
+pub struct NoteName(String);
+
+impl TryFrom<String> for NoteName {
+    type Error = Reason;
+
+    fn try_from(name: String) -> Result<Self, Reason> {
+        if name.chars().count() <= 50 {
+            Ok(Self(name))
+        } else {
+            Err(Reason("must have at most 50 characters"))
+        }
+    }
+}
+
+/// A day of the calendar, `YYYY-MM-DD`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr)]
+#[deserr(try_from(String) = Self::try_from -> Reason)]
+pub struct NoteDate(String);
+
+impl TryFrom<String> for NoteDate {
+    type Error = Reason;
+
+    fn try_from(date: String) -> Result<Self, Reason> {
+        match Date::parse(&date, format_description!("[year]-[month]-[day]")) {
+            Ok(_) => Ok(Self(date)),
+            Err(_) => Err(Reason("must be a date of the form YYYY-MM-DD")),
+        }
+    }
+}
+
+/// Settings as any version of the backend may have stored them. Nothing here refuses: a document with one odd
+/// value must not lock its user out.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Stored {
+    #[serde(alias = "language")]
+    voice_language: Option<String>,
+    #[serde(alias = "sex")]
+    speaker_sex: Option<String>,
+    voice_stability: Option<f64>,
+    voice_similarity: Option<f64>,
+    #[serde(alias = "add_background_sound")]
+    background_sound: Option<bool>,
+    background_volume: Option<f64>,
+    voice_note_name: Option<String>,
+    voice_note_date: Option<String>,
+    voice_note_name_default: Option<bool>,
+    /// The earlier backend's 0.0–1.0; its presence tells that `background_volume` is such a fraction too.
+    stability: Option<f64>,
+    /// The earlier backend's 0.0–1.0.
+    similarity: Option<f64>,
+}
+
+impl From<Stored> for Settings {
+    fn from(stored: Stored) -> Self {
+        let percent = |modern: Option<f64>, fraction: Option<f64>, default: f64| {
+            Percent::nearest(modern.or(fraction.map(|fraction| fraction * 100.0)).unwrap_or(default))
+        };
+        // Modern documents always hold `voice_stability`, so 1 per cent is not taken for the fraction 1.0.
+        let earlier = stored.voice_stability.is_none();
+        let (volume, volume_fraction) = match stored.background_volume {
+            Some(volume) if earlier && volume <= 1.0 => (None, Some(volume)),
+            volume => (volume, None),
+        };
+        Self {
+            voice_language: stored
+                .voice_language
+                .and_then(|code| Language::try_from(code).ok())
+                .unwrap_or_default(),
+            speaker_sex: match stored.speaker_sex.as_deref().map(str::to_lowercase).as_deref() {
+                Some("female" | "f") => SpeakerSex::Female,
+                _ => SpeakerSex::Male,
+            },
+            voice_stability: percent(stored.voice_stability, stored.stability, 50.0),
+            voice_similarity: percent(stored.voice_similarity, stored.similarity, 75.0),
+            background_sound: stored.background_sound.unwrap_or(false),
+            background_volume: percent(volume, volume_fraction, 30.0),
+            voice_note_name: stored.voice_note_name.and_then(|name| NoteName::try_from(name).ok()),
+            voice_note_date: stored.voice_note_date.and_then(|date| NoteDate::try_from(date).ok()),
+            voice_note_name_default: stored.voice_note_name_default.unwrap_or(false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn stored(settings: serde_json::Value) -> serde_json::Value {
+        serde_json::to_value(serde_json::from_value::<Settings>(settings).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_earlier_backends_documents_are_read_as_their_modern_equals() {
+        let read = stored(json!({
+            "language": "es", "stability": 0.35, "add_background_sound": true, "background_volume": 1.0,
+            "sex": "female"
+        }));
+        assert_eq!(
+            read,
+            json!({
+                "voice_language": "es", "speaker_sex": "female", "voice_stability": 35, "voice_similarity": 75,
+                "background_sound": true, "background_volume": 100, "voice_note_name": null,
+                "voice_note_date": null, "voice_note_name_default": false
+            })
+        );
+    }
+
+    #[test]
+    fn what_is_stored_today_reads_back_as_it_was() {
+        let mut settings = Settings::default();
+        settings.background_volume = Percent(1);
+        let written = serde_json::to_value(&settings).unwrap();
+        assert_eq!(serde_json::from_value::<Settings>(written).unwrap(), settings);
+    }
+
+    #[test]
+    fn odd_stored_values_become_defaults_and_lock_nobody_out() {
+        let read =
+            stored(json!({ "voice_language": "klingon", "voice_stability": 900, "voice_note_date": "soon" }));
+        assert_eq!(read["voice_language"], "en");
+        assert_eq!(read["voice_stability"], 100);
+        assert_eq!(read["voice_note_date"], json!(null));
+    }
+}

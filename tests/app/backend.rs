@@ -1,0 +1,68 @@
+//! The functions' own routers, side by side in one process, and their sweep.
+
+use axum::Router;
+use mongodb::{
+    Database,
+    bson::{doc, oid::ObjectId},
+};
+use shared::{
+    activation_codes::{ActivationCode, ActivationCodes},
+    clock::Clock,
+    env::Env,
+    error::Error,
+    http, mongo,
+};
+use sweep::Swept;
+
+/// The whole backend.
+pub struct Backend {
+    /// Every route of every function, with the functions' common edge.
+    pub routes: Router,
+    /// The database that the functions use.
+    pub database: Database,
+    sweep: sweep::State,
+    codes: ActivationCodes,
+}
+
+impl Backend {
+    /// Builds every function as its bootstrap does, and makes the indexes.
+    pub async fn start(env: &Env, clock: &Clock) -> Result<Self, String> {
+        let whole = async {
+            let routes = Router::new()
+                .merge(auth::router(auth::State::from_env(env, clock.clone()).await?))
+                .merge(users::router(users::State::from_env(env, clock.clone()).await?))
+                .merge(activation::router(activation::State::from_env(env, clock.clone()).await?))
+                .merge(thought::router(thought::State::from_env(env, clock.clone()).await?))
+                .merge(perform::router(perform::State::from_env(env, clock.clone()).await?))
+                .merge(usage::router(usage::State::from_env(env, clock.clone()).await?));
+            let database = mongo::connect(env).await?;
+            mongo::ensure_indexes(&database).await?;
+            Ok::<_, lambda_http::Error>(Self {
+                routes: http::service(routes),
+                sweep: sweep::State::from_env(env, clock.clone()).await?,
+                codes: ActivationCodes::new(&database, clock.clone()),
+                database,
+            })
+        };
+        whole.await.map_err(|error| format!("The backend would not start: {error}."))
+    }
+
+    /// One sweep.
+    pub async fn sweep(&self) -> Result<Swept, Error> {
+        sweep::sweep(&self.sweep).await
+    }
+
+    /// A fresh activation code, as an operator would make one.
+    pub async fn activation_code(&self) -> Result<ActivationCode, Error> {
+        let code = ActivationCode::random()?;
+        self.codes.issue(std::slice::from_ref(&code)).await?;
+        Ok(code)
+    }
+
+    /// Gives a user the admin role, as an operator would.
+    pub async fn make_admin(&self, user_id: ObjectId) -> Result<(), Error> {
+        let users = self.database.collection::<mongodb::bson::Document>("users");
+        users.update_one(doc! { "_id": user_id }, doc! { "$set": { "role": "admin" } }).await?;
+        Ok(())
+    }
+}

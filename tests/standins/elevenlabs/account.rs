@@ -1,0 +1,333 @@
+//! The account behind the stand-in: its voices, its limits, and the books kept about both.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::http::HeaderMap;
+use serde::Serialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::models::Model;
+use super::refusal::Refusal;
+use super::sample::Sample;
+use super::{Config, Delays};
+
+/// The month ends this long after the account was opened.
+const MONTH_LEFT: Duration = Duration::from_hours(14 * 24);
+
+/// The voices every account has. Names and ids are the vendor's.
+const PREMADE: [(&str, &str); 4] = [
+    ("21m00Tcm4TlvDq8ikWAM", "Rachel"),
+    ("EXAVITQu4vr4xnSDxMaL", "Sarah"),
+    ("JBFqnCBsd6RMkjVDRZzb", "George"),
+    ("pNInz6obpgDQGcFmaJgB", "Adam"),
+];
+
+/// What happened at the provider. Premade voices appear nowhere in it.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Ledger {
+    /// Every voice that was created over the API, in order; planted ones are not among them.
+    pub created: Vec<LedgerVoice>,
+    /// Every voice that was deleted, in order.
+    pub deleted: Vec<LedgerVoice>,
+    /// The voices that exist now and hold a slot.
+    pub living: Vec<LedgerVoice>,
+    /// The largest number of voices that ever held a slot at once.
+    pub most_living: usize,
+    /// Add/edit operations spent this month. Deleting gives none back.
+    pub add_edits_used: u32,
+    /// Characters charged, by each model's factor.
+    pub characters_used: u64,
+    /// What was spoken, in order.
+    pub synthesized: Vec<Synthesis>,
+}
+
+/// A voice as the ledger knows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct LedgerVoice {
+    /// The provider's id.
+    pub voice_id: String,
+    /// The name given at creation.
+    pub name: String,
+    /// `cloned`, `generated`, `professional`, …
+    pub category: String,
+    /// Seconds since 1970; `None` when the provider does not say.
+    pub created_at: Option<i64>,
+    /// The length of the recording in bytes; 0 for a planted voice.
+    pub sample_bytes: usize,
+}
+
+/// One answered synthesis.
+#[derive(Debug, Clone, Serialize)]
+pub struct Synthesis {
+    /// Who spoke.
+    pub voice_id: String,
+    /// What was said.
+    pub text: String,
+    /// The model that spoke.
+    pub model_id: String,
+    /// The settings as they were sent.
+    pub voice_settings: Option<Value>,
+    /// ISO 639-1, as it was sent.
+    pub language_code: Option<String>,
+    /// For example `mp3_44100_128`.
+    pub output_format: String,
+    /// Characters charged.
+    pub cost: u64,
+}
+
+/// A voice that exists.
+#[derive(Clone)]
+pub(super) struct Voice {
+    pub id: String,
+    pub name: String,
+    pub category: String,
+    pub description: Option<String>,
+    pub labels: Value,
+    pub created_at_unix: Option<i64>,
+    pub requires_verification: bool,
+    sample_bytes: usize,
+    listed_from: Instant,
+}
+
+/// What a client sends to have a voice cloned.
+pub(super) struct NewVoice {
+    pub name: String,
+    pub description: Option<String>,
+    pub labels: Value,
+    pub samples: Vec<Sample>,
+}
+
+pub(super) struct Account {
+    config: Config,
+    opened_at_unix: i64,
+    state: Mutex<State>,
+}
+
+struct State {
+    voices: Vec<Voice>,
+    ledger: Ledger,
+    delays: Delays,
+    list_lag: Duration,
+    requires_verification: bool,
+    /// Syntheses in flight: of the ordinary models, and of the fast ones.
+    speaking: [usize; 2],
+}
+
+impl Account {
+    pub fn new(config: Config) -> Self {
+        let voices = PREMADE.map(|(id, name)| Voice {
+            id: id.to_owned(),
+            ..Voice::new(name, "premade", Some(1_680_000_000), Instant::now())
+        });
+        let state = State {
+            voices: voices.to_vec(),
+            ledger: Ledger::default(),
+            delays: config.delays,
+            list_lag: Duration::ZERO,
+            requires_verification: false,
+            speaking: [0, 0],
+        };
+        Self { config, opened_at_unix: unix_now(), state: Mutex::new(state) }
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub fn reset_at_unix(&self) -> i64 {
+        self.opened_at_unix + MONTH_LEFT.as_secs().cast_signed()
+    }
+
+    pub fn ledger(&self) -> Ledger {
+        let state = self.lock();
+        let living = state.voices.iter().filter(|voice| voice.takes_slot()).map(Voice::for_ledger).collect();
+        Ledger { living, ..state.ledger.clone() }
+    }
+
+    pub fn delays(&self) -> Delays {
+        self.lock().delays
+    }
+
+    pub fn set_delays(&self, delays: Delays) {
+        self.lock().delays = delays;
+    }
+
+    pub fn set_list_lag(&self, lag: Duration) {
+        self.lock().list_lag = lag;
+    }
+
+    pub fn set_requires_verification(&self, required: bool) {
+        self.lock().requires_verification = required;
+    }
+
+    /// Checks the `xi-api-key` header.
+    pub fn authorize(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        match headers.get("xi-api-key") {
+            None => Err(Refusal::needs_authorization()),
+            Some(key) if key.as_bytes() == self.config.api_key.as_bytes() => Ok(()),
+            Some(_) => Err(Refusal::invalid_api_key()),
+        }
+    }
+
+    pub fn plant(&self, name: &str, category: &str, created_at_unix: Option<i64>) -> String {
+        let voice = Voice::new(name, category, created_at_unix, Instant::now());
+        let id = voice.id.clone();
+        self.lock().keep(voice);
+        id
+    }
+
+    /// Refuses what [`Self::create`] would refuse, so that a client need not wait for it.
+    pub fn check_limits(&self) -> Result<(), Refusal> {
+        self.lock().check_limits(&self.config)
+    }
+
+    /// Limits are checked and the voice is added under one lock, so that a race cannot exceed them.
+    pub fn create(&self, new: NewVoice) -> Result<Voice, Refusal> {
+        let mut state = self.lock();
+        state.check_limits(&self.config)?;
+        let voice = Voice {
+            description: new.description,
+            labels: new.labels,
+            sample_bytes: new.samples.iter().map(|sample| sample.bytes).sum(),
+            requires_verification: state.requires_verification,
+            ..Voice::new(&new.name, "cloned", Some(unix_now()), Instant::now() + state.list_lag)
+        };
+        state.ledger.add_edits_used += 1;
+        state.ledger.created.push(voice.for_ledger());
+        state.keep(voice.clone());
+        Ok(voice)
+    }
+
+    pub fn delete(&self, id: &str) -> Result<(), Refusal> {
+        let mut state = self.lock();
+        let at = state.voices.iter().position(|voice| voice.id == id);
+        let voice = state.voices.remove(at.ok_or_else(|| Refusal::unknown_voice(id))?);
+        state.ledger.deleted.push(voice.for_ledger());
+        Ok(())
+    }
+
+    pub fn voice(&self, id: &str) -> Result<Voice, Refusal> {
+        let found = self.lock().voices.iter().find(|voice| voice.id == id).cloned();
+        found.ok_or_else(|| Refusal::unknown_voice(id))
+    }
+
+    /// Every voice that listings show by now, oldest first.
+    pub fn listed(&self) -> Vec<Voice> {
+        let now = Instant::now();
+        self.lock().voices.iter().filter(|voice| voice.listed_from <= now).cloned().collect()
+    }
+
+    /// Takes one of the plan's concurrent requests and charges the characters.
+    pub fn begin_speaking(self: &Arc<Self>, model: &Model, said: Synthesis) -> Result<Speaking, Refusal> {
+        let lane = usize::from(model.fast);
+        let maximum = self.config.concurrency * (lane + 1);
+        let mut state = self.lock();
+        let left = self.config.character_limit - state.ledger.characters_used;
+        if said.cost > left {
+            return Err(Refusal::quota_exceeded(self.config.character_limit, left, said.cost));
+        }
+        if state.speaking[lane] >= maximum {
+            return Err(Refusal::too_many_concurrent_requests(maximum));
+        }
+        state.speaking[lane] += 1;
+        state.ledger.characters_used += said.cost;
+        state.ledger.synthesized.push(said);
+        Ok(Speaking { account: Arc::clone(self), lane, current: state.speaking[lane], maximum })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn check_limits(&self, config: &Config) -> Result<(), Refusal> {
+        let used = self.slots_used();
+        if used >= config.voice_limit {
+            return Err(Refusal::voice_limit_reached(used, config.voice_limit));
+        }
+        match config.max_voice_add_edits {
+            Some(max) if self.ledger.add_edits_used >= max => Err(Refusal::voice_add_edit_limit_reached(max)),
+            _ => Ok(()),
+        }
+    }
+
+    fn keep(&mut self, voice: Voice) {
+        self.voices.push(voice);
+        self.ledger.most_living = self.ledger.most_living.max(self.slots_used());
+    }
+
+    fn slots_used(&self) -> usize {
+        self.voices.iter().filter(|voice| voice.takes_slot()).count()
+    }
+}
+
+impl Voice {
+    fn new(name: &str, category: &str, created_at_unix: Option<i64>, listed_from: Instant) -> Self {
+        Self {
+            id: random_id(),
+            name: name.to_owned(),
+            category: category.to_owned(),
+            description: None,
+            labels: json!({}),
+            created_at_unix,
+            requires_verification: false,
+            sample_bytes: 0,
+            listed_from,
+        }
+    }
+
+    pub fn is_premade(&self) -> bool {
+        self.category == "premade"
+    }
+
+    fn takes_slot(&self) -> bool {
+        !self.is_premade()
+    }
+
+    fn for_ledger(&self) -> LedgerVoice {
+        LedgerVoice {
+            voice_id: self.id.clone(),
+            name: self.name.clone(),
+            category: self.category.clone(),
+            created_at: self.created_at_unix,
+            sample_bytes: self.sample_bytes,
+        }
+    }
+}
+
+/// One of the plan's concurrent requests, held until the last byte of speech is sent.
+pub(super) struct Speaking {
+    account: Arc<Account>,
+    lane: usize,
+    /// Requests in flight when this one began, itself included.
+    pub current: usize,
+    /// Requests the plan allows at once.
+    pub maximum: usize,
+}
+
+impl Drop for Speaking {
+    fn drop(&mut self) {
+        self.account.lock().speaking[self.lane] -= 1;
+    }
+}
+
+/// Twenty letters and digits, as the vendor's ids are.
+pub(super) fn random_id() -> String {
+    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut bits = Uuid::new_v4().as_u128();
+    let mut letter = || {
+        let index = usize::try_from(bits % 62).expect("less than 62");
+        bits /= 62;
+        char::from(ALPHABET[index])
+    };
+    (0..20).map(|_| letter()).collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the provider has a clock of its own, which no test may set")]
+fn unix_now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    since.as_secs().cast_signed()
+}

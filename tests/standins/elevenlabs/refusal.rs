@@ -1,0 +1,350 @@
+//! The vendor's error answers: <https://elevenlabs.io/docs/developers/resources/error-messages>.
+//!
+//! They come in four shapes, all of them in use: a full object (`type`, `code`, `message`, `status`,
+//! `request_id`), a short one (`status`, `message`), a bare string, and a list of invalid fields. The stand-in gives
+//! them when it means them; as [`Fault`]s they can be ordered at any time.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use serde_json::{Value, json};
+
+use super::super::faults::Fault;
+use super::account::random_id;
+
+/// A request that the provider does not fulfil.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: u16,
+    detail: Value,
+}
+
+impl Refusal {
+    fn full(status: u16, kind: &str, code: &str, word: &str, message: &str) -> Self {
+        let detail = json!({
+            "type": kind, "code": code, "message": message, "status": word, "request_id": random_id(),
+        });
+        Self { status, detail }
+    }
+
+    fn short(status: u16, word: &str, message: &str) -> Self {
+        Self { status, detail: json!({ "status": word, "message": message }) }
+    }
+
+    pub fn bare(status: u16, detail: &str) -> Self {
+        Self { status, detail: detail.into() }
+    }
+
+    /// Body validation: `problems` are made with [`problem`].
+    pub fn invalid(problems: Vec<Value>) -> Self {
+        Self { status: 422, detail: problems.into() }
+    }
+
+    fn body(&self) -> Value {
+        json!({ "detail": self.detail })
+    }
+
+    pub fn needs_authorization() -> Self {
+        let message = "Neither authorization header nor xi-api-key received, please provide one.";
+        Self::short(401, "needs_authorization", message)
+    }
+
+    pub fn invalid_api_key() -> Self {
+        Self::full(401, "authentication_error", "unauthorized", "invalid_api_key", "Invalid API key")
+    }
+
+    pub fn quota_exceeded(limit: u64, left: u64, cost: u64) -> Self {
+        let message = format!(
+            "This request exceeds your quota of {limit}. You have {left} credits remaining, while {cost} credits \
+             are required for this request."
+        );
+        Self::short(401, "quota_exceeded", &message)
+    }
+
+    pub fn voice_limit_reached(used: usize, limit: usize) -> Self {
+        let message = format!(
+            "You have reached your maximum amount of custom voices ({used} / {limit}). You can upgrade your \
+             subscription to increase your custom voice limit."
+        );
+        Self::short(400, "voice_limit_reached", &message)
+    }
+
+    pub fn voice_add_edit_limit_reached(max: u32) -> Self {
+        let message = format!(
+            "You have reached your maximum amount of voice add/edit operations ({max} / {max}) of this month."
+        );
+        Self::short(400, "voice_add_edit_limit_reached", &message)
+    }
+
+    pub fn upload_file_size_exceeded() -> Self {
+        let message = "One of the uploaded files exceeds the maximum size of 11 MB.";
+        Self::short(400, "upload_file_size_exceeded", message)
+    }
+
+    pub fn duplicated_files() -> Self {
+        Self::short(400, "duplicated_files", "The same file was uploaded more than once.")
+    }
+
+    pub fn voice_sample_too_short() -> Self {
+        let message = "One of the voice samples is too short.";
+        Self::full(400, "validation_error", "audio_too_short", "voice_sample_too_short", message)
+    }
+
+    pub fn invalid_audio() -> Self {
+        let message = "One of the uploaded files is corrupted or not a supported audio file.";
+        Self::full(400, "validation_error", "invalid_audio", "invalid_audio", message)
+    }
+
+    /// Ids are letters and digits; anything else is not even looked up.
+    pub fn unknown_voice(id: &str) -> Self {
+        if id.chars().all(|letter| letter.is_ascii_alphanumeric()) {
+            return Self::short(
+                404,
+                "voice_not_found",
+                &format!("A voice with the voice_id {id} was not found."),
+            );
+        }
+        let message = format!("An invalid ID has been received: '{id}'. Make sure to provide a correct one.");
+        Self::short(400, "invalid_uid", &message)
+    }
+
+    pub fn voice_needs_verification() -> Self {
+        Self::short(403, "voice_not_verified", "This voice requires verification before it can be used.")
+    }
+
+    pub fn premade_voice() -> Self {
+        Self::short(400, "voice_not_deletable", "Premade voices cannot be deleted.")
+    }
+
+    pub fn model_not_found(id: &str) -> Self {
+        Self::short(400, "model_not_found", &format!("A model with model ID {id} does not exist."))
+    }
+
+    pub fn text_too_long(characters: usize, limit: usize) -> Self {
+        let message = format!(
+            "This request's text has {characters} characters and exceeds the character limit of {limit} characters \
+             of this model."
+        );
+        Self::full(400, "validation_error", "text_too_long", "max_character_limit_exceeded", &message)
+    }
+
+    pub fn invalid_output_format(format: &str) -> Self {
+        let message = format!("Output format {format} is not valid.");
+        Self::short(403, "invalid_output_format", &message)
+    }
+
+    pub fn output_format_not_allowed(format: &str) -> Self {
+        let message = format!("Requested output format {format} is only allowed for Pro tier and above.");
+        Self::short(403, "output_format_not_allowed", &message)
+    }
+
+    /// A format of the vendor that this stand-in cannot make; the one answer the vendor would not give.
+    pub fn format_beyond_standin(format: &str) -> Self {
+        let message =
+            format!("The stand-in speaks mp3_44100_* and pcm_* only; {format} needs the real service.");
+        Self::short(501, "not_implemented", &message)
+    }
+
+    pub fn too_many_concurrent_requests(maximum: usize) -> Self {
+        let message = format!(
+            "Too many concurrent requests. Your current subscription is associated with a maximum of {maximum} \
+             concurrent requests (running in parallel)."
+        );
+        Self::full(
+            429,
+            "rate_limit_error",
+            "concurrent_limit_exceeded",
+            "too_many_concurrent_requests",
+            &message,
+        )
+    }
+
+    /// The word a program switches on.
+    #[cfg(test)]
+    pub fn status_word(&self) -> String {
+        self.detail["status"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).expect("an HTTP status");
+        (status, Json(self.body())).into_response()
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        Self::json(refusal.status, &refusal.body())
+    }
+}
+
+/// One invalid field, as pydantic words it: <https://docs.pydantic.dev/latest/errors/validation_errors/>.
+pub(super) fn problem(kind: &str, location: &[&str], message: &str, input: &Value) -> Value {
+    json!({ "type": kind, "loc": location, "msg": message, "input": input })
+}
+
+/// The voice provider's refusals.
+impl Fault {
+    /// 401: the key is unknown.
+    #[must_use]
+    pub fn invalid_api_key() -> Self {
+        Refusal::invalid_api_key().into()
+    }
+
+    /// 401: the key may not do this.
+    #[must_use]
+    pub fn missing_permissions() -> Self {
+        let message =
+            "The API key you used is missing the permission voices_write to execute this operation.";
+        Refusal::full(401, "authentication_error", "unauthorized", "missing_permissions", message).into()
+    }
+
+    /// 401: the month's characters are used up.
+    #[must_use]
+    pub fn characters_exhausted() -> Self {
+        Refusal::quota_exceeded(100_000, 0, 91).into()
+    }
+
+    /// 402: the newer form of [`Self::characters_exhausted`].
+    #[must_use]
+    pub fn insufficient_credits() -> Self {
+        let message = "You have insufficient credits for this request.";
+        Refusal::full(402, "payment_required", "insufficient_credits", "insufficient_credits", message).into()
+    }
+
+    /// 400: the plan has no instant cloning.
+    #[must_use]
+    pub fn no_instant_voice_cloning() -> Self {
+        let message = "Your subscription has no access to use instant voice cloning, please upgrade.";
+        Refusal::full(
+            400,
+            "payment_required",
+            "paid_plan_required",
+            "can_not_use_instant_voice_cloning",
+            message,
+        )
+        .into()
+    }
+
+    /// 400: every voice slot is taken.
+    #[must_use]
+    pub fn voice_limit_reached() -> Self {
+        Refusal::voice_limit_reached(10, 10).into()
+    }
+
+    /// 400: the month's add/edit operations are spent.
+    #[must_use]
+    pub fn voice_add_edit_limit_reached() -> Self {
+        Refusal::voice_add_edit_limit_reached(95).into()
+    }
+
+    /// 403: the other form of [`Self::voice_add_edit_limit_reached`].
+    #[must_use]
+    pub fn voice_add_edit_limit_reached_403() -> Self {
+        Refusal { status: 403, ..Refusal::voice_add_edit_limit_reached(95) }.into()
+    }
+
+    /// 400: a recording is over 11 MB.
+    #[must_use]
+    pub fn upload_file_size_exceeded() -> Self {
+        Refusal::upload_file_size_exceeded().into()
+    }
+
+    /// 400: the same recording twice.
+    #[must_use]
+    pub fn duplicated_files() -> Self {
+        Refusal::duplicated_files().into()
+    }
+
+    /// 400: the recording is too short.
+    #[must_use]
+    pub fn voice_sample_too_short() -> Self {
+        Refusal::voice_sample_too_short().into()
+    }
+
+    /// 400: the recording cannot be decoded.
+    #[must_use]
+    pub fn invalid_audio() -> Self {
+        Refusal::invalid_audio().into()
+    }
+
+    /// 404: no such voice.
+    #[must_use]
+    pub fn voice_not_found() -> Self {
+        Refusal::unknown_voice("gone").into()
+    }
+
+    /// 400: an older form of [`Self::voice_not_found`].
+    #[must_use]
+    pub fn voice_not_found_400() -> Self {
+        Refusal { status: 400, ..Refusal::unknown_voice("gone") }.into()
+    }
+
+    /// 400: another older form of [`Self::voice_not_found`].
+    #[must_use]
+    pub fn voice_does_not_exist() -> Self {
+        Refusal::short(400, "voice_does_not_exist", "Voice does not exist.").into()
+    }
+
+    /// 400: what the vendor says of an id that cannot be one.
+    #[must_use]
+    pub fn invalid_uid() -> Self {
+        Refusal::unknown_voice("not-an-id").into()
+    }
+
+    /// 400: no such model.
+    #[must_use]
+    pub fn model_not_found() -> Self {
+        Refusal::model_not_found("eleven_gone").into()
+    }
+
+    /// 400: more text than the model takes.
+    #[must_use]
+    pub fn text_too_long() -> Self {
+        Refusal::text_too_long(10_001, 10_000).into()
+    }
+
+    /// 403: no such output format.
+    #[must_use]
+    pub fn invalid_output_format() -> Self {
+        Refusal::invalid_output_format("mp3_44100_1").into()
+    }
+
+    /// 429 without `Retry-After`: more requests at once than the plan allows.
+    #[must_use]
+    pub fn too_many_concurrent_requests() -> Self {
+        Refusal::too_many_concurrent_requests(5).into()
+    }
+
+    /// 429: the provider is overloaded.
+    #[must_use]
+    pub fn system_busy() -> Self {
+        let message = "We are experiencing heavy traffic, please try again.";
+        Refusal::full(429, "rate_limit_error", "system_busy", "system_busy", message).into()
+    }
+
+    /// 429: too many requests in a short time.
+    #[must_use]
+    pub fn rate_limit_exceeded() -> Self {
+        let message = "Rate limit exceeded.";
+        Refusal::full(429, "rate_limit_error", "rate_limit_exceeded", "rate_limit_exceeded", message).into()
+    }
+
+    /// 422: what the vendor says of a body without `text`.
+    #[must_use]
+    pub fn unprocessable() -> Self {
+        Refusal::invalid(vec![problem("missing", &["body", "text"], "Field required", &json!({}))]).into()
+    }
+
+    /// 404 with the barest of bodies.
+    #[must_use]
+    pub fn bare_not_found() -> Self {
+        Refusal::bare(404, "Not Found").into()
+    }
+
+    /// 500 with a body that is neither JSON nor HTML.
+    #[must_use]
+    pub fn internal_server_error() -> Self {
+        Self::text(500, "Internal Server Error")
+    }
+}

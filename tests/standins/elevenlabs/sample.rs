@@ -1,0 +1,103 @@
+//! Whether a recording is one: its container is read to the end, and its packets tell its length.
+//!
+//! Nothing is decoded, because Opus could not be and a container that reads to the end is what the vendor's own
+//! complaints are about.
+
+use std::io::Cursor;
+
+use bytes::Bytes;
+use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::{FormatOptions, TrackType};
+use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
+use symphonia::core::meta::MetadataOptions;
+
+use super::refusal::Refusal;
+
+/// The vendor refuses larger files.
+const LARGEST: usize = 11 * 1024 * 1024;
+/// Below this there is nothing to clone.
+const SHORTEST_SECONDS: f64 = 1.0;
+
+/// A recording that was accepted.
+pub(super) struct Sample {
+    pub bytes: usize,
+}
+
+/// Reads the recordings of one request. They are all refused when one is.
+pub(super) fn check(files: &[Bytes]) -> Result<Vec<Sample>, Refusal> {
+    if files.iter().any(|file| file.len() > LARGEST) {
+        return Err(Refusal::upload_file_size_exceeded());
+    }
+    if (1..files.len()).any(|at| files[..at].contains(&files[at])) {
+        return Err(Refusal::duplicated_files());
+    }
+    files.iter().map(read).collect()
+}
+
+fn read(file: &Bytes) -> Result<Sample, Refusal> {
+    match seconds(file.clone()) {
+        None => Err(Refusal::invalid_audio()),
+        Some(seconds) if seconds < SHORTEST_SECONDS => Err(Refusal::voice_sample_too_short()),
+        Some(_) => Ok(Sample { bytes: file.len() }),
+    }
+}
+
+/// The length by the packets' timestamps, or `None` for what is no audio or is cut off.
+fn seconds(file: Bytes) -> Option<f64> {
+    let stream = MediaSourceStream::new(Box::new(Cursor::new(file)), MediaSourceStreamOptions::default());
+    let mut format = symphonia::default::get_probe()
+        .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
+        .ok()?;
+    let track = format.default_track(TrackType::Audio)?;
+    let (id, time_base) = (track.id, track.time_base?);
+    let (mut first, mut end) = (None, None);
+    while let Some(packet) = format.next_packet().ok()? {
+        if packet.track_id == id {
+            first = first.or(Some(packet.pts));
+            end = end.max(Some(packet.pts.saturating_add(packet.dur)));
+        }
+    }
+    let length = first?.duration_to(end?)?;
+    Some(time_base.calc_duration(length)?.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(files: &[Bytes]) -> String {
+        check(files).err().expect("refused").status_word()
+    }
+
+    /// 8-bit mono PCM at 8 kHz.
+    fn wav(samples: u32) -> Bytes {
+        let mut file = Vec::new();
+        file.extend(b"RIFF");
+        file.extend((36 + samples).to_le_bytes());
+        file.extend(b"WAVEfmt ");
+        file.extend(16_u32.to_le_bytes());
+        file.extend([1, 0, 1, 0]);
+        file.extend(8_000_u32.to_le_bytes());
+        file.extend(8_000_u32.to_le_bytes());
+        file.extend([1, 0, 8, 0]);
+        file.extend(b"data");
+        file.extend(samples.to_le_bytes());
+        file.resize(44 + samples as usize, 128);
+        file.into()
+    }
+
+    #[test]
+    fn a_recording_is_measured_by_its_packets() {
+        let seconds = seconds(wav(24_000)).expect("readable");
+        assert!((seconds - 3.0).abs() < 0.01, "{seconds}");
+    }
+
+    #[test]
+    fn what_is_no_recording_is_refused_as_the_vendor_does() {
+        assert_eq!(refusal(&[Bytes::from(vec![7; 50_000])]), "invalid_audio");
+        assert_eq!(refusal(&[Bytes::new()]), "invalid_audio");
+        assert_eq!(refusal(&[wav(4_000)]), "voice_sample_too_short");
+        assert_eq!(refusal(&[wav(16_000), wav(16_000)]), "duplicated_files");
+        assert_eq!(refusal(&[Bytes::from(vec![0; LARGEST + 1])]), "upload_file_size_exceeded");
+    }
+}

@@ -1,0 +1,133 @@
+//! What the model writes: somebody just woke up and tells a dream, in 80 to 120 characters.
+
+use serde::Deserialize;
+
+/// The question, as the backend puts it.
+#[derive(Deserialize)]
+struct Question {
+    #[serde(default)]
+    topic: String,
+    value: String,
+    #[serde(default)]
+    language: String,
+}
+
+const LENGTH: std::ops::RangeInclusive<usize> = 80..=120;
+
+/// Writes about what was asked, or about something when `asked` is no JSON with a `value`. A different `turn` gives
+/// another variant where several fit.
+pub(super) fn answer(asked: &str, turn: usize) -> String {
+    let question = serde_json::from_str::<Question>(asked).unwrap_or_else(|_| Question {
+        topic: String::new(),
+        value: "an open door".to_owned(),
+        language: "en".to_owned(),
+    });
+    let topic = question.topic.to_lowercase();
+    let variants = variants(&question.language);
+    // A variant must not give the topic away, nor happen to contain the value outside its place.
+    let told: Vec<String> = variants
+        .iter()
+        .filter(|variant| topic.is_empty() || !variant.to_lowercase().contains(&topic))
+        .map(|variant| variant.replace("{}", &question.value))
+        .filter(|told| told.matches(&question.value).count() == 1)
+        .collect();
+    let fitting: Vec<&String> = told.iter().filter(|told| LENGTH.contains(&told.chars().count())).collect();
+    match fitting.as_slice() {
+        // A value too long for any of them gets the shortest frame.
+        [] => told
+            .iter()
+            .min_by_key(|told| told.chars().count())
+            .cloned()
+            .unwrap_or_else(|| variants[0].replace("{}", &question.value)),
+        fitting => fitting[turn % fitting.len()].clone(),
+    }
+}
+
+/// Frames of about 60, 75, 85 and 100 characters, so that one fits to short and to long values.
+fn variants(language: &str) -> &'static [&'static str] {
+    match language.split('-').next().unwrap_or_default() {
+        "es" => &[
+            "Acabo de despertar y todavía lo veo delante de mí: {}.",
+            "Me acabo de despertar de un sueño rarísimo y solo recuerdo una cosa: {}.",
+            "Recién despierto, con el corazón a mil: en el sueño alguien me susurraba «{}» muy despacio.",
+            "Acabo de abrir los ojos y no se me quita de la cabeza: soñé toda la noche, sin parar, con {}.",
+        ],
+        "fr" => &[
+            "Je viens de me réveiller et je le vois encore : {}.",
+            "Je me réveille à peine d'un rêve étrange, et il ne m'en reste que ceci : {}.",
+            "Je viens d'ouvrir les yeux, le cœur battant : dans mon rêve, quelqu'un murmurait « {} ».",
+            "À peine réveillé, je n'arrive pas à m'en défaire : toute la nuit j'ai rêvé, encore et encore, de {}.",
+        ],
+        "de" => &[
+            "Ich bin gerade aufgewacht und sehe es noch vor mir: {}.",
+            "Gerade aufgewacht aus einem seltsamen Traum, und nur eines ist geblieben: {}.",
+            "Ich bin eben erst wach, mein Herz klopft noch: Im Traum flüsterte mir jemand „{}“ ins Ohr.",
+            "Eben die Augen aufgemacht, und es lässt mich nicht los: Die ganze Nacht hindurch träumte ich von {}.",
+        ],
+        "it" => &[
+            "Mi sono appena svegliato e lo vedo ancora davanti a me: {}.",
+            "Mi sveglio adesso da un sogno stranissimo, e mi resta una cosa sola: {}.",
+            "Appena sveglio, con il cuore in gola: nel sogno qualcuno mi sussurrava «{}» piano piano.",
+            "Ho appena aperto gli occhi e non riesco a togliermelo dalla testa: tutta la notte ho sognato {}.",
+        ],
+        "pt" => &[
+            "Acabei de acordar e ainda o vejo à minha frente: {}.",
+            "Acordei agora mesmo de um sonho muito estranho e só me ficou uma coisa: {}.",
+            "Acabei de acordar, com o coração aos saltos: no sonho alguém me sussurrava «{}» devagar.",
+            "Mal abri os olhos e isto não me sai da cabeça: sonhei a noite inteira, sem descanso, com {}.",
+        ],
+        _ => &[
+            "I just woke up and I can still see it before me: {}.",
+            "I just woke up from the strangest dream, and only one thing stayed: {}.",
+            "Just woke up, heart still pounding: in my dream somebody kept whispering “{}” in my ear.",
+            "I only just opened my eyes and I can't shake it off: all night long I was dreaming about {}.",
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(topic: &str, value: &str, language: &str, turn: usize) -> String {
+        answer(&serde_json::json!({ "topic": topic, "value": value, "language": language }).to_string(), turn)
+    }
+
+    #[test]
+    fn a_dream_tells_the_value_once_in_80_to_120_characters_of_its_language() {
+        for language in ["en", "es", "fr", "de", "it", "pt"] {
+            for value in [
+                "7",
+                "Leo",
+                "Queen of Hearts",
+                "The Shawshank Redemption",
+                "a fear of very tall spiders in the dark",
+            ] {
+                for turn in 0..4 {
+                    let dream = ask("playing cards", value, language, turn);
+                    assert_eq!(dream.matches(value).count(), 1, "{dream}");
+                    assert!(LENGTH.contains(&dream.chars().count()), "{} {dream}", dream.chars().count());
+                }
+            }
+        }
+        assert_ne!(ask("cards", "Leo", "en", 0), ask("cards", "Leo", "de", 0));
+        assert_ne!(ask("cards", "Leo", "en", 0), ask("cards", "Leo", "en", 1));
+    }
+
+    #[test]
+    fn the_topic_is_never_told() {
+        for turn in 0..4 {
+            assert!(!ask("dream", "Leo", "en", turn).contains("dream"));
+        }
+    }
+
+    #[test]
+    fn a_value_that_the_frames_contain_is_still_told_once() {
+        assert_eq!(ask("words", "night", "en", 0).matches("night").count(), 1);
+    }
+
+    #[test]
+    fn any_other_question_gets_a_dream_too() {
+        assert!(answer("Tell me something.", 0).contains("an open door"));
+    }
+}

@@ -1,0 +1,198 @@
+//! The HTTP server under a stand-in: listens, keeps the journal, and breaks as ordered by [`Faults`].
+//!
+//! It speaks hyper directly, because some faults are below what an axum handler can express: closing a
+//! connection without an answer, or announcing more body than is sent.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use axum::http::{HeaderValue, Method, Request, Response};
+use futures::StreamExt as _;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::sleep;
+use tower::ServiceExt as _;
+
+use super::faults::{Fault, Faults, Operation};
+use super::journal::Journal;
+
+/// In how many pieces a slow body arrives.
+const DRIPS: u32 = 20;
+
+/// A running server. Dropping it closes the port and every connection.
+pub(super) struct Server {
+    address: SocketAddr,
+    accepting: AbortHandle,
+}
+
+impl Server {
+    /// Serves `router` on `bind` (port 0 takes a free one). `classify` names the operation of a request by
+    /// method and path; what it does not name is neither journaled nor broken.
+    pub(super) async fn start(
+        bind: SocketAddr,
+        router: Router,
+        classify: fn(&Method, &str) -> Option<Operation>,
+        faults: Faults,
+        journal: Journal,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(bind).await?;
+        let address = listener.local_addr()?;
+        let service = Service { router, classify, faults, journal };
+        let accepting = tokio::spawn(accept(listener, service)).abort_handle();
+        Ok(Self { address, accepting })
+    }
+
+    /// `http://127.0.0.1:PORT`, without a slash at the end.
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, service: Service) {
+    // Dropped with this task, and every connection with it.
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                // An accept fails when the client gave up first or the process is out of files: nothing to serve.
+                let Ok((stream, _)) = accepted else { continue };
+                connections.spawn(serve(stream, service.clone()));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, service: Service) {
+    // Without it, small writes wait for acknowledgements and every request gains up to 40 ms.
+    let _ = stream.set_nodelay(true);
+    let answer = service_fn(move |request| service.clone().answer(request));
+    // An error is a client that went away or a reset that was ordered; neither concerns anybody here.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+}
+
+#[derive(Clone)]
+struct Service {
+    router: Router,
+    classify: fn(&Method, &str) -> Option<Operation>,
+    faults: Faults,
+    journal: Journal,
+}
+
+impl Service {
+    async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Reset> {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.map_err(|_| Reset)?.to_bytes();
+        let operation = (self.classify)(&head.method, head.uri.path());
+        let request = Request::from_parts(head, Body::from(body));
+        let Some(operation) = operation else {
+            return effect(self.router, request, Duration::ZERO).await;
+        };
+
+        let fault = self.faults.take(operation);
+        let mut span = self.journal.open(operation);
+        let response = meet(fault, self.router, request).await?;
+        span.status = Some(response.status().as_u16());
+        Ok(response.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                // Held until the body is dropped, which is when hyper has taken its last frame.
+                let _held = &span;
+                frame
+            }))
+        }))
+    }
+}
+
+async fn meet(fault: Fault, router: Router, request: Request<Body>) -> Result<Response<Body>, Reset> {
+    match fault {
+        Fault::Pass => effect(router, request, Duration::ZERO).await,
+        Fault::Respond(answer) => Ok(answer.map(Body::from)),
+        Fault::TimeoutBeforeEffect => std::future::pending().await,
+        Fault::TimeoutAfterEffect => {
+            let _unseen = effect(router, request, Duration::ZERO).await?;
+            std::future::pending().await
+        }
+        Fault::DelayBeforeEffect(delay) => effect(router, request, delay).await,
+        Fault::DelayAfterEffect(delay) => {
+            let response = effect(router, request, Duration::ZERO).await?;
+            sleep(delay).await;
+            Ok(response)
+        }
+        Fault::ResetBeforeEffect => Err(Reset),
+        Fault::ResetAfterEffect => {
+            let _unseen = effect(router, request, Duration::ZERO).await?;
+            Err(Reset)
+        }
+        Fault::TruncatedBody => truncated(effect(router, request, Duration::ZERO).await?).await,
+        Fault::SlowDrip(total) => slow(effect(router, request, Duration::ZERO).await?, total).await,
+    }
+}
+
+/// Does what was asked. In a task of its own, because a provider finishes what it started although the client
+/// has hung up; hyper drops this future in that moment.
+async fn effect(router: Router, request: Request<Body>, delay: Duration) -> Result<Response<Body>, Reset> {
+    let work = tokio::spawn(async move {
+        sleep(delay).await;
+        router.oneshot(request).await
+    });
+    // A handler that panicked has printed why; its client sees the connection close.
+    let done: Result<Response<Body>, Infallible> = work.await.map_err(|_| Reset)?;
+    Ok(done.unwrap_or_else(|never| match never {}))
+}
+
+async fn truncated(response: Response<Body>) -> Result<Response<Body>, Reset> {
+    let (mut head, body) = response.into_parts();
+    let body = body.collect().await.map_err(|_| Reset)?.to_bytes();
+    head.headers.remove(TRANSFER_ENCODING);
+    head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let half = body.slice(..body.len() / 2);
+    let sent = futures::stream::once(async move { Ok(half) });
+    let broken = futures::stream::once(async {
+        // hyper forgets what it has not flushed when the body fails, so let it flush.
+        sleep(Duration::from_millis(20)).await;
+        Err(Reset)
+    });
+    Ok(Response::from_parts(head, Body::from_stream(sent.chain(broken))))
+}
+
+async fn slow(response: Response<Body>, total: Duration) -> Result<Response<Body>, Reset> {
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.map_err(|_| Reset)?.to_bytes();
+    let size = body.len().div_ceil(DRIPS as usize).max(1);
+    let pieces: Vec<Bytes> =
+        (0..body.len()).step_by(size).map(|at| body.slice(at..body.len().min(at + size))).collect();
+    let drips = futures::stream::iter(pieces).then(move |piece| async move {
+        sleep(total / DRIPS).await;
+        Ok::<_, Infallible>(piece)
+    });
+    Ok(Response::from_parts(head, Body::from_stream(drips)))
+}
+
+/// Makes hyper close the connection without saying anything more.
+#[derive(Debug)]
+struct Reset;
+
+impl fmt::Display for Reset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the stand-in closes the connection, as ordered")
+    }
+}
+
+impl std::error::Error for Reset {}
