@@ -10,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use crate::{audio::NotARecording, elevenlabs::ElevenLabsError, json::FieldError, recordings::S3Error};
+use crate::{
+    audio::NotARecording, elevenlabs::ElevenLabsError, json::FieldError, mongo, recordings::S3Error,
+};
 
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
@@ -226,7 +228,7 @@ impl Error {
     pub fn log(&self) {
         match self {
             Self::Internal(why) => tracing::error!(error = %why, "internal error"),
-            Self::Mongo(error) => tracing::error!(error = %error, "MongoDB failed"),
+            Self::Mongo(error) => tracing::error!(error = mongo::describe(error), "MongoDB failed"),
             Self::S3(error) => tracing::error!(error = %error, "S3 failed"),
             Self::CloneFailed(error)
             | Self::SynthesisFailed(error)

@@ -94,5 +94,25 @@ pub fn is_duplicate(error: &MongoError) -> bool {
     }
 }
 
+/// What went wrong, for the log. The server's own text is left out: it can repeat what was written, and with it a
+/// user's name or address.
+#[must_use]
+pub fn describe(error: &MongoError) -> String {
+    match error.kind.as_ref() {
+        ErrorKind::Command(error) => format!("command failed: {} {}", error.code, error.code_name),
+        ErrorKind::Write(WriteFailure::WriteError(error)) => format!("write failed: {}", error.code),
+        ErrorKind::ServerSelection { .. } => String::from("no server could be reached in time"),
+        ErrorKind::Io(error) => format!("the connection broke: {}", error.kind()),
+        ErrorKind::Authentication { .. } => String::from("the credentials were refused"),
+        ErrorKind::ConnectionPoolCleared { .. } => {
+            String::from("the connections were dropped after a failure")
+        }
+        ErrorKind::BsonDeserialization(_) | ErrorKind::Bson(_) => {
+            String::from("a stored document cannot be read")
+        }
+        _ => String::from("the driver failed"),
+    }
+}
+
 /// <https://www.mongodb.com/docs/manual/reference/error-codes/#mongodb-error-11000>
 const DUPLICATE_KEY: i32 = 11000;

@@ -1,2 +1,45 @@
-//! x
-fn main() {}
+//! `cargo local`: the whole backend on loopback, with one command.
+//!
+//! - `cargo local` serves the API until Ctrl-C and keeps its data in `.local/`;
+//! - `cargo local demo [RECORDING]` runs the main job once on a fresh stack;
+//! - `cargo local services` runs the stand-ins alone, for `cargo lambda watch`.
+
+mod configuration;
+mod demo;
+mod serve;
+mod services;
+
+use std::{path::PathBuf, process::ExitCode};
+
+const USAGE: &str = "\
+Usage:
+  cargo local                    serve the API on http://127.0.0.1:9000 until Ctrl-C (PORT=… moves it)
+  cargo local demo [RECORDING]   run the main job once: register, record, perform, hear, nothing remains
+  cargo local services           run MongoDB, S3 and the providers' stand-ins alone, for cargo lambda watch
+
+ELEVENLABS_API_KEY, GEMINI_API_KEY (with *_BASE_URL), MONGODB_URI, S3_ENDPOINT and RECORDINGS_BUCKET in the
+environment or in a file .env replace the stand-ins.";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let ended = match words.as_slice() {
+        [] => serve::serve().await,
+        ["demo"] => demo::demo(None).await,
+        ["demo", recording] => demo::demo(Some(PathBuf::from(recording))).await,
+        ["services"] => services::services().await,
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(format!("This is not a command of cargo local.\n\n{USAGE}")),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("\n{why}");
+            ExitCode::FAILURE
+        }
+    }
+}

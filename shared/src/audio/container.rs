@@ -3,6 +3,10 @@
 //! The demuxer is lenient about a file that stops early, and trusts a few numbers that make it loop; so the
 //! outermost structure is walked here first. Nothing here knows codecs.
 
+use std::ops::Range;
+
+use symphonia::core::{checksum::Crc32, io::Monitor};
+
 use super::{Format, NotARecording, listen::MAX_PACKETS};
 
 /// The container of a file by its first bytes, and the file without the `ID3v2` tags that may stand before it.
@@ -141,20 +145,33 @@ fn box_header(bytes: &[u8]) -> Option<(&[u8; 4], usize, usize)> {
     (size >= header).then_some((kind, header, size))
 }
 
-/// Pages end inside the file. The last one need not be marked as the last: a recorder that stops without a word
-/// leaves it so, and RFC 7845 (section 5) asks to play such a file.
+/// Pages follow each other up to the end of the file, each with its checksum (RFC 3533, section 6): the demuxer
+/// would search a broken one byte by byte for pages inside it. The last need not be marked as the last: a
+/// recorder that stops without a word leaves it so, and RFC 7845 (section 5) asks to play such a file.
 fn ogg(bytes: &[u8]) -> Result<(), NotARecording> {
     const HEADER: usize = 27;
+    const CHECKSUM: Range<usize> = 22..26;
 
     let mut rest = bytes;
-    while rest.len() >= HEADER && rest.starts_with(b"OggS") {
-        let segments = usize::from(rest[HEADER - 1]);
+    while !rest.is_empty() {
+        let header = rest.get(..HEADER).ok_or(NotARecording::CutShort)?;
+        if !header.starts_with(b"OggS") {
+            return Err(NotARecording::Damaged);
+        }
+        let segments = usize::from(header[HEADER - 1]);
         let lengths = rest.get(HEADER..HEADER + segments).ok_or(NotARecording::CutShort)?;
         let body: usize = lengths.iter().map(|length| usize::from(*length)).sum();
-        rest = rest.get(HEADER + segments + body..).ok_or(NotARecording::CutShort)?;
+        let (page, next) = rest.split_at_checked(HEADER + segments + body).ok_or(NotARecording::CutShort)?;
+        let mut checksum = Crc32::new(0);
+        checksum.process_buf_bytes(&page[..CHECKSUM.start]);
+        checksum.process_buf_bytes(&[0; 4]); // in place of itself
+        checksum.process_buf_bytes(&page[CHECKSUM.end..]);
+        if page[CHECKSUM] != checksum.crc().to_le_bytes() {
+            return Err(NotARecording::Damaged);
+        }
+        rest = next;
     }
-    // What follows the last page is left to the demuxer, which looks for the next one.
-    if (1..HEADER).contains(&rest.len()) { Err(NotARecording::CutShort) } else { Ok(()) }
+    Ok(())
 }
 
 /// The `data` chunk ends inside the file, or says by the largest number that its writer could not know.

@@ -107,7 +107,7 @@ pub enum NotARecording {
 
 /// Judges the bytes of a file.
 ///
-/// Any bytes are answered within seconds and in memory bounded by their own length plus some tens of MB.
+/// Any bytes are answered within seconds, and in memory of a dozen times their length at the very worst.
 pub fn inspect(bytes: &[u8]) -> Result<Audio, NotARecording> {
     // Demuxers and decoders have a history of panicking on bytes made to do so; what makes them panic is not a
     // recording, and its sender gets the answer that any other nonsense gets.

@@ -95,6 +95,16 @@ fn a_webm_whose_clusters_have_no_size_is_accepted() {
 }
 
 #[test]
+fn a_webm_with_a_gap_of_half_a_minute_is_too_long() {
+    let mut live = recording!("live.webm").to_vec();
+    let last = live.windows(4).rposition(|bytes| bytes == [0x1f, 0x43, 0xb6, 0x75]).expect("a cluster");
+    let timestamp = last + 6;
+    assert_eq!(live[timestamp..timestamp + 2], [0xe7, 0x82], "a timestamp in two bytes");
+    live[timestamp + 2..timestamp + 4].fill(0xff); // 65.5 s
+    assert_eq!(inspect(&live), Err(NotARecording::TooLong));
+}
+
+#[test]
 fn thirty_to_sixty_seconds_are_accepted() {
     for length in [29.8, 30.0, 45.0, 60.0, 60.2] {
         assert!((seconds(&wav(length, buzz)) - length).abs() < 0.001, "{length}");
@@ -174,6 +184,14 @@ fn two_recordings_in_one_file_are_refused() {
 }
 
 #[test]
+fn an_ogg_with_a_wrong_byte_is_damaged() {
+    let mut ogg = recording!("opus.ogg").to_vec();
+    let middle = ogg.len() / 2;
+    ogg[middle] ^= 1;
+    assert_eq!(inspect(&ogg), Err(NotARecording::Damaged));
+}
+
+#[test]
 fn what_is_larger_than_ten_megabytes_is_refused() {
     assert_eq!(inspect(&vec![0; MAX_BYTES + 1]), Err(NotARecording::TooLarge));
     assert_eq!(inspect(&vec![0; MAX_BYTES]), Err(NotARecording::NotAudio));
@@ -221,6 +239,14 @@ fn a_table_of_four_billion_rows_is_refused_at_once() {
 }
 
 #[test]
+fn what_makes_the_demuxer_panic_is_damaged() {
+    let mut file = recording!("snippets/fragmented.mp4").to_vec();
+    let trun = file.windows(4).position(|bytes| bytes == b"trun").expect("a track run");
+    file[trun + 12..trun + 16].copy_from_slice(&i32::MIN.to_be_bytes()); // its data: 2 GB before the file
+    assert_eq!(inspect(&file), Err(NotARecording::Damaged));
+}
+
+#[test]
 fn the_tables_of_a_vorbis_bomb_are_seen_wherever_they_begin() {
     // The sync pattern, 32 dimensions, 131,072 entries: 16 MB of table in 8 bytes.
     let book = u64::from_le_bytes([0x42, 0x43, 0x56, 32, 0, 0, 0, 2]);
@@ -256,7 +282,7 @@ fn no_mutation_of_a_recording_hangs() {
     const ROUNDS: usize = if cfg!(debug_assertions) { 60 } else { 2_000 };
 
     let mut state = 0x9e37_79b9_7f4a_7c15;
-    for snippet in SNIPPETS {
+    for snippet in SNIPPETS.into_iter().chain([wav(1.0, buzz).as_slice()]) {
         for round in 0..ROUNDS {
             let mut bytes = snippet.to_vec();
             // Headers come first, so every other mutation is there.

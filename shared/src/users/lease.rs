@@ -163,5 +163,6 @@ impl Users {
 
 /// So much from now, by the database's clock.
 pub(crate) fn from_now(time: Duration) -> Document {
-    doc! { "$add": ["$$NOW", i64::try_from(time.as_millis()).unwrap_or(i64::MAX)] }
+    let amount = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    doc! { "$dateAdd": { "startDate": "$$NOW", "unit": "millisecond", "amount": amount } }
 }

@@ -1,0 +1,91 @@
+//! What the runner is told: the environment, a file `.env`, and what it keeps for the next time.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use shared::env::Env;
+use tests::app::{Options, Services, SigningKey};
+use tracing_subscriber::{EnvFilter, fmt};
+
+/// Where the runner keeps its data, beside the workspace's `Cargo.toml`; git ignores it.
+pub fn data_folder(given: &Env) -> PathBuf {
+    // Cargo tells programs that it runs where their package is: `tests`.
+    let package = given.get("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("tests"), PathBuf::from);
+    package.parent().unwrap_or(Path::new(".")).join(".local")
+}
+
+/// The process's environment, and below it the file `.env` of the current folder.
+pub fn given() -> Result<Env, String> {
+    let mut given = Env::default();
+    match dotenvy::from_filename_iter(".env") {
+        Ok(lines) => {
+            for line in lines {
+                given.extend([
+                    line.map_err(|_| String::from("The file .env has a line that is not NAME=value."))?
+                ]);
+            }
+        }
+        Err(error) if error.not_found() => {}
+        Err(_) => return Err(String::from("The file .env cannot be read.")),
+    }
+    given.extend(Env::of_process());
+    Ok(given)
+}
+
+/// Logs for a person: warnings, and one line for each request when `info` is asked for.
+pub fn init_logs(given: &Env, default: &str) {
+    let filter = EnvFilter::new(given.get("LOG_LEVEL").unwrap_or(default));
+    let _ = fmt().compact().with_target(false).with_env_filter(filter).with_writer(io::stderr).try_init();
+    shared::telemetry::hide_panic_texts();
+}
+
+/// Starts the services, telling what is started and how long it took.
+pub async fn start(given: Env, storage: Option<PathBuf>, key: &SigningKey) -> Result<Services, String> {
+    let real = |name: &str| given.get(name).is_some();
+    let is_real = [
+        ("MongoDB", real("MONGODB_URI")),
+        ("S3", real("S3_ENDPOINT") || real("RECORDINGS_BUCKET")),
+        ("ElevenLabs", real("ELEVENLABS_API_KEY")),
+        ("Gemini", real("GEMINI_API_KEY")),
+    ];
+    let mut settings = Env::from_iter([("STAGE", "local"), ("JWT_SIGNING_KEY", &key.private)]);
+    settings.extend([("JWT_PUBLIC_KEYS", key.public_set.as_str())]);
+    settings.extend(given);
+
+    let mut running: Option<(String, Instant)> = None;
+    let mut report = |next: Option<&str>| {
+        if let Some((name, since)) = running.take() {
+            let kind = match is_real.iter().find(|(known, _)| *known == name) {
+                Some((_, true)) => "the real one, as configured",
+                _ => "local stand-in",
+            };
+            println!("  {name:<12} {kind:<28} {}", seconds(since.elapsed()));
+        }
+        running = next.map(|name| (name.to_owned(), Instant::now()));
+    };
+    let options = Options { given: settings, storage, ..Options::default() };
+    let services = Services::start(options, |name| report(Some(name))).await?;
+    report(None);
+    Ok(services)
+}
+
+/// The signing key of an earlier run, or a fresh one that is kept for the next.
+pub fn kept_signing_key(folder: &Path) -> Result<SigningKey, String> {
+    let file = folder.join("signing-key");
+    if let Some(key) = fs::read_to_string(&file).ok().and_then(|text| SigningKey::read(&text)) {
+        return Ok(key);
+    }
+    let key = SigningKey::generate();
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(&file, &key.private))
+        .map_err(|error| format!("The folder {} cannot be written: {error}.", folder.display()))?;
+    Ok(key)
+}
+
+/// A duration for a person.
+pub fn seconds(time: Duration) -> String {
+    format!("{:.2} s", time.as_secs_f64())
+}
