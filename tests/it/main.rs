@@ -1,1 +1,7 @@
-//! x
+//! The integration tests: the whole backend at its HTTP boundary, on real wires.
+//!
+//! One binary, because linking is slow; one file per subject; each test's name is the sentence that it proves.
+
+mod accounts;
+mod main_job;
+mod world;
