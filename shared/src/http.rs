@@ -53,7 +53,7 @@ async fn edge(mut request: Request, next: Next) -> Response {
     let mut response = next.run(request).instrument(span.clone()).await;
 
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        response = written(problem, &id, accepts_problem, response);
+        response = written(problem, &id, accepts_problem, &response);
     }
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", id);
@@ -67,7 +67,7 @@ async fn edge(mut request: Request, next: Next) -> Response {
 }
 
 /// Writes the problem into the body-less answer that carried it, keeping its status and headers.
-fn written(mut problem: Problem, id: &str, accepts_problem: bool, bare: Response) -> Response {
+fn written(mut problem: Problem, id: &str, accepts_problem: bool, bare: &Response) -> Response {
     id.clone_into(&mut problem.request_id);
     let mut answer = (bare.status(), axum::Json(problem)).into_response();
     let media_type = if accepts_problem { "application/problem+json" } else { "application/json" };
@@ -99,7 +99,6 @@ fn accepts_problem(headers: &HeaderMap) -> bool {
 
 /// A panic's text may hold anything, so neither the caller nor our log line repeats it; Rust's own hook has
 /// printed where it happened.
-#[expect(clippy::needless_pass_by_value, reason = "the layer's trait hands the payload over")]
 fn panicked(_payload: Box<dyn Any + Send>) -> Response {
     Error::internal("a handler panicked").into_response()
 }

@@ -280,8 +280,7 @@ mod tests {
 
     #[test]
     fn what_is_stored_today_reads_back_as_it_was() {
-        let mut settings = Settings::default();
-        settings.background_volume = Percent(1);
+        let settings = Settings { background_volume: Percent(1), ..Settings::default() };
         let written = serde_json::to_value(&settings).unwrap();
         assert_eq!(serde_json::from_value::<Settings>(written).unwrap(), settings);
     }

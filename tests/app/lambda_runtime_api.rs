@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -236,7 +236,8 @@ impl Inner {
         let (answer, answered) = oneshot::channel();
         instance.api().deliver(Invocation {
             payload,
-            deadline: (SystemTime::now() + limit).duration_since(UNIX_EPOCH).unwrap_or_default(),
+            deadline_ms: shared::clock::Clock::system().now().timestamp_millis()
+                + i64::try_from(limit.as_millis()).unwrap_or(i64::MAX / 2),
             function: self.options.name.clone(),
             answer,
         });

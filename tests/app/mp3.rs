@@ -40,10 +40,10 @@ pub fn listen(mp3: &[u8]) -> Option<Heard> {
     let (mut frames, mut squares, mut rate, mut count) = (0_u64, 0.0_f64, 0, 0_u64);
     let mut samples: Vec<f32> = Vec::new();
     while let Some(packet) = format.next_packet().ok()? {
-        let decoded = decoder.decode(&packet).ok()?;
-        rate = decoded.spec().rate();
-        frames += decoded.frames() as u64;
-        decoded.copy_to_vec_interleaved(&mut samples);
+        let sound = decoder.decode(&packet).ok()?;
+        rate = sound.spec().rate();
+        frames += sound.frames() as u64;
+        sound.copy_to_vec_interleaved(&mut samples);
         squares += samples.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>();
         count += samples.len() as u64;
     }

@@ -7,6 +7,8 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 
+use shared::content::ThoughtSource;
+
 use crate::{perform::Performed, request::Voice};
 
 #[derive(Serialize)]
@@ -55,7 +57,7 @@ pub fn answer(headers: &HeaderMap, performed: Performed) -> Response {
             Voice::Own => "ephemeral_clone",
             Voice::Default => "default_voice",
         },
-        thought_source: thought_source.map(|source| source.word()),
+        thought_source: thought_source.map(ThoughtSource::word),
         chars_used_effective: cost,
         request_id: request_id.0,
     };

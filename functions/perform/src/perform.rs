@@ -27,6 +27,7 @@ use shared::{
     users::{LeaseRefused, Reservation, User},
 };
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use crate::{
     State, answer, audit,
@@ -78,6 +79,7 @@ pub async fn perform(
     let request = body.checked(&caller)?;
     let deadline = Deadline::of_invocation(invocation.as_ref(), &state.clock, state.settings.timeout);
     let work = run(state, caller, request, deadline, request_id);
+    let work = work.instrument(tracing::Span::current());
     let performed = tokio::spawn(work).await.map_err(|_| Error::internal("a perform panicked"))??;
     Ok(answer::answer(&headers, performed))
 }

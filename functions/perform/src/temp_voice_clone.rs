@@ -28,7 +28,7 @@ const SYNTHESIS_RESERVE: Duration = Duration::from_secs(4);
 const ATTEMPT: Duration = Duration::from_secs(3);
 /// Pauses before each further attempt at deleting.
 const PAUSES: [Duration; 3] =
-    [Duration::from_millis(200), Duration::from_millis(500), Duration::from_millis(1000)];
+    [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
 
 /// What the lifecycle touches.
 #[derive(Clone)]
@@ -167,9 +167,8 @@ async fn note(clones: &Clones, slot: &Slot, voice_id: &str) {
 async fn delete(clones: &Clones, slot: &Slot, voice_id: &str, deadline: Deadline) -> bool {
     let mut pauses = PAUSES.into_iter();
     loop {
-        let error = match clones.elevenlabs.delete_voice(voice_id, deadline.within(ATTEMPT)).await {
-            Ok(_) => return true,
-            Err(error) => error,
+        let Err(error) = clones.elevenlabs.delete_voice(voice_id, deadline.within(ATTEMPT)).await else {
+            return true;
         };
         match pauses.next() {
             Some(pause) if pause < deadline.remaining() => tokio::time::sleep(pause).await,

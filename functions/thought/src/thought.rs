@@ -40,7 +40,7 @@ struct Value(String);
 
 /// The answer.
 #[derive(Serialize)]
-pub struct Thought {
+pub struct Written {
     thought: String,
     source: ThoughtSource,
     language: String,
@@ -52,13 +52,13 @@ pub async fn thought(
     State(thoughts): State<Thoughts>,
     caller: Caller,
     Json(body): Json<Ask>,
-) -> Result<Json<Thought>, Error> {
+) -> Result<Json<Written>, Error> {
     let topic = Speakable::check(body.topic.0)?;
     let value = Speakable::check(body.value.0)?;
     let user = users.signed_in(&caller).await?;
     let language = body.language.unwrap_or(user.settings.voice_language);
     let thought = thoughts.write(topic.as_str(), &value, &language, Deadline::after(PATIENCE)).await;
-    Ok(Json(Thought {
+    Ok(Json(Written {
         thought: thought.text.as_str().to_owned(),
         source: thought.source,
         language: thought.language,

@@ -161,7 +161,7 @@ fn decode(text: &str) -> Result<Bytes, Error> {
 }
 
 fn facts(bytes: &Bytes, audio: &Audio, clock: &Clock) -> RecordingFacts {
-    let hash = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex::encode(Sha256::digest(bytes));
     RecordingFacts {
         hash,
         bytes: i64::try_from(bytes.len()).unwrap_or(i64::MAX),

@@ -2,7 +2,6 @@
 //! format 2.0): <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -117,7 +116,7 @@ pub fn http_event(method: &str, path_and_query: &str, headers: &[(&str, &str)], 
             "requestId": uuid::Uuid::new_v4().simple().to_string(),
             "routeKey": "$default",
             "stage": "$default",
-            "timeEpoch": SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() * 1000,
+            "timeEpoch": shared::clock::Clock::system().now().timestamp_millis(),
         },
         "headers": merged,
         "isBase64Encoded": !body.is_empty() && text.is_none(),

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -24,8 +24,8 @@ pub(super) type Answer = oneshot::Sender<Result<Bytes, Failure>>;
 /// An event on its way to the function.
 pub(super) struct Invocation {
     pub(super) payload: Bytes,
-    /// Since the Unix epoch.
-    pub(super) deadline: Duration,
+    /// Milliseconds since the Unix epoch.
+    pub(super) deadline_ms: i64,
     pub(super) function: String,
     pub(super) answer: Answer,
 }
@@ -123,12 +123,12 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
     shared.progress.send_modify(|progress| progress.waiting = false);
     let id = uuid::Uuid::new_v4();
     let trace = id.simple().to_string();
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let seconds = shared::clock::Clock::system().utc().unix_timestamp();
     *lock(&shared.current) = Some((id.to_string(), invocation.answer));
     let headers = [
         ("content-type", "application/json".to_owned()),
         ("lambda-runtime-aws-request-id", id.to_string()),
-        ("lambda-runtime-deadline-ms", invocation.deadline.as_millis().to_string()),
+        ("lambda-runtime-deadline-ms", invocation.deadline_ms.to_string()),
         (
             "lambda-runtime-invoked-function-arn",
             format!("arn:aws:lambda:us-east-1:123456789012:function:{}", invocation.function),
