@@ -48,6 +48,12 @@ pub enum Error {
     /// The refresh token is unknown, expired, or was used before.
     #[error("The refresh token is not valid, or was used before. Sign in again.")]
     InvalidRefreshToken,
+    /// Too many guesses, for this account or from this address.
+    #[error("Too many attempts. Wait a few minutes and try again.")]
+    TooManyAttempts {
+        /// Time until the next attempt is judged.
+        retry_in: Duration,
+    },
     /// Unknown user or wrong password; never says which.
     #[error("The username or the password is wrong.")]
     InvalidCredentials,
@@ -151,7 +157,7 @@ impl Error {
             | Self::InvalidActivationCode
             | Self::NotARecording(_)
             | Self::ContentRejected => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::QuotaExceeded { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::QuotaExceeded { .. } | Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::CloneFailed(_) | Self::SynthesisFailed(_) => StatusCode::BAD_GATEWAY,
             Self::CloneSlotsBusy
@@ -178,6 +184,7 @@ impl Error {
             Self::InvalidToken => "invalid_token",
             Self::InvalidRefreshToken => "invalid_refresh_token",
             Self::InvalidCredentials => "invalid_credentials",
+            Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::Forbidden => "forbidden",
             Self::InvalidActivationCode => "invalid_activation_code",
             Self::ActivationCodeUsed => "activation_code_used",
@@ -203,6 +210,7 @@ impl Error {
     fn retry_after(&self) -> Option<u64> {
         match self {
             Self::QuotaExceeded { resets_in, .. } => Some(resets_in.as_secs().max(1)),
+            Self::TooManyAttempts { retry_in } => Some(retry_in.as_secs().max(1)),
             Self::CloneBudgetExhausted(_) => Some(24 * 60 * 60),
             Self::CloneSlotsBusy | Self::PerformInProgress => Some(5),
             Self::ProviderUnavailable(_) => Some(10),

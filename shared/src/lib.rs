@@ -4,8 +4,8 @@
 //! can go wrong and how it is answered), [`http`] (the edge around every function's routes), [`json`] (request
 //! bodies), [`session`] (who calls), [`password`], [`deadline`], [`telemetry`].
 //!
-//! What is kept: [`mongo`], with one file per collection: [`users`], [`activation_codes`], [`clone_slots`]; and
-//! [`recordings`] in S3.
+//! What is kept: [`mongo`], with one file per collection: [`users`], [`activation_codes`], [`clone_slots`],
+//! [`attempts`]; and [`recordings`] in S3.
 //!
 //! Who is asked: [`elevenlabs`] and [`gemini`], plain clients.
 //!
@@ -16,6 +16,7 @@
 //! `?`. This crate knows no function.
 
 pub mod activation_codes;
+pub mod attempts;
 pub mod audio;
 pub mod clock;
 pub mod clone_slots;

@@ -56,6 +56,13 @@ pub async fn ensure_indexes(database: &Database) -> Result<(), MongoError> {
                 .build(),
         ])
         .await?;
+    let vanishing = IndexModel::builder()
+        .keys(doc! { "expires_at": 1 })
+        .options(
+            IndexOptions::builder().name(String::from("expires_at")).expire_after(Duration::ZERO).build(),
+        )
+        .build();
+    database.collection::<Document>("attempts").create_index(vanishing).await?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::{
     env::{Env, EnvError},
     error::Error,
-    json::Reason,
+    json::{FieldError, Reason},
 };
 
 /// bcrypt reads no more bytes than this; longer passwords are refused, never cut.
@@ -40,7 +40,7 @@ impl TryFrom<String> for NewPassword {
 }
 
 /// A password that somebody claims is theirs: of any form. It does not print.
-#[derive(Debug, deserr::Deserr)]
+#[derive(Clone, Debug, deserr::Deserr)]
 #[deserr(from(String) = Self::from)]
 pub struct ClaimedPassword(SecretString);
 
@@ -50,9 +50,25 @@ impl From<String> for ClaimedPassword {
     }
 }
 
-/// A bcrypt hash, as stored: a BSON string, or the binary that the earlier backend wrote. It does not print.
+/// A bcrypt hash, in the form in which it is stored: a BSON string, or the binary that the earlier backend wrote.
+/// It does not print.
 #[derive(Clone)]
-pub struct PasswordHash(String);
+pub struct PasswordHash {
+    text: String,
+    stored: Bson,
+}
+
+impl PasswordHash {
+    /// As stored, for filters that ask whether it is still the same.
+    #[must_use]
+    pub fn stored(&self) -> &Bson {
+        &self.stored
+    }
+
+    fn new(text: String) -> Self {
+        Self { stored: Bson::String(text.clone()), text }
+    }
+}
 
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,19 +78,29 @@ impl fmt::Debug for PasswordHash {
 
 impl Serialize for PasswordHash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        self.stored.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for PasswordHash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = match Bson::deserialize(deserializer)? {
-            Bson::String(text) => Some(text),
-            Bson::Binary(binary) => String::from_utf8(binary.bytes).ok(),
+        let stored = Bson::deserialize(deserializer)?;
+        let text = match &stored {
+            Bson::String(text) => Some(text.clone()),
+            Bson::Binary(binary) => String::from_utf8(binary.bytes.clone()).ok(),
             _ => None,
         };
-        text.map(Self).ok_or_else(|| serde::de::Error::custom("a password hash is not text"))
+        let text = text.ok_or_else(|| serde::de::Error::custom("a password hash is not text"))?;
+        Ok(Self { text, stored })
     }
+}
+
+/// What a new password is for: tells which member to complain about, and which words everybody would guess first.
+pub struct Purpose<'a> {
+    /// The member of the request that holds the password.
+    pub field: &'static str,
+    /// The user's own words: name, address.
+    pub about: &'a [&'a str],
 }
 
 /// Hashes and checks passwords at the configured cost.
@@ -94,35 +120,79 @@ impl Passwords {
         }
     }
 
-    /// The hash to store.
-    pub async fn hash(&self, password: NewPassword) -> Result<PasswordHash, Error> {
+    /// The hash to store. Refuses, as NIST SP 800-63B asks (section 3.1.1.2), what is on the lists of common
+    /// passwords or made of the user's own words; there are no rules of composition.
+    pub async fn hash(&self, password: NewPassword, purpose: &Purpose<'_>) -> Result<PasswordHash, Error> {
+        let words: Vec<String> =
+            purpose.about.iter().chain(&["newvisions", "new visions"]).map(ToString::to_string).collect();
         let cost = self.cost;
-        off_thread(move || bcrypt::non_truncating_hash(password.0.expose_secret(), cost))
-            .await?
-            .map(PasswordHash)
-            .map_err(|error| Error::internal(format!("bcrypt refused to hash: {error}")))
+        let hashed = off_thread(move || {
+            let password = password.0.expose_secret();
+            if is_common(password, &words) {
+                return None;
+            }
+            Some(bcrypt::non_truncating_hash(password, cost))
+        });
+        match hashed.await? {
+            None => Err(Error::Invalid(vec![FieldError {
+                field: purpose.field.to_owned(),
+                message: String::from(
+                    "is too common or too easy to guess: choose another one, such as a few words",
+                ),
+            }])),
+            Some(Ok(hash)) => Ok(PasswordHash::new(hash)),
+            Some(Err(error)) => Err(Error::internal(format!("bcrypt refused to hash: {error}"))),
+        }
     }
 
     /// Whether the password is the one behind the hash. Without a hash (an unknown user) it takes the same
     /// time and is never right.
-    pub async fn verify(&self, password: ClaimedPassword, hash: Option<PasswordHash>) -> Result<bool, Error> {
+    pub async fn verify(
+        &self,
+        password: &ClaimedPassword,
+        hash: Option<&PasswordHash>,
+    ) -> Result<bool, Error> {
         let known = hash.is_some();
-        let PasswordHash(hash) = hash.unwrap_or_else(|| self.nobodys());
+        let hash = hash.map_or_else(|| self.nobodys(), |hash| hash.text.clone());
+        let password = password.clone();
         let matches = off_thread(move || {
-            let password = password.0.expose_secret();
+            let password = password.0.expose_secret().as_bytes();
             // A longer one would match the hash of its first 72 bytes; it is measured all the same, so that
             // its length does not show in the time.
-            let right = bcrypt::verify(password.get(..MOST_BYTES).unwrap_or(password), &hash);
+            let right = bcrypt::verify(&password[..password.len().min(MOST_BYTES)], &hash);
             right.unwrap_or(false) && password.len() <= MOST_BYTES
         })
         .await?;
         Ok(known && matches)
     }
 
-    /// A well-formed hash of the configured cost that belongs to no password anybody knows.
-    fn nobodys(&self) -> PasswordHash {
-        PasswordHash(format!("$2b${:02}$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyz01234", self.cost))
+    /// A hash of today's cost for a password that was just found right, if the stored one is cheaper.
+    pub async fn upgraded(
+        &self,
+        password: &ClaimedPassword,
+        hash: &PasswordHash,
+    ) -> Result<Option<PasswordHash>, Error> {
+        let cost = self.cost;
+        if hash.text.parse::<bcrypt::HashParts>().is_ok_and(|parts| parts.get_cost() >= cost) {
+            return Ok(None);
+        }
+        let password = password.clone();
+        let hashed =
+            off_thread(move || bcrypt::non_truncating_hash(password.0.expose_secret(), cost)).await?;
+        Ok(hashed.ok().map(PasswordHash::new))
     }
+
+    /// A well-formed hash of the configured cost that belongs to no password anybody knows.
+    fn nobodys(&self) -> String {
+        format!("$2b${:02}$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyz01234", self.cost)
+    }
+}
+
+/// Whether fewer than a million guesses would find it: the scores 0 and 1 of
+/// <https://github.com/dropbox/zxcvbn#readme>.
+fn is_common(password: &str, words: &[String]) -> bool {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    zxcvbn::zxcvbn(password, &words).score() < zxcvbn::Score::Two
 }
 
 async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {

@@ -1,10 +1,16 @@
-//! The HTTP API in front of the functions: one address for all routes, and CORS, which the platform answers and not
-//! the functions.
+//! The HTTP API in front of the functions: one address for all routes, CORS, which the platform answers and not the
+//! functions, and the source address, which the platform tells the functions.
 
-use std::{future::Future, io, time::Duration};
+use std::{future::Future, io, net::SocketAddr, time::Duration};
 
-use axum::Router;
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request},
+    middleware::{self, Next},
+    response::Response,
+};
 use http::{HeaderName, Method, header};
+use lambda_http::{aws_lambda_events::apigw::ApiGatewayV2httpRequestContext, request::RequestContext};
 use tokio::net::TcpListener;
 use tower_http::cors::{Any, CorsLayer};
 
@@ -39,11 +45,25 @@ pub fn with_cors(routes: Router) -> Router {
     routes.layer(cors)
 }
 
+/// Tells the functions who connected, as an HTTP API's event does.
+async fn tell_source(
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let mut context = ApiGatewayV2httpRequestContext::default();
+    context.http.source_ip = Some(peer.ip().to_string());
+    request.extensions_mut().insert(RequestContext::ApiGatewayV2(context));
+    next.run(request).await
+}
+
 /// Serves until `stop` ends, then finishes the requests that run.
 pub async fn serve(
     listener: TcpListener,
     routes: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, with_cors(routes)).with_graceful_shutdown(stop).await
+    let routes = with_cors(routes.layer(middleware::from_fn(tell_source)));
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop).await
 }

@@ -6,8 +6,8 @@ mod verify;
 
 use axum::{Router, extract::FromRef, routing::post};
 use shared::{
-    activation_codes::ActivationCodes, clock::Clock, env::Env, mongo, password::Passwords,
-    session::TokenVerifier, users::Users,
+    activation_codes::ActivationCodes, attempts::Attempts, clock::Clock, env::Env, mongo,
+    password::Passwords, session::TokenVerifier, users::Users,
 };
 
 /// What this function touches.
@@ -16,6 +16,7 @@ pub struct State {
     users: Users,
     codes: ActivationCodes,
     passwords: Passwords,
+    attempts: Attempts,
     verifier: TokenVerifier,
 }
 
@@ -27,6 +28,7 @@ impl State {
             users: Users::new(&database, clock.clone()),
             codes: ActivationCodes::new(&database, clock.clone()),
             passwords: Passwords::from_env(env)?,
+            attempts: Attempts::new(&database),
             verifier: TokenVerifier::from_env(env, clock)?,
         })
     }

@@ -4,9 +4,10 @@ use axum::{extract::State, http::StatusCode};
 use deserr::Deserr;
 use shared::{
     activation_codes::ActivationCode,
+    attempts::{Attempt, Attempts, Source},
     error::Error,
     json::{Invalid, Json},
-    password::{NewPassword, Passwords},
+    password::{NewPassword, Passwords, Purpose},
     users::{Email, Users},
 };
 
@@ -24,9 +25,14 @@ pub struct ResetPassword {
 pub async fn reset_password(
     State(users): State<Users>,
     State(passwords): State<Passwords>,
+    State(attempts): State<Attempts>,
+    source: Source,
     Json(body): Json<ResetPassword>,
 ) -> Result<StatusCode, Error> {
-    let hash = passwords.hash(body.new_password).await?;
+    attempts.on_account(Attempt::PasswordReset, &body.email.key(), &source).await?;
+    let email = body.email.to_string();
+    let purpose = Purpose { field: "new_password", about: &[&email] };
+    let hash = passwords.hash(body.new_password, &purpose).await?;
     users.reset_password(&body.email, &body.activation_code, &hash).await?;
     Ok(StatusCode::NO_CONTENT)
 }

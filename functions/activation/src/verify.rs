@@ -5,6 +5,7 @@ use deserr::Deserr;
 use serde::Serialize;
 use shared::{
     activation_codes::{ActivationCode, ActivationCodes},
+    attempts::{Attempt, Attempts, Source},
     error::Error,
     json::{Invalid, Json},
     users::Users,
@@ -27,12 +28,18 @@ pub struct Verdict {
 pub async fn verify(
     State(codes): State<ActivationCodes>,
     State(users): State<Users>,
+    State(attempts): State<Attempts>,
+    source: Source,
     Json(body): Json<Verify>,
 ) -> Result<Json<Verdict>, Error> {
     let Ok(code) = ActivationCode::try_from(body.code) else {
         return Ok(Json(Verdict { valid: false }));
     };
-    let (issued, has_made_account) = tokio::try_join!(codes.find(&code), users.has_used(&code))?;
+    let (issued, has_made_account, ()) = tokio::try_join!(
+        codes.find(&code),
+        users.has_used(&code),
+        attempts.from_source(Attempt::ActivationCode, &source),
+    )?;
     let valid = issued.is_some_and(|issued| issued.used_by.is_none()) && !has_made_account;
     Ok(Json(Verdict { valid }))
 }

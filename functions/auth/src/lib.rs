@@ -13,8 +13,8 @@ use axum::{
     routing::{get, post},
 };
 use shared::{
-    activation_codes::ActivationCodes, clock::Clock, env::Env, mongo, password::Passwords,
-    session::TokenVerifier, users::Users,
+    activation_codes::ActivationCodes, attempts::Attempts, clock::Clock, env::Env, mongo,
+    password::Passwords, session::TokenVerifier, users::Users,
 };
 
 use tokens::TokenSigner;
@@ -25,6 +25,7 @@ pub struct State {
     users: Users,
     codes: ActivationCodes,
     passwords: Passwords,
+    attempts: Attempts,
     signer: TokenSigner,
     verifier: TokenVerifier,
 }
@@ -37,6 +38,7 @@ impl State {
             users: Users::new(&database, clock.clone()),
             codes: ActivationCodes::new(&database, clock.clone()),
             passwords: Passwords::from_env(env)?,
+            attempts: Attempts::new(&database),
             signer: TokenSigner::from_env(env, clock.clone())?,
             verifier: TokenVerifier::from_env(env, clock)?,
         })

@@ -5,6 +5,6 @@ use shared::{error::Error, session::Caller, users::Users};
 
 /// Ends the caller's session: its access and refresh tokens are dead from this moment.
 pub async fn logout(State(users): State<Users>, caller: Caller) -> Result<StatusCode, Error> {
-    users.end_session(caller.user_id, &caller.session_id).await?;
+    users.sign_out(&caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -9,9 +9,10 @@ use deserr::Deserr;
 use mongodb::bson::oid::ObjectId;
 use shared::{
     activation_codes::{ActivationCode, ActivationCodes},
+    attempts::{Attempt, Attempts, Source},
     error::Error,
     json::{Invalid, Json},
-    password::{NewPassword, Passwords},
+    password::{NewPassword, Passwords, Purpose},
     users::{Email, NewUser, Username, Users},
 };
 
@@ -33,22 +34,31 @@ pub async fn register(
     State(users): State<Users>,
     State(codes): State<ActivationCodes>,
     State(passwords): State<Passwords>,
+    State(attempts): State<Attempts>,
     State(signer): State<TokenSigner>,
+    source: Source,
     Json(body): Json<Register>,
 ) -> Result<(StatusCode, Json<SignedIn>), Error> {
-    let issued = codes.find(&body.activation_code).await?.ok_or(Error::InvalidActivationCode)?;
+    // A registration tells whether a code is valid, so it is counted as an attempt at one.
+    let (issued, ()) = tokio::try_join!(
+        codes.find(&body.activation_code),
+        attempts.from_source(Attempt::ActivationCode, &source),
+    )?;
+    let issued = issued.ok_or(Error::InvalidActivationCode)?;
     if issued.used_by.is_some() {
         return Err(Error::ActivationCodeUsed);
     }
     let id = ObjectId::new();
     let (username, email) = (body.username.to_string(), body.email.to_string());
+    let purpose = Purpose { field: "password", about: &[&username, &email] };
+    let password_hash = passwords.hash(body.password, &purpose).await?;
     let refresh_token = tokens::refresh_token(id, &tokens::session_id())?;
     users
         .insert(NewUser {
             id,
             username: body.username,
             email: body.email,
-            password_hash: passwords.hash(body.password).await?,
+            password_hash,
             activation_code: body.activation_code,
             session: users.open_session(&refresh_token),
         })

@@ -30,7 +30,7 @@ pub async fn delete(
     Json(body): Json<DeleteAccount>,
 ) -> Result<StatusCode, Error> {
     let user = users.signed_in(&caller).await?;
-    if !passwords.verify(body.password, Some(user.password_hash)).await? {
+    if !passwords.verify(&body.password, Some(&user.password_hash)).await? {
         return Err(Error::InvalidCredentials);
     }
     if let Some(code) = &user.activation_code {

@@ -5,7 +5,7 @@ use deserr::Deserr;
 use shared::{
     error::Error,
     json::{Invalid, Json},
-    password::{ClaimedPassword, NewPassword, Passwords},
+    password::{ClaimedPassword, NewPassword, Passwords, Purpose},
     session::Caller,
     users::Users,
 };
@@ -26,9 +26,10 @@ pub async fn change(
     Json(body): Json<ChangePassword>,
 ) -> Result<StatusCode, Error> {
     let user = users.signed_in(&caller).await?;
-    if !passwords.verify(body.current_password, Some(user.password_hash)).await? {
+    if !passwords.verify(&body.current_password, Some(&user.password_hash)).await? {
         return Err(Error::InvalidCredentials);
     }
-    users.change_password(&caller, &passwords.hash(body.new_password).await?).await?;
+    let purpose = Purpose { field: "new_password", about: &[&user.username, &user.email] };
+    users.change_password(&caller, &passwords.hash(body.new_password, &purpose).await?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

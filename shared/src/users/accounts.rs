@@ -97,9 +97,8 @@ impl Users {
 
     /// Sets the caller's password and ends every other session.
     pub async fn change_password(&self, caller: &Caller, hash: &PasswordHash) -> Result<(), Error> {
-        let hash = mongodb::bson::serialize_to_bson(hash).map_err(mongodb::error::Error::from)?;
         let update = doc! {
-            "$set": { "password_hash": hash },
+            "$set": { "password_hash": hash.stored() },
             "$pull": { "sessions": { "id": { "$ne": &caller.session_id } } },
         };
         self.change(caller, update, ReturnDocument::Before).await.map(drop)
@@ -113,14 +112,13 @@ impl Users {
         code: &ActivationCode,
         hash: &PasswordHash,
     ) -> Result<(), Error> {
-        let hash = mongodb::bson::serialize_to_bson(hash).map_err(mongodb::error::Error::from)?;
         let filter = doc! {
             "email_key": email.key(),
             "activation_code": code.as_str(),
             "password_reset_at": { "$exists": false },
         };
         let update = doc! { "$set": {
-            "password_hash": hash, "password_reset_at": self.clock.now(), "sessions": [],
+            "password_hash": hash.stored(), "password_reset_at": self.clock.now(), "sessions": [],
         } };
         let updated = self.collection.update_one(filter, update).await?;
         if updated.matched_count == 0 { Err(Error::InvalidActivationCode) } else { Ok(()) }

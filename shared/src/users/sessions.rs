@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{User, Users};
-use crate::{error::Error, session::Caller};
+use crate::{error::Error, password::PasswordHash, session::Caller};
 
 /// How long a sign-in lasts, however often its tokens are refreshed.
 pub const SESSION_LIFETIME: Duration = Duration::from_hours(30 * 24);
@@ -127,19 +127,29 @@ impl Users {
         }
     }
 
-    /// Stores a sign-in, forgets expired ones, and ends the oldest when there are too many.
-    pub async fn sign_in(&self, user_id: ObjectId, session: &Session) -> Result<(), Error> {
+    /// Stores a sign-in, forgets expired ones, and ends the oldest when there are too many; keeps the `upgraded`
+    /// hash. Only if the password is still the one that was checked: a sign-in must not outlive a reset.
+    pub async fn sign_in(
+        &self,
+        user: &User,
+        session: &Session,
+        upgraded: Option<PasswordHash>,
+    ) -> Result<(), Error> {
         let session = mongodb::bson::serialize_to_bson(session).map_err(mongodb::error::Error::from)?;
         let alive = doc! { "$filter": {
             "input": { "$ifNull": ["$sessions", []] },
             "cond": { "$gt": ["$$this.expires_at", self.clock.now()] },
         } };
         let sessions = doc! { "$slice": [{ "$concatArrays": [alive, [session]] }, -MOST_SESSIONS] };
+        let hash = upgraded.as_ref().unwrap_or(&user.password_hash).stored();
         let updated = self
             .collection
-            .update_one(doc! { "_id": user_id }, vec![doc! { "$set": { "sessions": sessions } }])
+            .update_one(
+                doc! { "_id": user.id, "password_hash": user.password_hash.stored() },
+                vec![doc! { "$set": { "sessions": sessions, "password_hash": { "$literal": hash } } }],
+            )
             .await?;
-        // The account was deleted between the check of the password and now.
+        // The account was deleted, or its password changed, between the check and now.
         if updated.matched_count == 0 { Err(Error::InvalidCredentials) } else { Ok(()) }
     }
 
@@ -163,8 +173,14 @@ impl Users {
         Err(Error::InvalidRefreshToken)
     }
 
+    /// Ends the caller's session; its tokens are dead from this moment.
+    pub async fn sign_out(&self, caller: &Caller) -> Result<(), Error> {
+        let update = doc! { "$pull": { "sessions": { "id": &caller.session_id } } };
+        self.change(caller, update, ReturnDocument::Before).await.map(drop)
+    }
+
     /// Ends one session; its tokens are dead from this moment. Ending an ended one is no error.
-    pub async fn end_session(&self, user_id: ObjectId, session_id: &str) -> Result<(), Error> {
+    async fn end_session(&self, user_id: ObjectId, session_id: &str) -> Result<(), Error> {
         self.collection
             .update_one(doc! { "_id": user_id }, doc! { "$pull": { "sessions": { "id": session_id } } })
             .await?;
