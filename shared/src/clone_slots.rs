@@ -62,6 +62,9 @@ pub struct HeldSlot {
 }
 
 /// The held slots, told apart by the database's clock.
+///
+/// An orphan whose voice is known counts as expired at once: its perform has given it up. An orphan whose voice is
+/// not known (its create was never answered) stays live until its lease runs out, because the voice may yet appear.
 #[derive(Debug, Default, Deserialize)]
 pub struct Held {
     /// Their performs may still run.
@@ -122,9 +125,9 @@ impl CloneSlots {
         self.free_lease(slot.lease_id).await.map(drop)
     }
 
-    /// Leaves a slot to the sweep: its voice may live on.
-    pub async fn orphan(&self, slot: Slot) -> Result<(), Error> {
-        self.set(slot.lease_id, doc! { "held.$.orphaned": true }).await
+    /// Leaves a slot to the sweep: its voice, if its id is known, may live on.
+    pub async fn orphan(&self, slot: Slot, voice_id: Option<&str>) -> Result<(), Error> {
+        self.set(slot.lease_id, doc! { "held.$.orphaned": true, "held.$.voice_id": voice_id }).await
     }
 
     /// Frees the slot of a lease, if it is still held; tells whether it was.
@@ -135,6 +138,8 @@ impl CloneSlots {
 
     /// Every held slot, told apart by the database's clock. One round trip.
     pub async fn held(&self) -> Result<Held, Error> {
+        let given_up = doc! { "$and": ["$$this.orphaned", { "$ne": ["$$this.voice_id", null] }] };
+        let expired = doc! { "$or": [{ "$lt": ["$$this.until", "$$NOW"] }, given_up] };
         let held = |condition: Document| {
             doc! { "$filter": { "input": { "$ifNull": ["$held", []] }, "cond": condition } }
         };
@@ -143,8 +148,8 @@ impl CloneSlots {
             .aggregate([
                 doc! { "$match": self.stages() },
                 doc! { "$project": {
-                    "live": held(doc! { "$gte": ["$$this.until", "$$NOW"] }),
-                    "expired": held(doc! { "$lt": ["$$this.until", "$$NOW"] }),
+                    "live": held(doc! { "$not": [&expired] }),
+                    "expired": held(expired),
                 } },
             ])
             .with_type::<Held>()

@@ -85,6 +85,9 @@ pub enum Error {
     /// Another perform of the same user outlasted the wait.
     #[error("Another perform of yours is still running.")]
     PerformInProgress,
+    /// The `Idempotency-Key` belongs to another request.
+    #[error("This Idempotency-Key was used with another body. Use a fresh key for a new request.")]
+    IdempotencyConflict,
     /// The filter refused the input.
     #[error("This text cannot be spoken: it contains words that the content filter refuses.")]
     ContentRejected,
@@ -150,7 +153,8 @@ impl Error {
             | Self::UsernameTaken
             | Self::EmailTaken
             | Self::VoiceRequired
-            | Self::PerformInProgress => StatusCode::CONFLICT,
+            | Self::PerformInProgress
+            | Self::IdempotencyConflict => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid(_)
@@ -193,6 +197,7 @@ impl Error {
             Self::NotARecording(_) => "invalid_recording",
             Self::VoiceRequired => "voice_required",
             Self::PerformInProgress => "perform_in_progress",
+            Self::IdempotencyConflict => "idempotency_conflict",
             Self::ContentRejected => "content_rejected",
             Self::QuotaExceeded { .. } => "quota_exceeded",
             Self::CloneFailed(_) => "clone_failed",

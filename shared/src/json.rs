@@ -13,6 +13,7 @@ use bytes::Bytes;
 use deserr::{DeserializeError, Deserr, ErrorKind, IntoValue, MergeWithError, ValueKind, ValuePointerRef};
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
 
@@ -38,17 +39,36 @@ impl<T: Deserr<Invalid>, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        if !is_json(request.headers()) {
-            return Err(Error::UnsupportedMediaType("application/json"));
-        }
-        let bytes = read(request, state).await?;
-        parse(&bytes).map(Self)
+        parse(&read_json(request, state).await?).map(Self)
+    }
+}
+
+/// A JSON request body together with its hash.
+pub struct Hashed<T>(pub T, pub BodyHash);
+
+/// SHA-256 of a request's body, in hex.
+pub struct BodyHash(pub String);
+
+impl<T: Deserr<Invalid>, S: Send + Sync> FromRequest<S> for Hashed<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        let bytes = read_json(request, state).await?;
+        Ok(Self(parse(&bytes)?, BodyHash(hex::encode(Sha256::digest(&bytes)))))
     }
 }
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         axum::Json(self.0).into_response()
+    }
+}
+
+async fn read_json<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Error> {
+    if is_json(request.headers()) {
+        read(request, state).await
+    } else {
+        Err(Error::UnsupportedMediaType("application/json"))
     }
 }
 

@@ -7,7 +7,8 @@
 //! What is kept: [`mongo`], with one file per collection: [`users`], [`activation_codes`], [`clone_slots`],
 //! [`attempts`]; and [`recordings`] in S3.
 //!
-//! Who is asked: [`elevenlabs`] and [`gemini`], plain clients.
+//! Who is asked: [`elevenlabs`] and [`gemini`], plain clients; [`sweeper`] deletes
+//! what performs left behind there.
 //!
 //! What is known: [`audio`] (what a recording is), [`content`] (what may be said and how), [`quota`] and
 //! [`settings`].
@@ -34,5 +35,6 @@ pub mod quota;
 pub mod recordings;
 pub mod session;
 pub mod settings;
+pub mod sweeper;
 pub mod telemetry;
 pub mod users;

@@ -2,7 +2,8 @@
 //!
 //! Each user has one object, `recordings/USER`, and its content type travels with it; so a replacement is one
 //! atomic write, a reader gets the old or the new recording whole, and deleting an account has one key to
-//! delete. Uploads too large for the gateway arrive under `uploads/` by a presigned request and expire there.
+//! delete. Uploads too large for the gateway arrive under `uploads/` by a presigned request and expire there; the audio
+//! of performs with an `Idempotency-Key` is kept under `replays/` for a day.
 
 use std::time::Duration;
 
@@ -95,16 +96,7 @@ impl Recordings {
 
     /// Stores the user's recording in place of any earlier one.
     pub async fn put(&self, user_id: ObjectId, recording: Recording) -> Result<(), S3Error> {
-        self.client
-            .put_object()
-            .bucket(&self.bucket)
-            .key(key(user_id))
-            .content_type(recording.mime_type)
-            .body(ByteStream::from(recording.bytes))
-            .send()
-            .await
-            .map_err(|error| failed("PutObject", error))?;
-        Ok(())
+        self.store(key(user_id), recording).await
     }
 
     /// Deletes the user's recording; having none is no error.
@@ -148,6 +140,35 @@ impl Recordings {
         self.remove(key).await
     }
 
+    /// Keeps the audio of a perform for a repeated request; it expires in a day.
+    pub async fn put_replay(&self, user_id: ObjectId, lease_id: ObjectId, mp3: Bytes) -> Result<(), S3Error> {
+        let recording = Recording { bytes: mp3, mime_type: String::from("audio/mpeg") };
+        self.store(replay_key(user_id, lease_id), recording).await
+    }
+
+    /// The audio of an earlier perform; `None` if it is not there (any more).
+    pub async fn get_replay(&self, user_id: ObjectId, lease_id: ObjectId) -> Result<Option<Bytes>, S3Error> {
+        Ok(self.fetch(&replay_key(user_id, lease_id)).await?.map(|audio| audio.bytes))
+    }
+
+    /// Deletes the audio of an earlier perform; having none is no error.
+    pub async fn delete_replay(&self, user_id: ObjectId, lease_id: ObjectId) -> Result<(), S3Error> {
+        self.remove(&replay_key(user_id, lease_id)).await
+    }
+
+    async fn store(&self, key: String, recording: Recording) -> Result<(), S3Error> {
+        self.client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .content_type(recording.mime_type)
+            .body(ByteStream::from(recording.bytes))
+            .send()
+            .await
+            .map_err(|error| failed("PutObject", error))?;
+        Ok(())
+    }
+
     async fn fetch(&self, key: &str) -> Result<Option<Recording>, S3Error> {
         let object = match self.client.get_object().bucket(&self.bucket).key(key).send().await {
             Ok(object) => object,
@@ -173,6 +194,10 @@ impl Recordings {
 
 fn key(user_id: ObjectId) -> String {
     format!("recordings/{user_id}")
+}
+
+fn replay_key(user_id: ObjectId, lease_id: ObjectId) -> String {
+    format!("replays/{user_id}/{lease_id}")
 }
 
 fn failed(operation: &'static str, error: impl std::error::Error) -> S3Error {

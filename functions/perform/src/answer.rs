@@ -5,68 +5,120 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde::Serialize;
+use bytes::Bytes;
+use mongodb::bson::Document;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use shared::{
+    content::{Routine, ThoughtSource},
+    error::Error,
+    http::RequestId,
+    quota::Quota,
+};
 
-use shared::content::ThoughtSource;
+use crate::{perform::Spoken, request::Request};
 
-use crate::{perform::Performed, request::Voice};
-
-#[derive(Serialize)]
-struct Facts {
-    routine_type: Option<&'static str>,
+/// What an answer says beside the audio; also what is stored for a repeated request.
+#[derive(Serialize, Deserialize)]
+pub struct Facts {
+    routine_type: Option<String>,
     text: String,
-    audio_base64: String,
     filename: String,
     #[serde(rename = "charCount")]
     char_count: i64,
     #[serde(rename = "monthlyLimit")]
     monthly_limit: i64,
     #[serde(rename = "voiceSource")]
-    voice_source: &'static str,
+    voice_source: String,
     #[serde(rename = "thoughtSource")]
-    thought_source: Option<&'static str>,
+    thought_source: Option<String>,
     #[serde(rename = "charsUsedRaw")]
-    chars_used_raw: usize,
+    chars_used_raw: i64,
     #[serde(rename = "charsUsedEffective")]
     chars_used_effective: i64,
     request_id: String,
 }
 
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    facts: &'a Facts,
+    audio_base64: String,
+}
+
+impl Facts {
+    /// The facts of a perform of a user who had spent so many characters before it.
+    pub fn new(
+        quota: &Quota,
+        request: &Request,
+        spoken: &Spoken,
+        spent_before: i64,
+        request_id: &RequestId,
+    ) -> Self {
+        let routine = request.routine.map(Routine::word);
+        let characters = spoken.text.characters();
+        let cost = quota.cost(characters);
+        Self {
+            routine_type: routine.map(str::to_owned),
+            text: spoken.text.as_str().to_owned(),
+            filename: format!("{}.mp3", routine.unwrap_or("voice-note")),
+            // The lease lets nobody else spend this user's characters meanwhile.
+            char_count: spent_before + cost,
+            monthly_limit: quota.monthly_limit,
+            voice_source: request.voice.source().to_owned(),
+            thought_source: spoken.thought_source.map(|source| ThoughtSource::word(source).to_owned()),
+            chars_used_raw: i64::try_from(characters).unwrap_or(i64::MAX),
+            chars_used_effective: cost,
+            request_id: request_id.0.clone(),
+        }
+    }
+
+    /// Characters charged.
+    pub fn cost(&self) -> i64 {
+        self.chars_used_effective
+    }
+
+    /// As stored for a repeated request.
+    pub fn stored(&self) -> Option<Document> {
+        mongodb::bson::serialize_to_document(self).ok()
+    }
+
+    /// As they were stored.
+    pub fn read(stored: Document) -> Result<Self, Error> {
+        mongodb::bson::deserialize_from_document(stored)
+            .map_err(|_| Error::internal("a stored answer cannot be read"))
+    }
+
+    /// The facts as `X-…` headers. The text is percent-encoded: headers are ASCII.
+    fn headers(&self) -> HeaderMap {
+        let facts = [
+            ("x-routine-type", self.routine_type.clone().unwrap_or_default()),
+            ("x-text", utf8_percent_encode(&self.text, NON_ALPHANUMERIC).to_string()),
+            ("x-filename", self.filename.clone()),
+            ("x-char-count", self.char_count.to_string()),
+            ("x-monthly-limit", self.monthly_limit.to_string()),
+            ("x-voice-source", self.voice_source.clone()),
+            ("x-thought-source", self.thought_source.clone().unwrap_or_default()),
+            ("x-chars-used-raw", self.chars_used_raw.to_string()),
+            ("x-chars-used-effective", self.chars_used_effective.to_string()),
+        ];
+        facts
+            .into_iter()
+            .filter_map(|(name, value)| {
+                Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
+            })
+            .collect()
+    }
+}
+
 /// The answer in the form that `Accept` asks for; JSON where it does not say.
-pub fn answer(headers: &HeaderMap, performed: Performed) -> Response {
-    let Performed {
-        text,
-        thought_source,
-        audio,
-        voice,
-        routine,
-        cost,
-        char_count,
-        monthly_limit,
-        request_id,
-    } = performed;
-    let facts = Facts {
-        routine_type: routine,
-        chars_used_raw: text.characters(),
-        text: text.as_str().to_owned(),
-        audio_base64: String::new(),
-        filename: format!("{}.mp3", routine.unwrap_or("voice-note")),
-        char_count,
-        monthly_limit,
-        voice_source: match voice {
-            Voice::Own => "ephemeral_clone",
-            Voice::Default => "default_voice",
-        },
-        thought_source: thought_source.map(ThoughtSource::word),
-        chars_used_effective: cost,
-        request_id: request_id.0,
-    };
+pub fn answer(headers: &HeaderMap, facts: &Facts, audio: Bytes) -> Response {
     if wants_mp3(headers) {
         let mut response = ([(header::CONTENT_TYPE, "audio/mpeg")], audio).into_response();
         response.headers_mut().extend(facts.headers());
         response
     } else {
-        axum::Json(Facts { audio_base64: STANDARD.encode(&audio), ..facts }).into_response()
+        axum::Json(Answer { facts, audio_base64: STANDARD.encode(&audio) }).into_response()
     }
 }
 
@@ -84,31 +136,4 @@ fn wants_mp3(headers: &HeaderMap) -> bool {
             _ => None,
         })
         .unwrap_or(false)
-}
-
-impl Facts {
-    /// The facts as `X-…` headers. The text is percent-encoded: headers are ASCII.
-    fn headers(&self) -> HeaderMap {
-        let facts = [
-            ("x-routine-type", self.routine_type.unwrap_or_default().to_owned()),
-            (
-                "x-text",
-                percent_encoding::utf8_percent_encode(&self.text, percent_encoding::NON_ALPHANUMERIC)
-                    .to_string(),
-            ),
-            ("x-filename", self.filename.clone()),
-            ("x-char-count", self.char_count.to_string()),
-            ("x-monthly-limit", self.monthly_limit.to_string()),
-            ("x-voice-source", self.voice_source.to_owned()),
-            ("x-thought-source", self.thought_source.unwrap_or_default().to_owned()),
-            ("x-chars-used-raw", self.chars_used_raw.to_string()),
-            ("x-chars-used-effective", self.chars_used_effective.to_string()),
-        ];
-        facts
-            .into_iter()
-            .filter_map(|(name, value)| {
-                Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
-            })
-            .collect()
-    }
 }

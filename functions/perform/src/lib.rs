@@ -3,11 +3,15 @@
 //! - `request`: what a perform is asked for;
 //! - `perform`: the handler, and the order of a perform;
 //! - `temp_voice_clone`: the lifecycle of the clone, the heart of it all;
+//! - `lease`: the user's lease and the slot, both waited for within bounds;
+//! - `idempotency`: repeated requests;
 //! - `audit`: the one log line that a perform leaves;
 //! - `answer`: the audio as JSON or as MP3.
 
 mod answer;
 mod audit;
+mod idempotency;
+mod lease;
 mod perform;
 mod request;
 mod temp_voice_clone;
@@ -26,21 +30,20 @@ use shared::{
     quota::Quota,
     recordings::Recordings,
     session::TokenVerifier,
+    sweeper::Sweeper,
     users::Users,
 };
+
+use temp_voice_clone::Clones;
 
 /// What this function touches.
 #[derive(Clone, FromRef)]
 pub struct State {
-    users: Users,
-    slots: CloneSlots,
-    names: VoiceNames,
+    clones: Clones,
     recordings: Recordings,
-    elevenlabs: ElevenLabs,
     thoughts: Thoughts,
     quota: Quota,
     verifier: TokenVerifier,
-    clock: Clock,
     settings: Settings,
 }
 
@@ -61,16 +64,18 @@ impl State {
     pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
         let database = mongo::connect(env).await?;
         let http = elevenlabs::http_client()?;
-        Ok(Self {
-            users: Users::new(&database, clock.clone()),
-            slots: CloneSlots::from_env(env, &database, clock.clone())?,
-            names: VoiceNames::from_env(env),
-            recordings: Recordings::from_env(env).await?,
+        let sweeper = Sweeper {
             elevenlabs: ElevenLabs::from_env(env, http.clone())?,
+            slots: CloneSlots::from_env(env, &database, clock.clone())?,
+            users: Users::new(&database, clock.clone()),
+            names: VoiceNames::from_env(env),
+        };
+        Ok(Self {
+            clones: Clones { sweeper, clock: clock.clone() },
+            recordings: Recordings::from_env(env).await?,
             thoughts: Thoughts::new(Gemini::from_env(env, http)?),
             quota: Quota::from_env(env)?,
-            verifier: TokenVerifier::from_env(env, clock.clone())?,
-            clock,
+            verifier: TokenVerifier::from_env(env, clock)?,
             settings: Settings::from_env(env)?,
         })
     }

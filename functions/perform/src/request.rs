@@ -37,6 +37,16 @@ pub enum Voice {
     Default,
 }
 
+impl Voice {
+    /// The contract's word in an answer.
+    pub fn source(self) -> &'static str {
+        match self {
+            Self::Own => "ephemeral_clone",
+            Self::Default => "default_voice",
+        }
+    }
+}
+
 /// 1–500 characters: what the spectator thinks of.
 #[derive(Deserr)]
 #[deserr(try_from(String) = Self::try_from -> Reason)]

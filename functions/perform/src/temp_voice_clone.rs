@@ -10,12 +10,12 @@ use futures::FutureExt as _;
 use mongodb::bson::DateTime;
 use shared::{
     clock::Clock,
-    clone_slots::{CloneSlots, Slot, VoiceNames},
+    clone_slots::Slot,
     deadline::Deadline,
-    elevenlabs::{ElevenLabs, ElevenLabsError, RefusalKind},
+    elevenlabs::{AddedVoice, ElevenLabsError, RefusalKind},
     error::Error,
     recordings::Recording,
-    users::Users,
+    sweeper::Sweeper,
 };
 
 /// What deleting the voice and writing that down may take; synthesis never spends it.
@@ -30,17 +30,11 @@ const ATTEMPT: Duration = Duration::from_secs(3);
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
 
-/// What the lifecycle touches.
+/// What the lifecycle touches: the same as the sweep, and the time.
 #[derive(Clone)]
 pub struct Clones {
-    /// The provider.
-    pub elevenlabs: ElevenLabs,
-    /// The slots.
-    pub slots: CloneSlots,
-    /// Where `voice_clone_id` is noted.
-    pub users: Users,
-    /// The names of this deployment's voices.
-    pub names: VoiceNames,
+    /// The provider, the slots, the users and the voices' names.
+    pub sweeper: Sweeper,
     /// The time.
     pub clock: Clock,
 }
@@ -76,7 +70,7 @@ where
         Ok(voice_id) => voice_id,
         Err(NotCreated { error, surely_gone }) => {
             record.orphaned = !surely_gone;
-            hand_back(clones, slot, surely_gone).await;
+            hand_back(clones, slot, None, surely_gone).await;
             return Err(error);
         }
     };
@@ -94,7 +88,7 @@ where
         record.deleted_at = Some(clones.clock.now());
     }
     record.orphaned = !surely_gone;
-    hand_back(clones, slot, surely_gone).await;
+    hand_back(clones, slot, Some(&voice_id), surely_gone).await;
     spoken.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
@@ -111,9 +105,9 @@ async fn create(
     recording: Recording,
     deadline: Deadline,
 ) -> Result<String, NotCreated> {
-    let name = clones.names.name(slot.lease_id);
+    let name = clones.sweeper.names.name(slot.lease_id);
     let by = deadline.less(CLEANUP_RESERVE + SYNTHESIS_RESERVE);
-    match clones.elevenlabs.add_voice(&name, recording, by).await {
+    match add_voice(clones, &name, recording, by).await {
         Ok(voice) if !voice.requires_verification => Ok(voice.voice_id),
         Ok(voice) => {
             tracing::warn!("the provider wants the voice verified by a person; it cannot be used");
@@ -124,6 +118,23 @@ async fn create(
         Err(error) if error.outcome_unknown() => adopt(clones, slot, &name, error, deadline).await,
         Err(error) => Err(NotCreated { error: refused(error), surely_gone: true }),
     }
+}
+
+/// Asks for the voice. If the account's slots are full, an orphan of ours may be in the way: then it is swept, and
+/// asked once more.
+async fn add_voice(
+    clones: &Clones,
+    name: &str,
+    recording: Recording,
+    by: Deadline,
+) -> Result<AddedVoice, ElevenLabsError> {
+    let elevenlabs = &clones.sweeper.elevenlabs;
+    let added = elevenlabs.add_voice(name, recording.clone(), by).await;
+    let slots_full = added.as_ref().is_err_and(|error| error.refusal() == Some(RefusalKind::SlotsFull));
+    if slots_full && clones.sweeper.sweep(by).await.is_ok_and(|swept| swept.swept > 0) {
+        return elevenlabs.add_voice(name, recording, by).await;
+    }
+    added
 }
 
 /// The create got no clear answer: the voice may exist. It is looked up by its name, and never made again.
@@ -138,7 +149,7 @@ async fn adopt(
     // The list may lag behind.
     for pause in PAUSES {
         tokio::time::sleep(pause.min(deadline.remaining())).await;
-        let Ok(voices) = clones.elevenlabs.cloned_voices(name, deadline.within(ATTEMPT)).await else {
+        let Ok(voices) = clones.sweeper.elevenlabs.cloned_voices(name, deadline.within(ATTEMPT)).await else {
             continue;
         };
         let Some(voice) = voices.into_iter().find(|voice| voice.name == name) else { continue };
@@ -155,8 +166,8 @@ async fn adopt(
 /// is no reason to stop the show.
 async fn note(clones: &Clones, slot: &Slot, voice_id: &str) {
     let noted = tokio::try_join!(
-        clones.slots.note_clone(slot, voice_id),
-        clones.users.note_clone(slot.user_id, slot.lease_id, voice_id),
+        clones.sweeper.slots.note_clone(slot, voice_id),
+        clones.sweeper.users.note_clone(slot.user_id, slot.lease_id, voice_id),
     );
     if let Err(error) = noted {
         tracing::warn!(%error, lease_id = %slot.lease_id, "the clone's id could not be noted");
@@ -167,7 +178,8 @@ async fn note(clones: &Clones, slot: &Slot, voice_id: &str) {
 async fn delete(clones: &Clones, slot: &Slot, voice_id: &str, deadline: Deadline) -> bool {
     let mut pauses = PAUSES.into_iter();
     loop {
-        let Err(error) = clones.elevenlabs.delete_voice(voice_id, deadline.within(ATTEMPT)).await else {
+        let Err(error) = clones.sweeper.elevenlabs.delete_voice(voice_id, deadline.within(ATTEMPT)).await
+        else {
             return true;
         };
         match pauses.next() {
@@ -188,9 +200,9 @@ async fn delete(clones: &Clones, slot: &Slot, voice_id: &str, deadline: Deadline
 
 /// Gives the slot back, or leaves it to the sweep. If not even that can be written down, the slot's record stays as
 /// it is, and the sweep finds it when its lease has run out.
-async fn hand_back(clones: &Clones, slot: Slot, surely_gone: bool) {
-    let lease_id = slot.lease_id;
-    let handed = if surely_gone { clones.slots.free(slot).await } else { clones.slots.orphan(slot).await };
+async fn hand_back(clones: &Clones, slot: Slot, voice_id: Option<&str>, surely_gone: bool) {
+    let (slots, lease_id) = (&clones.sweeper.slots, slot.lease_id);
+    let handed = if surely_gone { slots.free(slot).await } else { slots.orphan(slot, voice_id).await };
     if let Err(error) = handed {
         tracing::warn!(%error, %lease_id, "a slot could not be handed back; the sweep will free it");
     }

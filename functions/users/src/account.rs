@@ -39,6 +39,9 @@ pub async fn delete(
     if let Some(upload) = &user.pending_upload {
         recordings.delete_upload(upload).await?;
     }
+    for replay in &user.replays {
+        recordings.delete_replay(user.id, replay.lease_id).await?;
+    }
     recordings.delete(user.id).await?;
     users.delete(&caller).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -48,6 +48,8 @@ impl Users {
             voice_clone_id: None,
             usage: Usage::default(),
             lease: None,
+            lease_asked_at: None,
+            replays: Vec::new(),
         };
         self.collection.insert_one(user).await.map_err(taken)?;
         Ok(())

@@ -1,8 +1,8 @@
 //! The per-user lease: one perform at a time, and the characters that it may spend.
 //!
-//! One atomic update checks the session, takes the lease, reserves the characters and returns the document, so
-//! a perform begins with one round trip. The lease expires by the database's clock; an expired one is not taken
-//! over but first cleaned up (its clone may still live), which is the sweep's work.
+//! One atomic update checks the session, looks for a finished perform of the same key, takes the lease, reserves the
+//! characters and returns the document, so a perform begins with one round trip. The lease expires by the database's
+//! clock; an expired one is not taken over but first swept, because its clone may still live.
 
 use std::time::Duration;
 
@@ -12,7 +12,10 @@ use mongodb::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{User, Users};
+use super::{
+    User, Users,
+    replays::{self, Idempotency, Replay},
+};
 use crate::{error::Error, quota, session::Caller};
 
 /// The perform that holds a user.
@@ -26,6 +29,9 @@ pub struct Lease {
     pub period: String,
     /// Characters reserved.
     pub reserved: i64,
+    /// What made its request repeatable.
+    #[serde(default)]
+    pub idempotency: Option<Idempotency>,
 }
 
 /// What a perform asks for when it takes the lease.
@@ -41,6 +47,8 @@ pub struct Reservation {
     pub monthly_limit: i64,
     /// Whether it cannot do without the user's recording.
     pub needs_recording: bool,
+    /// What makes the request repeatable.
+    pub idempotency: Option<Idempotency>,
 }
 
 /// Why the lease was not given.
@@ -48,6 +56,12 @@ pub struct Reservation {
 pub enum LeaseRefused {
     /// Another perform of this user runs.
     Held,
+    /// Another perform of this user died; its clone may live until it is swept.
+    Expired,
+    /// This very request was already performed.
+    Done(Box<Replay>),
+    /// The key belongs to a request with another body.
+    KeyReused,
     /// There is no recording.
     NoRecording,
     /// The month's characters would not be enough.
@@ -57,6 +71,17 @@ pub enum LeaseRefused {
     },
 }
 
+/// How a perform ended.
+#[derive(Debug)]
+pub struct Settlement {
+    /// Characters spoken, by the model's factor; 0 if there is no audio.
+    pub characters: i64,
+    /// Whether no clone of it is left.
+    pub clone_is_gone: bool,
+    /// What a repeated request is to get.
+    pub replay: Option<Replay>,
+}
+
 impl Users {
     /// Takes the caller's lease and gives the document with it, or says why not. One round trip either way.
     pub async fn take_lease(
@@ -64,22 +89,28 @@ impl Users {
         caller: &Caller,
         want: &Reservation,
     ) -> Result<Result<User, LeaseRefused>, Error> {
-        let period = quota::period(self.clock.now());
+        let now = self.clock.now();
+        let period = quota::period(now);
         let spent = doc! { "$cond": [{ "$eq": ["$usage.period", &period] }, "$usage.chars", 0_i64] };
         let mut conditions = vec![
-            Bson::from(doc! { "$eq": [{ "$ifNull": ["$lease", null] }, null] }),
-            Bson::from(doc! { "$lte": [{ "$add": [spent, want.characters] }, want.monthly_limit] }),
+            doc! { "$eq": [{ "$ifNull": ["$lease", null] }, null] },
+            doc! { "$lte": [{ "$add": [spent, want.characters] }, want.monthly_limit] },
         ];
         if want.needs_recording {
-            conditions.push(Bson::from(doc! { "$ne": [{ "$ifNull": ["$recording", null] }, null] }));
+            conditions.push(doc! { "$ne": [{ "$ifNull": ["$recording", null] }, null] });
+        }
+        if let Some(idempotency) = &want.idempotency {
+            conditions.push(replays::is_new(&idempotency.key, now));
         }
         let lease = doc! {
             "id": want.lease_id,
             "until": from_now(want.lasts),
             "period": &period,
             "reserved": want.characters,
+            "idempotency": bson(&want.idempotency)?,
         };
         let update = vec![doc! { "$set": {
+            "lease_asked_at": "$$NOW",
             "lease": { "$cond": [{ "$and": conditions }, lease, { "$ifNull": ["$lease", null] }] },
         } }];
         let user = self
@@ -88,15 +119,39 @@ impl Users {
             .return_document(ReturnDocument::After)
             .await?
             .ok_or(Error::InvalidToken)?;
-        Ok(match &user.lease {
-            Some(lease) if lease.id == want.lease_id => Ok(user),
+        if user.lease.as_ref().is_some_and(|lease| lease.id == want.lease_id) {
+            return Ok(Ok(user));
+        }
+        Ok(Err(self.why_refused(user, want, now)))
+    }
+
+    fn why_refused(&self, user: User, want: &Reservation, now: DateTime) -> LeaseRefused {
+        if let Some(idempotency) = &want.idempotency {
+            let oldest = now.timestamp_millis().saturating_sub(millis(replays::REPLAY_LIFETIME));
+            let done = user.replays.into_iter().find(|replay| {
+                replay.idempotency.key == idempotency.key && replay.at.timestamp_millis() > oldest
+            });
+            match done {
+                Some(replay) if replay.idempotency == *idempotency => {
+                    return LeaseRefused::Done(Box::new(replay));
+                }
+                Some(_) => return LeaseRefused::KeyReused,
+                None => {}
+            }
+            let running = user.lease.as_ref().and_then(|lease| lease.idempotency.as_ref());
+            if running.is_some_and(|running| running.key == idempotency.key && running != idempotency) {
+                return LeaseRefused::KeyReused;
+            }
+        }
+        match user.lease {
             // Said before "busy": waiting does not bring a recording.
-            _ if want.needs_recording && user.recording.is_none() => Err(LeaseRefused::NoRecording),
-            Some(_) => Err(LeaseRefused::Held),
-            None => Err(LeaseRefused::QuotaExceeded {
+            _ if want.needs_recording && user.recording.is_none() => LeaseRefused::NoRecording,
+            Some(lease) if user.lease_asked_at.is_some_and(|now| lease.until <= now) => LeaseRefused::Expired,
+            Some(_) => LeaseRefused::Held,
+            None => LeaseRefused::QuotaExceeded {
                 remaining: (want.monthly_limit - user.usage.now(&self.clock)).max(0),
-            }),
-        })
+            },
+        }
     }
 
     /// Notes the clone that lives under a lease.
@@ -115,37 +170,41 @@ impl Users {
         Ok(())
     }
 
-    /// Ends a lease: `characters` are charged to the month in which they were reserved, and the clone's id is
-    /// cleared. If the clone is not surely gone, the lease stays until the sweep has deleted it, so that the user
-    /// never has two; what was reserved is charged or given back all the same.
-    ///
-    /// Gives the user's characters of this month, or `None` if the lease was already ended.
+    /// Ends a lease: what was spoken is charged to the month in which it was reserved, and the clone's id is cleared.
+    /// If the clone is not surely gone, the lease stays until the sweep has deleted it, so that the user never has
+    /// two. Gives whether the lease was still held.
     pub async fn settle(
         &self,
         user_id: ObjectId,
         lease_id: ObjectId,
-        characters: i64,
-        clone_is_gone: bool,
-    ) -> Result<Option<i64>, Error> {
+        settlement: &Settlement,
+    ) -> Result<bool, Error> {
         let same_month = doc! { "$eq": ["$usage.period", "$lease.period"] };
         // What is stored may already belong to a newer month; then the older month's charge is past.
         let newer = doc! { "$gt": [{ "$ifNull": ["$usage.period", ""] }, "$lease.period"] };
         let charged = doc! {
             "period": "$lease.period",
-            "chars": { "$add": [{ "$cond": [same_month, "$usage.chars", 0_i64] }, characters] },
+            "chars": { "$add": [{ "$cond": [same_month, "$usage.chars", 0_i64] }, settlement.characters] },
         };
-        let mut update = vec![doc! { "$set": { "usage": { "$cond": [newer, "$usage", charged] } } }];
-        if clone_is_gone {
-            update.push(doc! { "$set": { "lease": null, "voice_clone_id": null } });
-        } else {
-            update.push(doc! { "$set": { "lease.reserved": 0_i64 } });
+        let mut first = doc! { "usage": { "$cond": [newer, "$usage", charged] } };
+        if let Some(replay) = &settlement.replay {
+            let replay = mongodb::bson::serialize_to_document(replay).map_err(mongodb::error::Error::from)?;
+            first.insert("replays", replays::with(&replay, self.clock.now()));
         }
+        let last = if settlement.clone_is_gone {
+            doc! { "lease": null, "voice_clone_id": null }
+        } else {
+            // Run out, so that the sweep and the user's next perform know that nobody works under it any more.
+            doc! { "lease.reserved": 0_i64, "lease.until": "$$NOW" }
+        };
         let settled = self
             .collection
-            .find_one_and_update(doc! { "_id": user_id, "lease.id": lease_id }, update)
-            .return_document(ReturnDocument::After)
+            .update_one(
+                doc! { "_id": user_id, "lease.id": lease_id },
+                vec![doc! { "$set": first }, doc! { "$set": last }],
+            )
             .await?;
-        Ok(settled.map(|user| user.usage.now(&self.clock)))
+        Ok(settled.matched_count > 0)
     }
 
     /// Frees every user whose lease ran out and is not among `still_held` (their clones could not be deleted
@@ -154,7 +213,7 @@ impl Users {
         let expired = doc! {
             "lease.until": { "$exists": true },
             "lease.id": { "$nin": still_held },
-            "$expr": { "$lt": ["$lease.until", "$$NOW"] },
+            "$expr": { "$lte": ["$lease.until", "$$NOW"] },
         };
         let update = doc! { "$set": { "lease": null, "voice_clone_id": null } };
         Ok(self.collection.update_many(expired, update).await?.modified_count)
@@ -163,6 +222,13 @@ impl Users {
 
 /// So much from now, by the database's clock.
 pub(crate) fn from_now(time: Duration) -> Document {
-    let amount = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-    doc! { "$dateAdd": { "startDate": "$$NOW", "unit": "millisecond", "amount": amount } }
+    doc! { "$dateAdd": { "startDate": "$$NOW", "unit": "millisecond", "amount": millis(time) } }
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn bson<T: Serialize>(value: &T) -> Result<Bson, mongodb::error::Error> {
+    mongodb::bson::serialize_to_bson(value).map_err(Into::into)
 }

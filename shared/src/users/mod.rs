@@ -3,10 +3,12 @@
 //! - this file: the document and the store;
 //! - `accounts`: registration, profile, password, deletion;
 //! - `sessions`: sign-in and everything that asks "is this session alive?" (always the same query that loads the user);
-//! - `lease`: one perform at a time, and the characters it may spend.
+//! - `lease`: one perform at a time, and the characters it may spend;
+//! - `replays`: finished performs that a repeated request gets again.
 
 mod accounts;
 mod lease;
+mod replays;
 mod sessions;
 
 use std::fmt;
@@ -23,7 +25,8 @@ use crate::{clock::Clock, json::Reason, password::PasswordHash, quota::Usage, se
 
 pub use accounts::NewUser;
 pub(crate) use lease::from_now;
-pub use lease::{Lease, LeaseRefused, Reservation};
+pub use lease::{Lease, LeaseRefused, Reservation, Settlement};
+pub use replays::{Idempotency, Replay};
 pub use sessions::{REFRESH_SECRET_BYTES, RefreshToken, SESSION_LIFETIME, Session};
 
 /// The users of this deployment. Cloning it is cheap.
@@ -88,6 +91,12 @@ pub struct User {
     /// The perform that runs now.
     #[serde(default)]
     pub lease: Option<Lease>,
+    /// Finished performs that can be had again.
+    #[serde(default)]
+    pub replays: Vec<Replay>,
+    /// The database's time when a lease was last asked for, to compare the lease with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_asked_at: Option<DateTime>,
 }
 
 impl User {

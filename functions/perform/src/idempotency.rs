@@ -1,0 +1,41 @@
+//! `Idempotency-Key`: a repeated request gets the first one's answer, byte for byte.
+//! <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+use sha2::{Digest as _, Sha256};
+use shared::{
+    error::Error,
+    json::{BodyHash, FieldError},
+    users::Idempotency,
+};
+
+/// The header's name.
+const HEADER: &str = "idempotency-key";
+
+/// The key that came with a request, if one did.
+pub struct IdempotencyKey(Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Error> {
+        let mut values = parts.headers.get_all(HEADER).iter();
+        let Some(value) = values.next() else { return Ok(Self(None)) };
+        match value.to_str() {
+            Ok(key) if (1..=255).contains(&key.len()) && values.next().is_none() => {
+                Ok(Self(Some(key.to_owned())))
+            }
+            _ => Err(Error::Invalid(vec![FieldError {
+                field: String::from("Idempotency-Key"),
+                message: String::from("must be sent once, with 1 to 255 ASCII characters"),
+            }])),
+        }
+    }
+}
+
+impl IdempotencyKey {
+    /// The key together with the body that it belongs to.
+    pub fn with(self, body: BodyHash) -> Option<Idempotency> {
+        self.0.map(|key| Idempotency { key: hex::encode(Sha256::digest(key)), body: body.0 })
+    }
+}

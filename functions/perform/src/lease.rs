@@ -1,0 +1,90 @@
+//! The two things a perform must have before it may clone: its user's lease and one of the account's slots. Both are
+//! waited for within bounds; where what holds them is a perform that died, it is swept first.
+
+use std::time::Duration;
+
+use mongodb::bson::oid::ObjectId;
+use shared::{
+    clone_slots::Slot,
+    deadline::Deadline,
+    error::Error,
+    quota,
+    session::Caller,
+    users::{LeaseRefused, Replay, Reservation, User},
+};
+
+use crate::{State, temp_voice_clone::LEAST_TIME};
+
+/// No invocation may outlive its lease.
+pub const LEASE_MARGIN: Duration = Duration::from_secs(15);
+/// How long a perform waits for another one of the same user.
+const LEASE_WAIT: Duration = Duration::from_secs(12);
+/// How long a perform waits for a slot.
+const SLOT_WAIT: Duration = Duration::from_secs(10);
+/// How often it asks again.
+const POLL: Duration = Duration::from_millis(250);
+
+/// What asking for the lease gave.
+pub enum Taken {
+    /// The lease, and the user as it is under it.
+    Lease(Box<User>),
+    /// This very request was performed before.
+    Before(Box<Replay>),
+}
+
+/// Takes the user's lease, waiting for another perform of the same user if one runs.
+pub async fn take(
+    state: &State,
+    caller: &Caller,
+    want: &Reservation,
+    deadline: Deadline,
+) -> Result<Taken, Error> {
+    let sweeper = &state.clones.sweeper;
+    let patience = deadline.less(LEAST_TIME).within(LEASE_WAIT);
+    let mut swept = false;
+    loop {
+        match sweeper.users.take_lease(caller, want).await? {
+            Ok(user) => return Ok(Taken::Lease(Box::new(user))),
+            Err(LeaseRefused::Done(replay)) => return Ok(Taken::Before(replay)),
+            Err(LeaseRefused::KeyReused) => return Err(Error::IdempotencyConflict),
+            Err(LeaseRefused::NoRecording) => return Err(Error::VoiceRequired),
+            Err(LeaseRefused::QuotaExceeded { remaining }) => {
+                let resets_in = quota::resets_in(&state.clones.clock);
+                return Err(Error::QuotaExceeded { remaining, needed: want.characters, resets_in });
+            }
+            Err(LeaseRefused::Expired) if !swept => {
+                swept = true;
+                let _ = sweeper.sweep(patience).await.inspect_err(Error::log);
+            }
+            Err(_) if patience.has_passed() => return Err(Error::PerformInProgress),
+            Err(LeaseRefused::Held | LeaseRefused::Expired) => tokio::time::sleep(POLL).await,
+        }
+    }
+}
+
+/// Claims a slot, waiting until one is free.
+pub async fn claim_slot(
+    state: &State,
+    user_id: ObjectId,
+    lease_id: ObjectId,
+    deadline: Deadline,
+) -> Result<Slot, Error> {
+    let sweeper = &state.clones.sweeper;
+    let patience = deadline.less(LEAST_TIME).within(SLOT_WAIT);
+    let lasts = state.settings.timeout + LEASE_MARGIN;
+    let mut swept = false;
+    loop {
+        if let Some(slot) = sweeper.slots.claim(lease_id, user_id, lasts).await? {
+            return Ok(slot);
+        }
+        if patience.has_passed() {
+            return Err(Error::CloneSlotsBusy);
+        }
+        if !swept && !sweeper.slots.held().await?.expired.is_empty() {
+            swept = true;
+            let _ = sweeper.sweep(patience).await.inspect_err(Error::log);
+        } else {
+            tokio::time::sleep(POLL).await;
+        }
+    }
+}
