@@ -10,6 +10,7 @@ use std::time::Duration;
 use mongodb::{
     Collection, Database,
     bson::{DateTime, Document, doc, oid::ObjectId},
+    options::ReturnDocument,
 };
 use serde::{Deserialize, Serialize};
 
@@ -88,13 +89,13 @@ impl CloneSlots {
         })
     }
 
-    /// Takes a slot for a lease; `None` if all are held. One round trip.
+    /// Takes a slot for a lease, and tells how many are held with it; `None` if all are held. One round trip.
     pub async fn claim(
         &self,
         lease_id: ObjectId,
         user_id: ObjectId,
         lasts: Duration,
-    ) -> Result<Option<Slot>, Error> {
+    ) -> Result<Option<(Slot, u64)>, Error> {
         // There is room while the list has no last place.
         let last = format!("held.{}", self.limit - 1);
         let filter = doc! { "_id": &self.stage, last: { "$exists": false } };
@@ -105,8 +106,17 @@ impl CloneSlots {
         let update = vec![doc! { "$set": {
             "held": { "$concatArrays": [{ "$ifNull": ["$held", []] }, [held]] },
         } }];
-        match self.collection.update_one(filter, update).upsert(true).await {
-            Ok(_) => Ok(Some(Slot { lease_id, user_id })),
+        let claimed = self
+            .collection
+            .find_one_and_update(filter, update)
+            .upsert(true)
+            .return_document(ReturnDocument::After)
+            .await;
+        match claimed {
+            Ok(slots) => {
+                let held = slots.and_then(|slots| Some(slots.get_array("held").ok()?.len() as u64));
+                Ok(Some((Slot { lease_id, user_id }, held.unwrap_or(1))))
+            }
             // The document exists and the filter did not match it: every slot is held. (Or two first claims of
             // a new deployment met; the caller asks again.)
             Err(error) if mongo::is_duplicate(&error) => Ok(None),

@@ -2,7 +2,7 @@
 //!
 //! The ground floor: [`env`] and [`clock`] (the only ways to configuration and time), [`error`] (everything that
 //! can go wrong and how it is answered), [`http`] (the edge around every function's routes), [`json`] (request
-//! bodies), [`session`] (who calls), [`password`], [`deadline`], [`telemetry`].
+//! bodies), [`session`] (who calls), [`password`], [`deadline`], [`telemetry`], [`metrics`].
 //!
 //! What is kept: [`mongo`], with one file per collection: [`users`], [`activation_codes`], [`clone_slots`],
 //! [`attempts`]; and [`recordings`] in S3.
@@ -29,6 +29,7 @@ pub mod error;
 pub mod gemini;
 pub mod http;
 pub mod json;
+pub mod metrics;
 pub mod mongo;
 pub mod password;
 pub mod quota;

@@ -50,6 +50,8 @@ pub struct Swept {
     pub live_skipped: u64,
     /// Voices that could not be deleted this time; the next sweep tries again.
     pub failed: u64,
+    /// Slots that are held after the sweep.
+    pub slots_held: u64,
 }
 
 impl Sweeper {
@@ -91,6 +93,7 @@ impl Sweeper {
         for slot in held.expired.iter().filter(|slot| !surviving.contains(&slot.lease_id)) {
             done.released += u64::from(self.slots.free_lease(slot.lease_id).await?);
         }
+        done.slots_held = (live.len() + surviving.len()) as u64;
         // As long as its slot is held, the user's clone may live.
         let still_held: Vec<ObjectId> = surviving.into_iter().chain(live).collect();
         done.released += self.users.release_expired_leases(&still_held).await?;

@@ -1,27 +1,105 @@
-//! The one log line that every perform leaves: who, when the clone lived, how long it took, how it ended.
+//! What every perform leaves: one log line that says who, when the clone lived, how long it took and how it ended;
+//! and its metrics.
 
-use std::time::Instant;
+use std::time::{Duration, SystemTime};
 
+use metrique::{CloseValue as _, RootEntry, unit::Millisecond, unit_of_work::metrics};
 use mongodb::bson::oid::ObjectId;
-use shared::{clock::rfc3339, error::Error, http::RequestId};
+use shared::{
+    clock::{Clock, rfc3339},
+    error::Error,
+    http::RequestId,
+};
 
-use crate::temp_voice_clone::CloneRecord;
+use crate::{perform::Spoken, temp_voice_clone::CloneRecord};
 
-/// Writes the line.
-pub fn log(
-    user_id: ObjectId,
-    request_id: &RequestId,
-    clone: &CloneRecord,
-    started: Instant,
-    outcome: Result<(), &Error>,
-) {
-    tracing::info!(
-        %user_id,
-        request_id = request_id.0,
-        clone_created_at = clone.created_at.map(rfc3339),
-        clone_deleted_at = clone.deleted_at.map(rfc3339),
-        latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        outcome = outcome.err().map_or("ok", Error::code),
-        "performed"
-    );
+/// One perform, as it is measured. What did not happen is left out.
+#[metrics(
+    emf::dimension_sets = [["Stage", "Function", "Outcome"], ["Stage", "Function"]],
+    rename_all = "PascalCase"
+)]
+struct Measured {
+    #[metrics(timestamp)]
+    at: SystemTime,
+    stage: String,
+    function: &'static str,
+    outcome: &'static str,
+    clone_attempts: u64,
+    clone_successes: u64,
+    #[metrics(unit = Millisecond)]
+    clone_create_ms: Option<Duration>,
+    #[metrics(unit = Millisecond)]
+    clone_lifetime_ms: Option<Duration>,
+    #[metrics(unit = Millisecond)]
+    synthesis_ms: Option<Duration>,
+    #[metrics(unit = Millisecond)]
+    perform_ms: Duration,
+    /// What is ours of it: all but the provider's own time.
+    #[metrics(unit = Millisecond)]
+    overhead_ms: Duration,
+    audio_bytes: Option<u64>,
+    chars: u64,
+    slots_held: Option<u64>,
+    #[metrics(unit = Millisecond)]
+    slot_wait_ms: Option<Duration>,
+    cleanup_failures: u64,
+}
+
+/// What is known of a perform when it ends.
+pub struct Ended<'a> {
+    /// Whose it was.
+    pub user_id: ObjectId,
+    /// The request.
+    pub request_id: &'a RequestId,
+    /// The clone's life.
+    pub clone: &'a CloneRecord,
+    /// How long it took.
+    pub took: Duration,
+    /// What it gave; `None` after a panic.
+    pub spoken: Option<&'a Result<Spoken, Error>>,
+    /// Characters charged.
+    pub characters: i64,
+}
+
+impl Ended<'_> {
+    /// Writes the line and the metrics.
+    pub fn record(&self, stage: &str, clock: &Clock) {
+        let clone = self.clone;
+        let outcome = match self.spoken {
+            Some(Ok(_)) => "ok",
+            Some(Err(error)) => error.code(),
+            None => "panic",
+        };
+        tracing::info!(
+            user_id = %self.user_id,
+            request_id = self.request_id.0,
+            clone_created_at = clone.created_at.map(rfc3339),
+            clone_deleted_at = clone.deleted_at.map(rfc3339),
+            latency_ms = u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
+            outcome,
+            "performed"
+        );
+        let spoken = self.spoken.and_then(|spoken| spoken.as_ref().ok());
+        let synthesis = spoken.map(|spoken| spoken.synthesis);
+        let providers = [clone.creating, synthesis, clone.deleting].into_iter().flatten().sum();
+        let measured = Measured {
+            at: clock.now().to_system_time(),
+            stage: stage.to_owned(),
+            function: "perform",
+            outcome,
+            clone_attempts: clone.creating.is_some().into(),
+            clone_successes: clone.created_at.is_some().into(),
+            clone_create_ms: clone.creating,
+            clone_lifetime_ms: clone.lived,
+            synthesis_ms: synthesis,
+            perform_ms: self.took,
+            overhead_ms: self.took.saturating_sub(providers),
+            audio_bytes: spoken.map(|spoken| spoken.audio.len() as u64),
+            chars: u64::try_from(self.characters).unwrap_or(0),
+            slots_held: clone.slots_held,
+            slot_wait_ms: clone.slot_wait,
+            cleanup_failures: clone.orphaned.into(),
+        };
+        shared::metrics::emit(&RootEntry::new(measured.close()));
+    }
 }

@@ -1,7 +1,7 @@
 //! The two things a perform must have before it may clone: its user's lease and one of the account's slots. Both are
 //! waited for within bounds; where what holds them is a perform that died, it is swept first.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mongodb::bson::oid::ObjectId;
 use shared::{
@@ -13,7 +13,10 @@ use shared::{
     users::{LeaseRefused, Replay, Reservation, User},
 };
 
-use crate::{State, temp_voice_clone::LEAST_TIME};
+use crate::{
+    State,
+    temp_voice_clone::{CloneRecord, LEAST_TIME},
+};
 
 /// No invocation may outlive its lease.
 pub const LEASE_MARGIN: Duration = Duration::from_secs(15);
@@ -68,13 +71,17 @@ pub async fn claim_slot(
     user_id: ObjectId,
     lease_id: ObjectId,
     deadline: Deadline,
+    record: &mut CloneRecord,
 ) -> Result<Slot, Error> {
+    let asked = Instant::now();
     let sweeper = &state.clones.sweeper;
     let patience = deadline.less(LEAST_TIME).within(SLOT_WAIT);
     let lasts = state.settings.timeout + LEASE_MARGIN;
     let mut swept = false;
     loop {
-        if let Some(slot) = sweeper.slots.claim(lease_id, user_id, lasts).await? {
+        if let Some((slot, held)) = sweeper.slots.claim(lease_id, user_id, lasts).await? {
+            record.slots_held = Some(held);
+            record.slot_wait = Some(asked.elapsed());
             return Ok(slot);
         }
         if patience.has_passed() {

@@ -5,7 +5,7 @@
 //! - `temp_voice_clone`: the lifecycle of the clone, the heart of it all;
 //! - `lease`: the user's lease and the slot, both waited for within bounds;
 //! - `idempotency`: repeated requests;
-//! - `audit`: the one log line that a perform leaves;
+//! - `audit`: the log line and the metrics that a perform leaves;
 //! - `answer`: the audio as JSON or as MP3.
 
 mod answer;
@@ -52,6 +52,8 @@ pub struct State {
 struct Settings {
     /// The function's own timeout (`PERFORM_TIMEOUT_SECONDS`, default 60).
     timeout: Duration,
+    /// The deployment stage, for the metrics.
+    stage: String,
     /// The stock voice of `voice: "default"` (`ELEVENLABS_DEFAULT_VOICE_ID`).
     default_voice: String,
 }
@@ -92,7 +94,7 @@ impl Settings {
             });
         }
         let default_voice = env.get("ELEVENLABS_DEFAULT_VOICE_ID").unwrap_or(DEFAULT_VOICE).to_owned();
-        Ok(Self { timeout, default_voice })
+        Ok(Self { timeout, stage: env.stage().to_owned(), default_voice })
     }
 }
 

@@ -4,7 +4,10 @@
 //! is fetched and the thought is written; the thought may take as long as the making of the clone. Then the clone
 //! speaks, is deleted, and the lease is settled: charged for what was spoken, or for nothing.
 
-use std::{panic::AssertUnwindSafe, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
 use axum::{Extension, extract::State as Of, http::HeaderMap, response::Response};
 use bytes::Bytes;
@@ -27,7 +30,7 @@ use tracing::Instrument as _;
 use crate::{
     State,
     answer::{self, Facts},
-    audit,
+    audit::Ended,
     idempotency::IdempotencyKey,
     lease::{self, LEASE_MARGIN, Taken},
     request::{Body, Request, Voice, Words},
@@ -101,8 +104,15 @@ async fn run(
         error.log();
         tracing::warn!(user_id = %user.id, lease_id = %want.lease_id, "a perform could not be settled; the sweep will free it");
     }
-    let outcome = spoken.as_ref().map_or(Ok(()), |spoken| spoken.as_ref().map(drop));
-    audit::log(user.id, &request_id, &clone, started, outcome);
+    let ended = Ended {
+        user_id: user.id,
+        request_id: &request_id,
+        clone: &clone,
+        took: started.elapsed(),
+        spoken: spoken.as_ref().ok(),
+        characters: settlement.characters,
+    };
+    ended.record(&state.settings.stage, &state.clones.clock);
 
     let spoken = spoken.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     let facts = facts.ok_or_else(|| Error::internal("a perform has audio and no facts"))?;
@@ -117,6 +127,8 @@ pub struct Spoken {
     pub thought_source: Option<ThoughtSource>,
     /// MP3, 44.1 kHz.
     pub audio: Bytes,
+    /// How long the provider took to speak.
+    pub synthesis: Duration,
 }
 
 /// The answer of an earlier perform, as it was.
@@ -145,13 +157,15 @@ async fn speak(
     let mut writing = begin_to_write(state, request, &settings, deadline);
     if request.voice == Voice::Default {
         let (text, thought_source) = written(&mut writing).await?;
-        let audio = synthesize(state, &state.settings.default_voice, &text, &settings, deadline).await?;
-        return Ok(Spoken { text, thought_source, audio });
+        let voice_id = &state.settings.default_voice;
+        return synthesize(state, voice_id, text, thought_source, &settings, deadline).await;
     }
 
     // Both to their ends: a claim that was dropped half-way could hold a slot that nobody knows of.
-    let (slot, recording) =
-        tokio::join!(lease::claim_slot(state, user.id, lease_id, deadline), state.recordings.get(user.id),);
+    let (slot, recording) = tokio::join!(
+        lease::claim_slot(state, user.id, lease_id, deadline, clone),
+        state.recordings.get(user.id),
+    );
     let slot = slot?;
     let recording = match recording {
         Ok(Some(recording)) if deadline.remaining() >= LEAST_TIME => recording,
@@ -168,8 +182,7 @@ async fn speak(
     };
     with_temp_voice_clone(&state.clones, slot, recording, deadline, clone, async |voice_id| {
         let (text, thought_source) = written(&mut writing).await?;
-        let audio = synthesize(state, &voice_id, &text, &settings, deadline).await?;
-        Ok(Spoken { text, thought_source, audio })
+        synthesize(state, &voice_id, text, thought_source, &settings, deadline).await
     })
     .await
 }
@@ -206,10 +219,11 @@ async fn written(writing: &mut Writing) -> Result<(Speakable, Option<ThoughtSour
 async fn synthesize(
     state: &State,
     voice_id: &str,
-    text: &Speakable,
+    text: Speakable,
+    thought_source: Option<ThoughtSource>,
     settings: &Settings,
     deadline: Deadline,
-) -> Result<Bytes, Error> {
+) -> Result<Spoken, Error> {
     let model = &state.quota.model;
     let speech = Speech {
         text: text.as_str(),
@@ -221,7 +235,9 @@ async fn synthesize(
         },
     };
     let by = deadline.less(CLEANUP_RESERVE);
-    state.clones.sweeper.elevenlabs.synthesize(voice_id, &speech, by).await.map_err(|error| match error {
+    let begun = Instant::now();
+    let audio = state.clones.sweeper.elevenlabs.synthesize(voice_id, &speech, by).await;
+    let audio = audio.map_err(|error| match error {
         ElevenLabsError::TimedOut => Error::DeadlineExceeded,
         // Not sent because the time was up, or no connection.
         ElevenLabsError::Unreachable if by.has_passed() => Error::DeadlineExceeded,
@@ -229,7 +245,8 @@ async fn synthesize(
             Error::ProviderUnavailable(error)
         }
         error => Error::SynthesisFailed(error),
-    })
+    })?;
+    Ok(Spoken { text, thought_source, audio, synthesis: begun.elapsed() })
 }
 
 /// Other models refuse `language_code` (<https://elevenlabs.io/docs/api-reference/text-to-speech/convert>).

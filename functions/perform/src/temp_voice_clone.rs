@@ -4,7 +4,11 @@
 //! Its slot is the record of the intent, written before the provider is asked; it is freed only when the voice is
 //! surely gone, and left to the sweep as an orphan otherwise.
 
-use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
 use futures::FutureExt as _;
 use mongodb::bson::DateTime;
@@ -48,6 +52,16 @@ pub struct CloneRecord {
     pub deleted_at: Option<DateTime>,
     /// Whether a voice may be left at the provider, for the sweep to delete.
     pub orphaned: bool,
+    /// Slots of this deployment that were held, this one's included.
+    pub slots_held: Option<u64>,
+    /// How long the slot was waited for.
+    pub slot_wait: Option<Duration>,
+    /// How long the provider took to make the voice, or to refuse it.
+    pub creating: Option<Duration>,
+    /// How long the provider took to delete it.
+    pub deleting: Option<Duration>,
+    /// How long the voice lived; the goal is a mean under 30 s.
+    pub lived: Option<Duration>,
 }
 
 /// Makes a clone of `recording` in `slot`, lets `speak` use it, and deletes it: after success, failure, panic and
@@ -66,7 +80,10 @@ pub async fn with_temp_voice_clone<T, Speaking>(
 where
     Speaking: Future<Output = Result<T, Error>>,
 {
-    let voice_id = match create(clones, &slot, recording, deadline).await {
+    let begun = Instant::now();
+    let created = create(clones, &slot, recording, deadline).await;
+    record.creating = Some(begun.elapsed());
+    let voice_id = match created {
         Ok(voice_id) => voice_id,
         Err(NotCreated { error, surely_gone }) => {
             record.orphaned = !surely_gone;
@@ -75,6 +92,7 @@ where
         }
     };
     record.created_at = Some(clones.clock.now());
+    let born = Instant::now();
 
     // Until the voice is deleted, nothing may return or unwind past this point.
     let speaking = AssertUnwindSafe(async {
@@ -83,9 +101,12 @@ where
     });
     let spoken = speaking.catch_unwind().await;
 
+    let deleting = Instant::now();
     let surely_gone = delete(clones, &slot, &voice_id, deadline).await;
+    record.deleting = Some(deleting.elapsed());
     if surely_gone {
         record.deleted_at = Some(clones.clock.now());
+        record.lived = Some(born.elapsed());
     }
     record.orphaned = !surely_gone;
     hand_back(clones, slot, Some(&voice_id), surely_gone).await;
