@@ -15,7 +15,7 @@ use crate::standins::{
 /// What to start.
 #[derive(Default)]
 pub struct Options {
-    /// Variables that win over what the stand-ins would set: keys, addresses, limits.
+    /// Variables of the functions; those that name a real service replace its stand-in.
     pub given: Env,
     /// Where data is kept; a temporary folder without.
     pub storage: Option<PathBuf>,
@@ -67,13 +67,6 @@ impl Services {
             let s3 = S3::start(folder("s3").as_deref(), 0)
                 .await
                 .map_err(|error| format!("S3 would not start: {error}."))?;
-            env.extend([
-                ("S3_ENDPOINT", s3.endpoint()),
-                ("AWS_REGION", s3::REGION),
-                ("AWS_ACCESS_KEY_ID", s3::ACCESS_KEY),
-                ("AWS_SECRET_ACCESS_KEY", s3::SECRET_KEY),
-                ("RECORDINGS_BUCKET", s3::BUCKET),
-            ]);
             Some(s3)
         };
 
@@ -102,6 +95,17 @@ impl Services {
         };
 
         env.extend(given);
+        if let Some(s3) = &s3 {
+            // Over what is given: a shell set up for AWS names its own credentials, which our S3 does not know.
+            env.extend([
+                ("S3_ENDPOINT", s3.endpoint()),
+                ("RECORDINGS_BUCKET", s3::BUCKET),
+                ("AWS_REGION", s3::REGION),
+                ("AWS_ACCESS_KEY_ID", s3::ACCESS_KEY),
+                ("AWS_SECRET_ACCESS_KEY", s3::SECRET_KEY),
+                ("AWS_SESSION_TOKEN", ""),
+            ]);
+        }
         Ok(Self { mongodb, wire: None, s3, elevenlabs, gemini, env })
     }
 
