@@ -3,5 +3,8 @@
 //! One binary, because linking is slow; one file per subject; each test's name is the sentence that it proves.
 
 mod accounts;
+mod configuration;
+mod events;
 mod main_job;
+mod template;
 mod world;

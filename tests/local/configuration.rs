@@ -10,11 +10,31 @@ use shared::env::Env;
 use tests::app::{Options, Services, SigningKey};
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// Where the runner keeps its data, beside the workspace's `Cargo.toml`; git ignores it.
-pub fn data_folder(given: &Env) -> PathBuf {
+/// The folder of the workspace's `Cargo.toml`.
+pub fn workspace(given: &Env) -> PathBuf {
     // Cargo tells programs that it runs where their package is: `tests`.
     let package = given.get("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("tests"), PathBuf::from);
-    package.parent().unwrap_or(Path::new(".")).join(".local")
+    package.parent().unwrap_or(Path::new(".")).to_path_buf()
+}
+
+/// Where the runner keeps its data; git ignores it.
+pub fn data_folder(given: &Env) -> PathBuf {
+    workspace(given).join(".local")
+}
+
+/// A file from which the functions can read how to reach the services; there while `cargo local services` runs.
+pub fn lambda_env(given: &Env) -> PathBuf {
+    data_folder(given).join("lambda.env")
+}
+
+/// Half a minute of speech, where no recording is named.
+pub fn sample_recording(given: &Env) -> PathBuf {
+    workspace(given).join("tests/recordings/speech-34s.webm")
+}
+
+/// Reads a recording.
+pub fn recording(file: &Path) -> Result<Vec<u8>, String> {
+    fs::read(file).map_err(|error| format!("The recording {} cannot be read: {error}.", file.display()))
 }
 
 /// The process's environment, and below it the file `.env` of the current folder.
