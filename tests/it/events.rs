@@ -56,7 +56,7 @@ async fn each_sample_event_is_answered_with_success_by_the_function_of_its_route
 async fn delivered(world: &World, function: &str, event: &str) -> HttpAnswer {
     let request: LambdaRequest = serde_json::from_str(event).unwrap();
     let mut context = Context::default();
-    context.request_id = "the-invocation".to_owned();
+    context.request_id = String::from("the-invocation");
     let mut adapter = Adapter::from(edge::service(router(world, function).await));
     let answer = adapter.call(LambdaEvent::new(request, context)).await.unwrap();
     HttpAnswer::decode(&serde_json::to_value(answer).unwrap()).unwrap()

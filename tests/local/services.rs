@@ -18,6 +18,7 @@ pub async fn services() -> Result<(), String> {
     configuration::init_logs(&given, "warn");
     let folder = configuration::data_folder(&given);
     let file = configuration::lambda_env(&given);
+    let _occupied = configuration::occupied(&folder)?;
     let key = configuration::kept_signing_key(&folder)?;
     println!("Starting the services of New Visions (data in {}):", folder.display());
     let services = configuration::start(given, Some(folder), &key).await?;
@@ -32,9 +33,9 @@ pub async fn services() -> Result<(), String> {
         "\nA fresh activation code: {}\nIn another terminal:\n\n  cargo lambda watch --env-file .local/lambda.env\n",
         code.as_str()
     );
-    tokio::signal::ctrl_c().await.map_err(|error| format!("Ctrl-C cannot be waited for: {error}."))?;
+    let asked = configuration::asked_to_stop().await;
     let _ = fs::remove_file(file);
-    Ok(())
+    asked
 }
 
 fn written(env: &Env) -> String {
