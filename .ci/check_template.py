@@ -116,10 +116,9 @@ def check_variables(functions, shared_variables):
             check(reference or not (variable in SECRETS or named_like_one), f"{name}: {variable} is a secret in plain sight")
         signs = "JWT_SIGNING_KEY" in variables
         check(signs == (name == "AuthFunction"), f"{name}: only AuthFunction holds JWT_SIGNING_KEY")
-    perform, sweep = functions["PerformFunction"], functions["SweepFunction"]
-    for function in (perform, sweep):
-        lease = function["Environment"]["Variables"]["PERFORM_TIMEOUT_SECONDS"]
-        check(lease == perform["Timeout"], "PERFORM_TIMEOUT_SECONDS is not the perform function's timeout")
+    perform = functions["PerformFunction"]
+    lease = perform["Environment"]["Variables"]["PERFORM_TIMEOUT_SECONDS"]
+    check(lease == perform["Timeout"], "PERFORM_TIMEOUT_SECONDS is not the perform function's timeout")
 
 
 def check_policies(translated):

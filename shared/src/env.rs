@@ -51,13 +51,13 @@ impl Env {
         self.required(name).map(SecretString::from)
     }
 
-    /// A number (or any other `FromStr`) with a default.
+    /// A whole number with a default.
     pub fn parsed<T: FromStr>(&self, name: &'static str, default: T) -> Result<T, EnvError> {
         match self.get(name) {
             None => Ok(default),
-            Some(value) => {
-                value.parse().map_err(|_| EnvError::Malformed { name, expected: std::any::type_name::<T>() })
-            }
+            Some(value) => value
+                .parse()
+                .map_err(|_| EnvError::Malformed { name, expected: "a whole number within bounds" }),
         }
     }
 

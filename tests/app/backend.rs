@@ -44,7 +44,11 @@ impl Backend {
                 database,
             })
         };
-        whole.await.map_err(|error| format!("The backend would not start: {error}."))
+        whole.await.map_err(|error| match error.downcast_ref::<mongodb::error::Error>() {
+            // The driver's own text describes its inner state.
+            Some(error) => format!("MongoDB cannot be used: {}.", mongo::describe(error)),
+            None => format!("The backend would not start: {error}."),
+        })
     }
 
     /// One sweep.

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tower_http::cors::{Any, CorsLayer};
 
 /// Headers that a browser's script may read, beside the ones it always may. The same as in `template.yaml`.
-const EXPOSED: [&str; 11] = [
+pub const EXPOSED: [&str; 11] = [
     "x-request-id",
     "retry-after",
     "x-routine-type",

@@ -15,7 +15,8 @@ use crate::standins::{
 /// What to start.
 #[derive(Default)]
 pub struct Options {
-    /// Variables that win over what the stand-ins would set: keys, addresses, limits.
+    /// Variables of the functions. `MONGODB_URI`, `S3_ENDPOINT` or `RECORDINGS_BUCKET`, `ELEVENLABS_API_KEY` and
+    /// `GEMINI_API_KEY` name a real service in place of its stand-in; how to reach a stand-in is not given.
     pub given: Env,
     /// Where data is kept; a temporary folder without.
     pub storage: Option<PathBuf>,
@@ -46,7 +47,7 @@ impl Services {
     pub async fn start(options: Options, mut progress: impl FnMut(&str)) -> Result<Self, String> {
         let Options { given, storage, elevenlabs, gemini } = options;
         let folder = |name: &str| storage.as_ref().map(|storage| storage.join(name));
-        let mut env = Env::default();
+        let mut env = given.clone();
 
         progress("MongoDB");
         let mongodb = if let Some(uri) = given.get("MONGODB_URI") {
@@ -67,12 +68,14 @@ impl Services {
             let s3 = S3::start(folder("s3").as_deref(), 0)
                 .await
                 .map_err(|error| format!("S3 would not start: {error}."))?;
+            // A shell set up for AWS has credentials, which this S3 does not know.
             env.extend([
                 ("S3_ENDPOINT", s3.endpoint()),
+                ("RECORDINGS_BUCKET", s3::BUCKET),
                 ("AWS_REGION", s3::REGION),
                 ("AWS_ACCESS_KEY_ID", s3::ACCESS_KEY),
                 ("AWS_SECRET_ACCESS_KEY", s3::SECRET_KEY),
-                ("RECORDINGS_BUCKET", s3::BUCKET),
+                ("AWS_SESSION_TOKEN", ""),
             ]);
             Some(s3)
         };
@@ -101,7 +104,6 @@ impl Services {
             Some(standin)
         };
 
-        env.extend(given);
         Ok(Self { mongodb, wire: None, s3, elevenlabs, gemini, env })
     }
 

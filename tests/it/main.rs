@@ -3,6 +3,9 @@
 //! One binary, because linking is slow; one file per subject; each test's name is the sentence that it proves.
 
 mod accounts;
+mod configuration;
+mod events;
 mod main_job;
 mod repeats;
+mod template;
 mod world;

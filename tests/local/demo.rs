@@ -31,12 +31,8 @@ const OUTPUT: &str = "performed.mp3";
 pub async fn demo(recording: Option<PathBuf>) -> Result<(), String> {
     let given = configuration::given()?;
     configuration::init_logs(&given, "error");
-    let recording = match recording {
-        Some(recording) => recording,
-        None => configuration::data_folder(&given).with_file_name("tests/recordings/speech-34s.webm"),
-    };
-    let audio = fs::read(&recording)
-        .map_err(|error| format!("The recording {} cannot be read: {error}.", recording.display()))?;
+    let recording = recording.unwrap_or_else(|| configuration::sample_recording(&given));
+    let audio = configuration::recording(&recording)?;
 
     println!("Starting a fresh stack:");
     let services = configuration::start(given, None, &SigningKey::generate()).await?;

@@ -2,10 +2,12 @@
 //!
 //! - `cargo local` serves the API until Ctrl-C and keeps its data in `.local/`;
 //! - `cargo local demo [RECORDING]` runs the main job once on a fresh stack;
-//! - `cargo local services` runs the stand-ins alone, for `cargo lambda watch`.
+//! - `cargo local services` runs the stand-ins alone, for `cargo lambda watch`;
+//! - `cargo local event [NAME]` prints a sample event for `cargo lambda invoke`.
 
 mod configuration;
 mod demo;
+mod event;
 mod serve;
 mod services;
 
@@ -16,6 +18,7 @@ Usage:
   cargo local                    serve the API on http://127.0.0.1:9000 until Ctrl-C (PORT=… moves it)
   cargo local demo [RECORDING]   run the main job once: register, record, perform, hear, nothing remains
   cargo local services           run MongoDB, S3 and the providers' stand-ins alone, for cargo lambda watch
+  cargo local event [NAME]       print an event of events/ for cargo lambda invoke, with the values of those services
 
 ELEVENLABS_API_KEY, GEMINI_API_KEY (with *_BASE_URL), MONGODB_URI, S3_ENDPOINT and RECORDINGS_BUCKET in the
 environment or in a file .env replace the stand-ins.";
@@ -28,6 +31,8 @@ async fn main() -> ExitCode {
         [] => serve::serve().await,
         ["demo"] => demo::demo(None).await,
         ["demo", recording] => demo::demo(Some(PathBuf::from(recording))).await,
+        ["event"] => event::event(None).await,
+        ["event", name] => event::event(Some(name)).await,
         ["services"] => services::services().await,
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

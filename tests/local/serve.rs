@@ -17,6 +17,7 @@ pub async fn serve() -> Result<(), String> {
     configuration::init_logs(&given, "info");
     let listener = listen(&given).await?;
     let folder = configuration::data_folder(&given);
+    let _occupied = configuration::occupied(&folder)?;
     let key = configuration::kept_signing_key(&folder)?;
 
     println!("Starting New Visions (data in {}):", folder.display());
@@ -39,29 +40,31 @@ Serving the API on {url} (Ctrl-C stops it). A fresh activation code: {code}
     let serving = tokio::spawn(gateway::serve(listener, backend.routes.clone(), async {
         let _ = stopped.await;
     }));
-    let mut sweeps = tokio::time::interval(SWEEP_EVERY);
-    let ctrl_c = tokio::signal::ctrl_c();
-    tokio::pin!(ctrl_c);
-    loop {
-        tokio::select! {
-            _ = &mut ctrl_c => break,
-            _ = sweeps.tick() => {
-                if let Err(error) = backend.sweep().await {
-                    tracing::warn!(%error, "the sweep failed");
-                }
-                if let Some(why) = services.mongodb.stopped() {
-                    return Err(why);
-                }
-            }
-        }
+    tokio::select! {
+        asked = configuration::asked_to_stop() => asked?,
+        why = keep_swept(&services, &backend) => return Err(why),
     }
     println!("Stopping: finishing the requests that run (Ctrl-C again gives up on them).");
     let _ = stop.send(());
     tokio::select! {
         _ = serving => {}
-        _ = tokio::signal::ctrl_c() => {}
+        _ = configuration::asked_to_stop() => {}
     }
     Ok(())
+}
+
+/// Sweeps as the schedule does. Ends only when the database is gone, with the reason.
+async fn keep_swept(services: &Services, backend: &Backend) -> String {
+    let mut sweeps = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        sweeps.tick().await;
+        if let Err(error) = backend.sweep().await {
+            tracing::warn!(%error, "the sweep failed");
+        }
+        if let Some(why) = services.mongodb.stopped() {
+            return why;
+        }
+    }
 }
 
 /// Takes the port before anything slow is started.

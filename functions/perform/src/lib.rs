@@ -58,8 +58,8 @@ struct Settings {
     default_voice: String,
 }
 
-/// "Rachel", which every account has (<https://elevenlabs.io/docs/api-reference/voices/search>).
-const DEFAULT_VOICE: &str = "21m00Tcm4TlvDq8ikWAM";
+/// "George", the voice of the provider's own introduction (<https://elevenlabs.io/docs/overview/intro>).
+const DEFAULT_VOICE: &str = "JBFqnCBsd6RMkjVDRZzb";
 
 impl State {
     /// Reads the configuration and prepares the clients.

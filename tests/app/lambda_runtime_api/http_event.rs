@@ -42,7 +42,8 @@ struct Wire {
 }
 
 impl HttpAnswer {
-    pub(super) fn decode(answer: &Value) -> Result<Self, Failure> {
+    /// Reads what a function answered.
+    pub fn decode(answer: &Value) -> Result<Self, Failure> {
         let malformed = |why: &dyn std::fmt::Display| Failure::Malformed(format!("{why}: {answer}"));
         let wire = Wire::deserialize(answer).map_err(|error| malformed(&error))?;
         let cookies = wire.cookies.iter().map(|cookie| ("set-cookie", cookie));

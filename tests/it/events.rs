@@ -1,0 +1,109 @@
+//! The sample events of `events/`: each is answered with success by the function whose route it is for, in the way in
+//! which Lambda would hand it over.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use axum::Router;
+use lambda_http::{Adapter, Context, LambdaEvent, Service as _, request::LambdaRequest};
+use serde_json::Value;
+use shared::http as edge;
+use tests::app::{lambda_runtime_api::HttpAnswer, mp3, sample_events};
+
+use crate::{
+    template::TEMPLATE,
+    world::{WEBM, World},
+};
+
+#[tokio::test]
+async fn each_sample_event_is_answered_with_success_by_the_function_of_its_route() {
+    let world = World::new().await;
+    // A sign-up first: the others sign their user up where that was not done.
+    let mut names: Vec<String> =
+        fs::read_dir(folder()).unwrap().map(|entry| stem(&entry.unwrap().path())).collect();
+    names.sort_by_key(|name| (name != "auth-register", name.clone()));
+    assert!(names.len() > 20);
+
+    let functions = TEMPLATE.functions();
+    let mut replayed = BTreeSet::new();
+    for name in names {
+        let event = fs::read_to_string(folder().join(format!("{name}.json"))).unwrap();
+        let event = sample_events::whole(&world.backend, &event, WEBM)
+            .await
+            .unwrap_or_else(|why| panic!("{name}: {why}"));
+        let parsed: Value = serde_json::from_str(&event).unwrap();
+        let Some(route) = parsed["routeKey"].as_str() else {
+            assert_eq!(name, "sweep");
+            world.backend.sweep().await.unwrap();
+            continue;
+        };
+        let function = functions.iter().find(|function| function.routes.iter().any(|served| served == route));
+        let function = function.unwrap_or_else(|| panic!("{name} is for {route}, which is no route")).name;
+        let answer = delivered(&world, function, &event).await;
+        assert_eq!(answer.status, success(route), "{name}: {answer:?}");
+        assert_eq!(answer.headers.get("x-request-id").unwrap(), "the-invocation", "{name}");
+        assert_eq!(answer.body.is_empty(), answer.status == 204, "{name}: {answer:?}");
+        if name == "perform-audio" {
+            assert!(mp3::listen(&answer.body).is_some(), "the audio came through damaged");
+            assert_scripts_can_read(&answer);
+        }
+        replayed.insert(route.to_owned());
+    }
+    let routes: BTreeSet<String> = functions.into_iter().flat_map(|function| function.routes).collect();
+    assert_eq!(replayed, routes, "a route without an event");
+}
+
+/// Hands the event to a function as its bootstrap does: parsed, adapted, and the answer written as JSON.
+async fn delivered(world: &World, function: &str, event: &str) -> HttpAnswer {
+    let request: LambdaRequest = serde_json::from_str(event).unwrap();
+    let mut context = Context::default();
+    context.request_id = String::from("the-invocation");
+    let mut adapter = Adapter::from(edge::service(router(world, function).await));
+    let answer = adapter.call(LambdaEvent::new(request, context)).await.unwrap();
+    HttpAnswer::decode(&serde_json::to_value(answer).unwrap()).unwrap()
+}
+
+/// The routes of one function alone.
+async fn router(world: &World, function: &str) -> Router {
+    let (env, clock) = (&world.services.env, world.clock.clone());
+    match function {
+        "auth" => auth::router(auth::State::from_env(env, clock).await.unwrap()),
+        "users" => users::router(users::State::from_env(env, clock).await.unwrap()),
+        "activation" => activation::router(activation::State::from_env(env, clock).await.unwrap()),
+        "thought" => thought::router(thought::State::from_env(env, clock).await.unwrap()),
+        "perform" => perform::router(perform::State::from_env(env, clock).await.unwrap()),
+        "usage" => usage::router(usage::State::from_env(env, clock).await.unwrap()),
+        _ => panic!("{function} serves no HTTP"),
+    }
+}
+
+/// The status of success that each route documents.
+fn success(route: &str) -> u16 {
+    match route {
+        "POST /auth/register" | "POST /activation/codes" | "POST /users/{user_id}/voice/upload" => 201,
+        "POST /auth/logout"
+        | "POST /activation/reset-password"
+        | "PUT /users/{user_id}/password"
+        | "DELETE /users/{user_id}/voice"
+        | "DELETE /users/{user_id}" => 204,
+        _ => 200,
+    }
+}
+
+/// The facts beside the audio reach a browser's script: every header of ours is exposed.
+fn assert_scripts_can_read(answer: &HttpAnswer) {
+    let exposed: BTreeSet<&str> = TEMPLATE.exposed_headers().into_iter().collect();
+    let ours: BTreeSet<&str> =
+        answer.headers.keys().map(http::HeaderName::as_str).filter(|name| name.starts_with("x-")).collect();
+    assert!(ours.len() > 5, "{ours:?}");
+    // Retry-After comes with errors alone.
+    assert_eq!(exposed, ours.into_iter().chain(["retry-after"]).collect());
+    assert_eq!(exposed, tests::app::gateway::EXPOSED.into_iter().collect());
+}
+
+fn folder() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../events"))
+}
+
+fn stem(file: &Path) -> String {
+    file.file_stem().unwrap().to_str().unwrap().to_owned()
+}
