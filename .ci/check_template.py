@@ -23,7 +23,7 @@ from samtranslator.yaml_helper import yaml_parse
 SECRETS = {"MONGODB_URI", "JWT_SIGNING_KEY", "ELEVENLABS_API_KEY", "GEMINI_API_KEY"}
 DYNAMIC_REFERENCE = re.compile(r"^\{\{resolve:secretsmanager:newvisions/\$\{Stage\}:SecretString:[a-z_]+\}\}$")
 # S3 has no folders: the objects under one prefix of one bucket can only be named by a wildcard at the very end.
-ONE_PREFIX = re.compile(r"^\$\{Recordings\.Arn\}/(recordings|uploads)/\*$")
+ONE_PREFIX = re.compile(r"^\$\{Recordings\.Arn\}/(recordings|uploads|replays)/\*$")
 
 problems = []
 
