@@ -3,7 +3,8 @@
 //! - `cargo local` serves the API until Ctrl-C and keeps its data in `.local/`;
 //! - `cargo local demo [RECORDING]` runs the main job once on a fresh stack;
 //! - `cargo local services` runs the stand-ins alone, for `cargo lambda watch`;
-//! - `cargo local event [NAME]` prints a sample event for `cargo lambda invoke`.
+//! - `cargo local event [NAME]` prints a sample event for `cargo lambda invoke`;
+//! - `cargo local key` makes a signing key for a deployment.
 
 mod configuration;
 mod demo;
@@ -13,12 +14,15 @@ mod services;
 
 use std::{path::PathBuf, process::ExitCode};
 
+use tests::app::SigningKey;
+
 const USAGE: &str = "\
 Usage:
   cargo local                    serve the API on http://127.0.0.1:9000 until Ctrl-C (PORT=… moves it)
   cargo local demo [RECORDING]   run the main job once: register, record, perform, hear, nothing remains
   cargo local services           run MongoDB, S3 and the providers' stand-ins alone, for cargo lambda watch
   cargo local event [NAME]       print an event of events/ for cargo lambda invoke, with the values of those services
+  cargo local key                make a signing key for a deployment, and the public set that verifies it
 
 ELEVENLABS_API_KEY, GEMINI_API_KEY (with *_BASE_URL), MONGODB_URI, S3_ENDPOINT and RECORDINGS_BUCKET in the
 environment or in a file .env replace the stand-ins.";
@@ -34,6 +38,12 @@ async fn main() -> ExitCode {
         ["event"] => event::event(None).await,
         ["event", name] => event::event(Some(name)).await,
         ["services"] => services::services().await,
+        ["key"] => {
+            let key = SigningKey::generate();
+            println!("JWT_SIGNING_KEY (secret, for auth alone):\n{}\n", key.private);
+            println!("JWT_PUBLIC_KEYS:\n{}", key.public_set);
+            Ok(())
+        }
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())
