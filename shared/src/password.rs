@@ -131,7 +131,8 @@ impl Passwords {
             if is_common(password, &words) {
                 return None;
             }
-            Some(bcrypt::non_truncating_hash(password, cost))
+            // Nothing is cut: a `NewPassword` has at most 72 bytes. The non-truncating hash refuses exactly 72.
+            Some(bcrypt::hash(password, cost))
         });
         match hashed.await? {
             None => Err(Error::Invalid(vec![FieldError {
