@@ -1,7 +1,8 @@
 //! A user's settings: as requests send them, as the database keeps them, and as the earlier backend wrote them.
 
 use deserr::Deserr;
-use serde::{Deserialize, Serialize};
+use mongodb::bson::{Bson, deserialize_from_bson};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use time::{Date, macros::format_description};
 
 use crate::json::{Invalid, Reason};
@@ -202,53 +203,45 @@ impl TryFrom<String> for NoteDate {
 /// Settings as any version of the backend may have stored them. Nothing here refuses: a document with one odd
 /// value must not lock its user out.
 #[derive(Default, Deserialize)]
-#[serde(default)]
-struct Stored {
-    #[serde(alias = "language")]
-    voice_language: Option<String>,
-    #[serde(alias = "sex")]
-    speaker_sex: Option<String>,
-    voice_stability: Option<f64>,
-    voice_similarity: Option<f64>,
-    #[serde(alias = "add_background_sound")]
-    background_sound: Option<bool>,
-    background_volume: Option<f64>,
-    voice_note_name: Option<String>,
-    voice_note_date: Option<String>,
-    voice_note_name_default: Option<bool>,
-    /// The earlier backend's 0.0–1.0; its presence tells that `background_volume` is such a fraction too.
-    stability: Option<f64>,
-    /// The earlier backend's 0.0–1.0.
-    similarity: Option<f64>,
+struct Stored(Bson);
+
+impl Stored {
+    /// The value of the first of these members that has one of this type.
+    fn read<T: DeserializeOwned>(&self, names: &[&str]) -> Option<T> {
+        let settings = self.0.as_document()?;
+        names.iter().find_map(|name| deserialize_from_bson(settings.get(name)?.clone()).ok())
+    }
 }
 
 impl From<Stored> for Settings {
     fn from(stored: Stored) -> Self {
+        let number = |name| stored.read::<f64>(&[name]);
+        // The earlier backend's are 0.0–1.0.
         let percent = |modern: Option<f64>, fraction: Option<f64>, default: f64| {
             Percent::nearest(modern.or(fraction.map(|fraction| fraction * 100.0)).unwrap_or(default))
         };
         // Modern documents always hold `voice_stability`, so 1 per cent is not taken for the fraction 1.0.
-        let earlier = stored.voice_stability.is_none();
-        let (volume, volume_fraction) = match stored.background_volume {
+        let earlier = number("voice_stability").is_none();
+        let (volume, volume_fraction) = match number("background_volume") {
             Some(volume) if earlier && volume <= 1.0 => (None, Some(volume)),
             volume => (volume, None),
         };
+        let text = |names: &[&str]| stored.read::<String>(names);
         Self {
-            voice_language: stored
-                .voice_language
+            voice_language: text(&["voice_language", "language"])
                 .and_then(|code| Language::try_from(code).ok())
                 .unwrap_or_default(),
-            speaker_sex: match stored.speaker_sex.as_deref().map(str::to_lowercase).as_deref() {
+            speaker_sex: match text(&["speaker_sex", "sex"]).map(|sex| sex.to_lowercase()).as_deref() {
                 Some("female" | "f") => SpeakerSex::Female,
                 _ => SpeakerSex::Male,
             },
-            voice_stability: percent(stored.voice_stability, stored.stability, 50.0),
-            voice_similarity: percent(stored.voice_similarity, stored.similarity, 75.0),
-            background_sound: stored.background_sound.unwrap_or(false),
+            voice_stability: percent(number("voice_stability"), number("stability"), 50.0),
+            voice_similarity: percent(number("voice_similarity"), number("similarity"), 75.0),
+            background_sound: stored.read(&["background_sound", "add_background_sound"]).unwrap_or(false),
             background_volume: percent(volume, volume_fraction, 30.0),
-            voice_note_name: stored.voice_note_name.and_then(|name| NoteName::try_from(name).ok()),
-            voice_note_date: stored.voice_note_date.and_then(|date| NoteDate::try_from(date).ok()),
-            voice_note_name_default: stored.voice_note_name_default.unwrap_or(false),
+            voice_note_name: text(&["voice_note_name"]).and_then(|name| NoteName::try_from(name).ok()),
+            voice_note_date: text(&["voice_note_date"]).and_then(|date| NoteDate::try_from(date).ok()),
+            voice_note_name_default: stored.read(&["voice_note_name_default"]).unwrap_or(false),
         }
     }
 }
@@ -283,6 +276,18 @@ mod tests {
         let settings = Settings { background_volume: Percent(1), ..Settings::default() };
         let written = serde_json::to_value(&settings).unwrap();
         assert_eq!(serde_json::from_value::<Settings>(written).unwrap(), settings);
+    }
+
+    #[test]
+    fn values_of_odd_types_become_defaults_too() {
+        let read = stored(json!({
+            "voice_language": 7, "language": "es", "voice_stability": "50", "stability": 0.2,
+            "background_sound": "yes", "background_volume": [], "speaker_sex": null
+        }));
+        assert_eq!(read["voice_language"], "es");
+        assert_eq!(read["voice_stability"], 20);
+        assert_eq!(read["background_sound"], false);
+        assert_eq!(stored(json!(null)), stored(json!({})));
     }
 
     #[test]
