@@ -2,10 +2,17 @@
 //!
 //! One binary, because linking is slow; one file per subject; each test's name is the sentence that it proves.
 
+mod access;
 mod accounts;
+mod activation;
+mod bad_input;
 mod configuration;
 mod events;
 mod main_job;
+mod passwords;
 mod repeats;
+mod routes;
+mod sessions;
+mod settings;
 mod template;
 mod world;

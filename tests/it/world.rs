@@ -3,11 +3,18 @@
 //! The database server is one for the whole run; everything else is the test's own. `TEST_MONGODB_URI` names a real
 //! server to use instead.
 
-use std::sync::OnceLock;
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http::{HeaderMap, Method, StatusCode};
-use mongodb::bson::{Document, doc, oid::ObjectId};
+use http::{HeaderMap, Method, Request, StatusCode};
+use mongodb::bson::{DateTime, Document, doc, oid::ObjectId};
 use serde_json::{Value, json};
 use shared::{clock::Clock, env::Env};
 use tests::{
@@ -16,6 +23,7 @@ use tests::{
 };
 use time::macros::datetime;
 use tokio::{net::TcpListener, task::AbortHandle};
+use tower::ServiceExt;
 
 /// Half a minute of real speech as Chrome records it.
 pub const WEBM: &[u8] = include_bytes!("../recordings/speech-34s.webm");
@@ -204,6 +212,42 @@ impl World {
         );
     }
 
+    /// Makes every lease and every slot's lease run out, as time would.
+    pub async fn let_leases_run_out(&self) {
+        let past = DateTime::from_millis(0);
+        let users = self.backend.database.collection::<Document>("users");
+        let held = doc! { "lease.until": { "$exists": true } };
+        let ended = doc! { "$set": { "lease.until": past } };
+        users.update_many(held, ended).await.expect("the database answers");
+        let slots = self.backend.database.collection::<Document>("clone_slots");
+        let ended = vec![doc! { "$set": { "held": { "$map": {
+            "input": "$held", "in": { "$mergeObjects": ["$$this", { "until": past }] },
+        } } } }];
+        slots.update_many(doc! {}, ended).await.expect("the database answers");
+    }
+
+    /// A new session of a user.
+    pub async fn sign_in(&self, user: &User) -> User {
+        let login = json!({ "username": user.username, "password": PASSWORD });
+        let answer = self.post("/auth/login", &login).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        user.with_tokens_of(&answer)
+    }
+
+    /// Gives a user the admin role, as an operator would.
+    pub async fn make_admin(&self, user: &User) {
+        let id = ObjectId::parse_str(&user.id).expect("an id");
+        self.backend.make_admin(id).await.expect("the database answers");
+    }
+
+    /// Changes a user's document behind the backend's back.
+    pub async fn rewrite(&self, user: &User, update: Document) {
+        let id = ObjectId::parse_str(&user.id).expect("an id");
+        let users = self.backend.database.collection::<Document>("users");
+        let updated = users.update_one(doc! { "_id": id }, update).await.expect("the database answers");
+        assert_eq!(updated.matched_count, 1);
+    }
+
     /// Characters charged to the user this month.
     pub async fn char_count(&self, user: &User) -> i64 {
         self.get_as(user, "/usage").await.json()["charCount"].as_i64().expect("a count")
@@ -216,10 +260,51 @@ impl Drop for World {
     }
 }
 
+impl User {
+    /// The same user with the tokens of a sign-in or a refresh.
+    pub fn with_tokens_of(&self, answer: &Answer) -> Self {
+        let body = answer.json();
+        let token = |member: &str| body[member].as_str().expect(member).to_owned();
+        Self { access_token: token("access_token"), refresh_token: token("refresh_token"), ..self.clone() }
+    }
+}
+
 impl Answer {
+    /// What every answer has, whatever it says: an id, no place in a cache, and complete problem details (RFC 9457)
+    /// where it is an error.
+    #[track_caller]
+    fn assert_well_formed(&self) {
+        let id = self.header("x-request-id");
+        assert!(!id.is_empty(), "no request id: {self:?}");
+        assert_eq!(self.header("cache-control"), "no-store");
+        if !self.status.is_client_error() && !self.status.is_server_error() {
+            return;
+        }
+        let problem = self.json();
+        let media_type = self.header("content-type");
+        assert!(["application/problem+json", "application/json"].contains(&media_type), "{media_type}");
+        assert_eq!(problem["status"], self.status.as_u16());
+        assert_eq!(problem["request_id"], id);
+        for member in ["type", "title", "detail", "code"] {
+            assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {problem}");
+        }
+        assert!(problem["errors"].is_array(), "{problem}");
+        if [409, 429, 503].contains(&self.status.as_u16()) {
+            assert!(self.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0), "{self:?}");
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            assert!(self.header("www-authenticate").starts_with("Bearer"), "{self:?}");
+        }
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|_| panic!("not JSON: {}", String::from_utf8_lossy(&self.body)))
+    }
+
+    /// The JSON, or null for an answer that is none.
+    pub fn json_or_null(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
     pub fn header(&self, name: &str) -> &str {
@@ -231,24 +316,26 @@ impl Answer {
         STANDARD.decode(self.json()["audio_base64"].as_str().expect("audio")).expect("base64")
     }
 
-    /// Asserts that this is problem details of this status and code (RFC 9457), complete and without a cause.
+    /// Asserts that this is problem details with this status and code, and gives them.
     #[track_caller]
     pub fn assert_problem(&self, status: u16, code: &str) -> Value {
+        let said = String::from_utf8_lossy(&self.body);
+        assert_eq!(self.status.as_u16(), status, "{said}");
         let problem = self.json();
-        assert_eq!((self.status.as_u16(), problem["code"].as_str()), (status, Some(code)), "{problem}");
+        assert_eq!(problem["code"], code, "{problem}");
         assert_eq!(self.header("content-type"), "application/problem+json");
-        assert_eq!(problem["status"], status);
-        assert_eq!(problem["request_id"].as_str(), Some(self.header("x-request-id")));
-        for member in ["type", "title", "detail", "request_id"] {
-            assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {problem}");
-        }
-        if [409, 429, 503].contains(&status) {
-            assert!(self.header("retry-after").parse::<u64>().is_ok(), "no Retry-After");
-        }
-        if status == 401 {
-            assert!(self.header("www-authenticate").starts_with("Bearer"), "no challenge");
-        }
         problem
+    }
+
+    /// The fields that a 422 complains about, sorted.
+    #[track_caller]
+    pub fn bad_fields(&self) -> Vec<String> {
+        let problem = self.assert_problem(422, "invalid_request");
+        let errors = problem["errors"].as_array().expect("a list");
+        let mut fields: Vec<String> =
+            errors.iter().map(|error| error["field"].as_str().expect("a field").to_owned()).collect();
+        fields.sort();
+        fields
     }
 }
 
@@ -262,13 +349,39 @@ pub fn registration(username: &str, code: &str) -> Value {
     })
 }
 
-/// Sends a request and reads the whole answer.
+/// Bytes as base64.
+pub fn base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// Sends a request and reads the whole answer, which must be well-formed.
 pub async fn send(request: reqwest::RequestBuilder) -> Answer {
     let response = request.send().await.expect("the backend answers");
-    Answer {
+    let answer = Answer {
         status: response.status(),
         headers: response.headers().clone(),
         body: response.bytes().await.expect("a whole answer").to_vec(),
+    };
+    answer.assert_well_formed();
+    answer
+}
+
+/// The answer of routes to a request that did not come over a connection.
+pub async fn call(routes: &Router, request: Request<Body>) -> Answer {
+    let Ok(response) = routes.clone().oneshot(request).await;
+    let (head, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.expect("a whole answer").to_vec();
+    let answer = Answer { status: head.status, headers: head.headers, body };
+    answer.assert_well_formed();
+    answer
+}
+
+/// Waits until something holds, for a few seconds at most.
+pub async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
+    let began = Instant::now();
+    while !holds().await {
+        assert!(began.elapsed() < Duration::from_secs(8), "it never came to be that {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

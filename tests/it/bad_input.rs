@@ -1,0 +1,391 @@
+//! Requests that cannot be answered as they are, and what every answer has in common.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use axum::{Router, body::Body, routing::get};
+use http::{Method, Request, header};
+use serde_json::{Value, json};
+
+use crate::{
+    routes,
+    world::{PASSWORD, World, base64, call, registration, send},
+};
+
+/// Every route that reads JSON; an admin may use them all.
+const READERS: [(Method, &str); 15] = [
+    (Method::POST, "/auth/register"),
+    (Method::POST, "/auth/login"),
+    (Method::POST, "/auth/refresh"),
+    (Method::PATCH, "/users/me"),
+    (Method::PUT, "/users/me/password"),
+    (Method::PUT, "/users/me/settings"),
+    (Method::POST, "/users/me/voice"),
+    (Method::POST, "/users/me/voice/upload"),
+    (Method::DELETE, "/users/me"),
+    (Method::POST, "/activation/verify"),
+    (Method::POST, "/activation/reset-password"),
+    (Method::POST, "/activation/codes"),
+    (Method::POST, "/thought"),
+    (Method::POST, "/generate-thought"),
+    (Method::POST, "/perform"),
+];
+
+#[tokio::test]
+async fn what_is_not_json_is_refused_and_not_repeated() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    let deep = "[".repeat(10_000);
+    let bodies: [&[u8]; 5] =
+        [b"", b"{\"password\":\"hunter2hunter2", b"hunter2hunter2", b"\"\xff\xfe\"", deep.as_bytes()];
+    for (method, path) in READERS {
+        for body in bodies {
+            let request = world.request(method.clone(), path, Some(&ada)).body(body.to_vec());
+            let answer = send(request.header("content-type", "application/json")).await;
+            answer.assert_problem(400, "malformed_json");
+            assert!(!String::from_utf8_lossy(&answer.body).contains("hunter2"), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_must_be_labelled_as_json() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    for (method, path) in READERS {
+        for label in
+            ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+        {
+            let mut request = world.request(method.clone(), path, Some(&ada)).body("{}");
+            if !label.is_empty() {
+                request = request.header("content-type", label);
+            }
+            send(request).await.assert_problem(415, "unsupported_media_type");
+        }
+        for label in ["application/json; charset=utf-8", "Application/JSON", "application/vnd.api+json"] {
+            let request = world.request(method.clone(), path, Some(&ada)).header("content-type", label);
+            assert_eq!(send(request.body("[]")).await.status, 422, "{method} {path} as {label}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_beyond_the_limit_is_refused() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    for (method, path) in READERS {
+        let limit = if path == "/users/me/voice" { 14_000_000 } else { 2_200_000 };
+        // Not over a connection: one that is closed in the middle of a body may lose the answer.
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {}", ada.access_token))
+            .header(header::CONTENT_TYPE, "application/json");
+        let body = format!("{{\"value\":\"{}\"}}", "x".repeat(limit));
+        let answer = call(&world.backend.routes, request.body(Body::from(body)).unwrap()).await;
+        answer.assert_problem(413, "body_too_large");
+    }
+}
+
+#[tokio::test]
+async fn every_bad_member_is_named_at_once() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    world.make_admin(&ada).await;
+    for (method, path, body, expected) in bad_bodies() {
+        let answer = world.send_as(&ada, method.clone(), path, &body).await;
+        let mut expected: Vec<&str> = expected.split_whitespace().collect();
+        expected.sort_unstable();
+        assert_eq!(answer.bad_fields(), expected, "{method} {path} {body}");
+    }
+    for (method, path) in READERS {
+        for body in [json!([]), json!("text"), json!(5), json!(null)] {
+            let answer = world.send_as(&ada, method.clone(), path, &body).await;
+            assert_eq!(answer.bad_fields(), [""], "{method} {path} {body}");
+        }
+    }
+}
+
+/// Bodies, and the members that are to be complained about.
+fn bad_bodies() -> Vec<(Method, &'static str, Value, &'static str)> {
+    let long = |length: usize| "x".repeat(length);
+    let [post, put, patch, delete] = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    let mut bodies = registrations();
+    bodies.extend([
+        (post.clone(), "/auth/login", json!({}), "username password"),
+        (post.clone(), "/auth/login", json!({ "username": 5, "password": true }), "username password"),
+        (post.clone(), "/auth/refresh", json!({}), "refresh_token"),
+        (post.clone(), "/auth/refresh", json!({ "refresh_token": ["a"] }), "refresh_token"),
+        (patch.clone(), "/users/me", json!({ "username": "a b c", "email": "@" }), "username email"),
+        (patch, "/users/me", json!({ "username": 1, "email": 2 }), "username email"),
+        (put.clone(), "/users/me/password", json!({}), "current_password new_password"),
+        (
+            put.clone(),
+            "/users/me/password",
+            json!({ "current_password": 1, "new_password": "short" }),
+            "current_password new_password",
+        ),
+        (
+            put.clone(),
+            "/users/me/password",
+            json!({ "current_password": PASSWORD, "new_password": long(73) }),
+            "new_password",
+        ),
+        (
+            put.clone(),
+            "/users/me/settings",
+            json!({
+                "voice_language": "xx", "speaker_sex": "none", "voice_stability": 101, "voice_similarity": -1,
+                "background_sound": "yes", "background_volume": 100.5, "voice_note_name": long(51),
+                "voice_note_date": "2026-02-30", "voice_note_name_default": 1,
+            }),
+            "voice_language speaker_sex voice_stability voice_similarity background_sound background_volume \
+             voice_note_name voice_note_date voice_note_name_default",
+        ),
+        (
+            put,
+            "/users/me/settings",
+            json!({ "voice_language": "eng", "voice_stability": "50" }),
+            "voice_language voice_stability",
+        ),
+        (post.clone(), "/users/me/voice", json!({}), "audio_base64"),
+        (post.clone(), "/users/me/voice", json!({ "audio_base64": 5, "key": 5 }), "audio_base64 key"),
+        (post.clone(), "/users/me/voice", json!({ "audio_base64": "", "key": "a" }), "audio_base64"),
+        (post.clone(), "/users/me/voice", json!({ "audio_base64": "no base64!" }), "audio_base64"),
+        (post.clone(), "/users/me/voice/upload", json!({}), "mime_type bytes"),
+        (
+            post.clone(),
+            "/users/me/voice/upload",
+            json!({ "mime_type": "text/html", "bytes": 0 }),
+            "mime_type bytes",
+        ),
+        (
+            post.clone(),
+            "/users/me/voice/upload",
+            json!({ "mime_type": "audio/\r\nx: y", "bytes": 10_485_761 }),
+            "mime_type bytes",
+        ),
+        (
+            post.clone(),
+            "/users/me/voice/upload",
+            json!({ "mime_type": "audio/webm", "bytes": 1e300 }),
+            "bytes",
+        ),
+        (post.clone(), "/users/me/voice/upload", json!({ "mime_type": "audio/webm", "bytes": -1 }), "bytes"),
+        (delete.clone(), "/users/me", json!({}), "password"),
+        (delete, "/users/me", json!({ "password": {} }), "password"),
+        (post.clone(), "/activation/verify", json!({}), "code"),
+        (post.clone(), "/activation/reset-password", json!({}), "email activation_code new_password"),
+        (
+            post.clone(),
+            "/activation/reset-password",
+            json!({ "email": "ada", "activation_code": "abc", "new_password": long(73) }),
+            "email activation_code new_password",
+        ),
+    ]);
+    for count in [json!(null), json!(0), json!(1001), json!(-1), json!(1.5), json!("5"), json!(u64::MAX)] {
+        bodies.push((post.clone(), "/activation/codes", json!({ "count": count }), "count"));
+    }
+    for path in ["/thought", "/generate-thought"] {
+        bodies.extend([
+            (post.clone(), path, json!({}), "topic value"),
+            (
+                post.clone(),
+                path,
+                json!({ "topic": " ", "value": "", "language": "english" }),
+                "topic value language",
+            ),
+            (
+                post.clone(),
+                path,
+                json!({ "topic": long(101), "value": long(501), "language": 1 }),
+                "topic value language",
+            ),
+        ]);
+    }
+    bodies.extend(performs());
+    bodies
+}
+
+fn registrations() -> Vec<(Method, &'static str, Value, &'static str)> {
+    let all = "username email password activationCode";
+    let bodies = [
+        json!({}),
+        json!({ "username": 1, "email": [], "password": {}, "activationCode": null }),
+        json!({ "username": "ab", "email": "nobody", "password": "1234567", "activationCode": "ABC" }),
+        json!({
+            "username": "x".repeat(33),
+            "email": format!("{}@example.com", "x".repeat(65)),
+            "password": "ä".repeat(37),
+            "activationCode": "ABCDEFGHJK23",
+        }),
+        json!({ "username": "a@b", "email": "a@b@c.de", "password": "12345678\0", "activationCode": "ABCDEFGHJ-2" }),
+        json!({ "username": "ädä", "email": "<a@example.com>", "password": "", "activationCode": "ABCDEFGHJÄ" }),
+    ];
+    bodies.map(|body| (Method::POST, "/auth/register", body, all)).into()
+}
+
+fn performs() -> Vec<(Method, &'static str, Value, &'static str)> {
+    let long = |length: usize| "x".repeat(length);
+    let bodies = [
+        (json!({}), "routine_type value"),
+        (json!({ "routine_type": "cards" }), "value"),
+        (json!({ "value": "Queen of Hearts" }), "routine_type"),
+        (json!({ "routine_type": "tarot", "value": "" }), "routine_type value"),
+        (json!({ "routine_type": "Cards", "value": long(501) }), "routine_type value"),
+        (json!({ "text": "" }), "text"),
+        (json!({ "text": long(1001), "voice": "loud", "user_id": 7 }), "text voice user_id"),
+        (json!({ "text": "one", "value": "two" }), "text"),
+        (
+            json!({ "text": "one", "settings_override": { "voice_stability": 101, "voice_language": "xx" } }),
+            "settings_override.voice_stability settings_override.voice_language",
+        ),
+        (json!({ "text": "one", "settings_override": "loud" }), "settings_override"),
+    ];
+    bodies.map(|(body, fields)| (Method::POST, "/perform", body, fields)).into()
+}
+
+#[tokio::test]
+async fn a_refused_value_is_not_repeated() {
+    let world = World::new().await;
+    let secret = "swordfish".repeat(20);
+    let body = json!({ "username": secret, "email": secret, "password": secret, "activationCode": secret });
+    let answer = world.post("/auth/register", &body).await;
+    assert_eq!(answer.bad_fields().len(), 4);
+    assert!(!String::from_utf8_lossy(&answer.body).contains("swordfish"));
+}
+
+#[tokio::test]
+async fn unknown_members_are_ignored() {
+    let world = World::new().await;
+    let mut body = registration("ada", &world.code().await);
+    body["role"] = json!("admin");
+    body["_id"] = json!("000000000000000000000000");
+    assert_eq!(world.post("/auth/register", &body).await.status, 201);
+
+    let grace = world.performer("grace").await;
+    let ignored = json!({ "role": "admin", "sessions": [], "surprise": { "deep": [1, 2, null] } });
+    let calls = [
+        (Method::POST, "/auth/login", json!({ "username": "grace", "password": PASSWORD })),
+        (Method::PATCH, "/users/me", json!({ "username": "grace.hopper" })),
+        (Method::PUT, "/users/me/settings", json!({ "voice_language": "de" })),
+        (Method::POST, "/activation/verify", json!({ "code": "ABC" })),
+        (Method::POST, "/thought", json!({ "topic": "a film", "value": "Fargo" })),
+        (Method::POST, "/perform", json!({ "text": "Good morning." })),
+    ];
+    for (method, path, mut body) in calls {
+        body.as_object_mut().unwrap().extend(ignored.as_object().unwrap().clone());
+        let answer = world.send_as(&grace, method, path, &body).await;
+        assert_eq!(answer.status, 200, "{path} {answer:?}");
+    }
+    assert!(world.stored(&grace).await.get("role").is_none());
+    assert!(world.stored(&grace).await.get("surprise").is_none());
+}
+
+#[tokio::test]
+async fn there_is_nothing_at_other_paths() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    let paths = [
+        "/",
+        "/auth",
+        "/auth/register/",
+        "/Perform",
+        "/perform/x",
+        "/users",
+        "/users/me/voice/sample",
+        "/.env",
+        "/users//settings/x",
+        "/_standin/ledger",
+    ];
+    for path in paths {
+        world.get(path).await.assert_problem(404, "not_found");
+        world.get_as(&ada, path).await.assert_problem(404, "not_found");
+    }
+    world.get_as(&ada, "/users/%ff/settings").await.assert_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_path_answers_only_to_its_methods_and_says_which() {
+    let world = World::new().await;
+    let mut methods: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for route in routes::of_the_template() {
+        methods.entry(route.path).or_default().push(route.method);
+    }
+    for (path, known) in methods {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            if known.iter().any(|known| known == method) {
+                continue;
+            }
+            let path = path.replace("{user_id}", "me");
+            let answer = send(world.request(method.parse().unwrap(), &path, None)).await;
+            answer.assert_problem(405, "method_not_allowed");
+            for known in &known {
+                assert!(answer.header("allow").contains(known), "{method} {path}: {:?}", answer.headers);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn problems_come_as_plain_json_to_those_who_accept_only_that() {
+    let world = World::new().await;
+    let plain = "application/json";
+    let problem = "application/problem+json";
+    for (accept, expected) in [
+        ("application/json", plain),
+        ("application/json, text/plain, */*", plain),
+        ("Application/JSON;q=0.9", plain),
+        ("application/problem+json", problem),
+        ("application/json, application/problem+json", problem),
+        ("*/*", problem),
+        ("audio/mpeg", problem),
+        ("text/html", problem),
+    ] {
+        let answer = send(world.request(Method::GET, "/usage", None).header("accept", accept)).await;
+        assert_eq!((answer.status.as_u16(), answer.header("content-type")), (401, expected), "{accept}");
+        assert_eq!(answer.json()["code"], "missing_token");
+    }
+}
+
+#[tokio::test]
+async fn each_request_has_an_id_of_its_own_that_no_client_chooses() {
+    let world = World::new().await;
+    let mut ids = Vec::new();
+    for path in ["/health", "/health", "/usage", "/nowhere"] {
+        let request = world.request(Method::GET, path, None).header("x-request-id", "chosen");
+        ids.push(send(request).await.header("x-request-id").to_owned());
+    }
+    assert!(!ids.contains(&String::from("chosen")));
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 4);
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_that_says_nothing_of_it_and_the_next_request_is_answered() {
+    let panics = get(async || -> &'static str { panic!("the {} of the show", "secret") });
+    let late = get(async || -> &'static str {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        panic!("the {} of the show", "secret")
+    });
+    let routes = Router::new().route("/", panics).route("/late", late).route("/well", get(async || "well"));
+    let routes = shared::http::service(routes);
+    for path in ["/", "/late"] {
+        let answer = call(&routes, Request::get(path).body(Body::empty()).unwrap()).await;
+        answer.assert_problem(500, "internal_error");
+        let whole = format!("{:?}{}", answer.headers, String::from_utf8_lossy(&answer.body));
+        assert!(!whole.contains("secret") && !whole.contains("panic"), "{whole}");
+    }
+    let next = call(&routes, Request::get("/well").body(Body::empty()).unwrap()).await;
+    assert_eq!((next.status.as_u16(), next.body.as_slice()), (200, b"well".as_slice()));
+}
+
+#[tokio::test]
+async fn a_base64_body_may_be_as_long_as_the_largest_recording() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    let audio = vec![0; shared::audio::MAX_BYTES];
+    let body = json!({ "audio_base64": base64(&audio) });
+    let answer = world.post_as(&ada, "/users/me/voice", &body).await;
+    answer.assert_problem(422, "invalid_recording");
+}

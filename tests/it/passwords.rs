@@ -1,0 +1,161 @@
+//! Passwords: what one may be, changing it, resetting it, and the hashes that are already in the database.
+
+use http::Method;
+use mongodb::bson::{Binary, doc, spec::BinarySubtype};
+use serde_json::json;
+
+use crate::world::{Answer, PASSWORD, User, World, registration};
+
+const NEW: &str = "a new password";
+
+#[tokio::test]
+async fn a_password_has_eight_characters_to_72_bytes_and_is_never_cut() {
+    let world = World::new().await;
+    // 36 characters of two bytes each.
+    for (name, password) in [("short", "pässword"), ("long", &"ä".repeat(36)), ("spaces", "  spaces  ")] {
+        let mut body = registration(name, &world.code().await);
+        body["password"] = json!(password);
+        assert_eq!(world.post("/auth/register", &body).await.status, 201, "{name}");
+        assert_eq!(login(&world, name, password).await.status, 200, "{name}");
+        login(&world, name, password.trim_end()).await.assert_problem_unless(password.trim_end() == password);
+        login(&world, name, &format!("{password}x")).await.assert_problem(401, "invalid_credentials");
+    }
+}
+
+#[tokio::test]
+async fn a_changed_password_ends_every_other_session() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    let other_device = world.sign_in(&ada).await;
+    let changed = change(&world, &ada, PASSWORD, NEW).await;
+    assert_eq!((changed.status.as_u16(), changed.body.len()), (204, 0));
+
+    assert_eq!(world.get_as(&ada, "/auth/session").await.status, 200);
+    world.get_as(&other_device, "/auth/session").await.assert_problem(401, "invalid_token");
+    let refresh = json!({ "refresh_token": other_device.refresh_token });
+    world.post("/auth/refresh", &refresh).await.assert_problem(401, "invalid_refresh_token");
+    login(&world, "ada", PASSWORD).await.assert_problem(401, "invalid_credentials");
+    assert_eq!(login(&world, "ada", NEW).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_password_is_changed_by_those_who_know_it() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    change(&world, &ada, "wrong horse", NEW).await.assert_problem(401, "invalid_credentials");
+    change(&world, &ada, PASSWORD, "short").await.assert_problem(422, "invalid_request");
+    assert_eq!(login(&world, "ada", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_code_resets_the_password_of_its_account_once_and_ends_every_session() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    let other_device = world.sign_in(&ada).await;
+    let answer = reset(&world, "ADA@example.com", &ada.code, NEW).await;
+    assert_eq!((answer.status.as_u16(), answer.body.len()), (204, 0));
+
+    for tokens in [&ada, &other_device] {
+        world.get_as(tokens, "/auth/session").await.assert_problem(401, "invalid_token");
+        let refresh = json!({ "refresh_token": tokens.refresh_token });
+        world.post("/auth/refresh", &refresh).await.assert_problem(401, "invalid_refresh_token");
+    }
+    login(&world, "ada", PASSWORD).await.assert_problem(401, "invalid_credentials");
+    assert_eq!(login(&world, "ada", NEW).await.status, 200);
+
+    let again = reset(&world, "ada@example.com", &ada.code, "another password").await;
+    again.assert_problem(422, "invalid_activation_code");
+    assert_eq!(login(&world, "ada", NEW).await.status, 200);
+}
+
+#[tokio::test]
+async fn of_resets_that_race_one_succeeds() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    let resets = ["first password", "second password", "third password"]
+        .map(|password| reset(&world, "ada@example.com", &ada.code, password));
+    let answers = futures::future::join_all(resets).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 204).count(), 1);
+}
+
+#[tokio::test]
+async fn a_reset_with_a_wrong_address_and_one_with_a_wrong_code_answer_alike() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    let grace = world.register("grace").await;
+    let unused = world.code().await;
+    let mut problems = Vec::new();
+    for (email, code) in [
+        ("ada@example.com", &grace.code),
+        ("ada@example.com", &unused),
+        ("nobody@example.com", &ada.code),
+        ("grace@example.com", &ada.code),
+    ] {
+        let mut problem =
+            reset(&world, email, code, NEW).await.assert_problem(422, "invalid_activation_code");
+        problem["request_id"] = json!(null);
+        problems.push(problem);
+    }
+    problems.dedup();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    for name in ["ada", "grace"] {
+        assert_eq!(login(&world, name, PASSWORD).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn hashes_stored_as_text_or_as_binary_keep_working() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    let hash = world.stored(&ada).await.get_str("password_hash").unwrap().to_owned();
+    assert!(hash.starts_with("$2b$04$"), "{hash}");
+
+    let binary = Binary { subtype: BinarySubtype::Generic, bytes: hash.into_bytes() };
+    world.rewrite(&ada, doc! { "$set": { "password_hash": binary } }).await;
+    assert_eq!(login(&world, "ada", PASSWORD).await.status, 200);
+    login(&world, "ada", "wrong horse").await.assert_problem(401, "invalid_credentials");
+    assert_eq!(world.get_as(&ada, "/users/me").await.status, 200);
+    assert_eq!(change(&world, &ada, PASSWORD, NEW).await.status, 204);
+    assert_eq!(login(&world, "ada", NEW).await.status, 200);
+
+    // Another implementation's, at another cost: a published test vector.
+    let foreign = "$2b$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+    world.rewrite(&ada, doc! { "$set": { "password_hash": foreign } }).await;
+    assert_eq!(login(&world, "ada", "U*U").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_hash_that_is_none_signs_nobody_in() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    for hash in ["", "x", PASSWORD, "$2b$04$short"] {
+        world.rewrite(&ada, doc! { "$set": { "password_hash": hash } }).await;
+        for password in [PASSWORD, "", hash] {
+            login(&world, "ada", password).await.assert_problem(401, "invalid_credentials");
+        }
+    }
+}
+
+impl Answer {
+    /// A refused login, unless it is a right one.
+    #[track_caller]
+    fn assert_problem_unless(&self, right: bool) {
+        if !right {
+            self.assert_problem(401, "invalid_credentials");
+        }
+    }
+}
+
+async fn login(world: &World, name: &str, password: &str) -> Answer {
+    world.post("/auth/login", &json!({ "username": name, "password": password })).await
+}
+
+async fn change(world: &World, user: &User, current: &str, new: &str) -> Answer {
+    let body = json!({ "current_password": current, "new_password": new });
+    world.send_as(user, Method::PUT, "/users/me/password", &body).await
+}
+
+async fn reset(world: &World, email: &str, code: &str, new: &str) -> Answer {
+    let body = json!({ "email": email, "activation_code": code, "new_password": new });
+    world.post("/activation/reset-password", &body).await
+}

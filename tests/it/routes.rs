@@ -1,0 +1,119 @@
+//! Every route of the backend, read from where it is declared, with a body that it takes.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::world::{PASSWORD, User, WEBM, base64};
+
+/// A method and a path, such as `GET /users/{user_id}`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Route {
+    /// The path, with its parameters in braces.
+    pub path: String,
+    /// `GET`, `POST`, …
+    pub method: String,
+}
+
+/// The routes of the HTTP API in `template.yaml`.
+pub fn of_the_template() -> BTreeSet<Route> {
+    let template = fs::read_to_string(root().join("template.yaml")).expect("the template");
+    let routes: BTreeSet<Route> = template
+        .lines()
+        .filter(|line| line.contains("ApiId: !Ref Api,"))
+        .map(|line| {
+            let after = |word: &str| line.split_once(word).unwrap_or_else(|| panic!("no {word}{line}")).1;
+            let method = after("Method: ").split(',').next().expect("a method");
+            let path = after("Path: \"").split('"').next().expect("a path");
+            Route { path: path.to_owned(), method: method.to_owned() }
+        })
+        .collect();
+    assert_eq!(routes.len(), template.matches("Type: HttpApi\n").count(), "a route is written otherwise");
+    routes
+}
+
+/// The routes of the functions' route tables.
+pub fn of_the_functions() -> BTreeSet<Route> {
+    let functions = fs::read_dir(root().join("functions")).expect("the functions");
+    let mut routes = BTreeSet::new();
+    for function in functions {
+        let table = function.expect("a folder").path().join("src/lib.rs");
+        let Ok(table) = fs::read_to_string(table) else { continue };
+        for call in table.split(".route(").skip(1) {
+            let (path, handlers) = call.trim_start()[1..].split_once('"').expect("a path");
+            let handlers = handlers.split(".with_state").next().unwrap_or_default();
+            for method in ["get", "post", "put", "patch", "delete"] {
+                if handlers.contains(&format!("{method}(")) {
+                    routes.insert(Route { path: path.to_owned(), method: method.to_uppercase() });
+                }
+            }
+        }
+    }
+    routes
+}
+
+impl Route {
+    /// Its method.
+    pub fn method(&self) -> Method {
+        self.method.parse().expect("a method")
+    }
+
+    /// Its path for a user; `id` is in place of `{user_id}`.
+    pub fn path_of(&self, id: &str) -> String {
+        self.path.replace("{user_id}", id)
+    }
+
+    /// As a person writes it.
+    pub fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    /// A body that the route takes from this user; null where it reads none. A new route needs a line here.
+    pub fn body(&self, user: &User) -> Value {
+        match self.name().as_str() {
+            "POST /auth/register" => crate::world::registration("somebody", &user.code),
+            "POST /auth/login" => json!({ "username": user.username, "password": PASSWORD }),
+            "POST /auth/refresh" => json!({ "refresh_token": user.refresh_token }),
+            "POST /activation/verify" => json!({ "code": user.code }),
+            "POST /activation/reset-password" => json!({
+                "email": format!("{}@example.com", user.username),
+                "activation_code": user.code,
+                "new_password": PASSWORD,
+            }),
+            "POST /activation/codes" => json!({ "count": 1 }),
+            "PATCH /users/{user_id}" => json!({ "username": user.username }),
+            "DELETE /users/{user_id}" => json!({ "password": PASSWORD }),
+            "PUT /users/{user_id}/password" => {
+                json!({ "current_password": PASSWORD, "new_password": PASSWORD })
+            }
+            "PUT /users/{user_id}/settings" => json!({ "voice_language": "en" }),
+            "POST /users/{user_id}/voice" => json!({ "audio_base64": base64(WEBM) }),
+            "POST /users/{user_id}/voice/upload" => {
+                json!({ "mime_type": "audio/webm", "bytes": WEBM.len() })
+            }
+            "POST /thought" | "POST /generate-thought" => json!({ "topic": "a film", "value": "Fargo" }),
+            "POST /perform" => json!({ "routine_type": "movies", "value": "Fargo" }),
+            "POST /auth/logout"
+            | "GET /auth/session"
+            | "GET /users/{user_id}"
+            | "GET /users/{user_id}/settings"
+            | "GET /users/{user_id}/voice/meta"
+            | "GET /users/{user_id}/meta"
+            | "DELETE /users/{user_id}/voice"
+            | "GET /usage"
+            | "GET /usage/provider"
+            | "GET /health" => Value::Null,
+            unknown => panic!("{unknown} needs a body here"),
+        }
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
+}
+
+#[test]
+fn the_api_has_exactly_the_routes_of_the_functions() {
+    assert_eq!(of_the_template(), of_the_functions());
+}

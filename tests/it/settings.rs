@@ -1,0 +1,118 @@
+//! A user's settings.
+
+use http::Method;
+use mongodb::bson::{doc, oid::ObjectId};
+use serde_json::{Value, json};
+
+use crate::world::{User, World};
+
+#[tokio::test]
+async fn a_new_account_has_the_defaults() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    assert_eq!(read(&world, &ada).await, defaults());
+    let profile = world.get_as(&ada, "/users/me").await.json();
+    assert_eq!(profile["settings"], defaults());
+}
+
+#[tokio::test]
+async fn settings_are_replaced_as_a_whole() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    let grace = world.register("grace").await;
+    let all = json!({
+        "voice_language": "es", "speaker_sex": "female", "voice_stability": 0, "voice_similarity": 100,
+        "background_sound": true, "background_volume": 1, "voice_note_name": "ñ".repeat(50),
+        "voice_note_date": "2024-02-29", "voice_note_name_default": true,
+    });
+    assert_eq!(replace(&world, &ada, &all).await, all);
+    assert_eq!(read(&world, &ada).await, all);
+    assert_eq!(read(&world, &grace).await, defaults());
+
+    // What is left out gets its default, and so does a null where there is none.
+    let mut some = defaults();
+    some["voice_language"] = json!("de");
+    some["voice_stability"] = json!(33);
+    let body = json!({ "voice_language": "DE", "voice_stability": 33.4, "voice_note_name": null });
+    assert_eq!(replace(&world, &ada, &body).await, some);
+    assert_eq!(read(&world, &ada).await, some);
+    assert_eq!(replace(&world, &ada, &json!({})).await, defaults());
+}
+
+#[tokio::test]
+async fn refused_settings_change_nothing() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    let body = json!({ "voice_language": "de", "voice_stability": 101 });
+    let answer = world.send_as(&ada, Method::PUT, "/users/me/settings", &body).await;
+    assert_eq!(answer.bad_fields(), ["voice_stability"]);
+    assert_eq!(read(&world, &ada).await, defaults());
+}
+
+#[tokio::test]
+async fn what_the_earlier_backend_wrote_is_read_as_its_modern_equal() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    let earlier = doc! {
+        "language": "es", "stability": 0.35, "add_background_sound": true, "background_volume": 0.6,
+        "sex": "female",
+    };
+    world.rewrite(&ada, doc! { "$set": { "settings": earlier } }).await;
+    let mut modern = defaults();
+    for (member, value) in [
+        ("voice_language", json!("es")),
+        ("voice_stability", json!(35)),
+        ("background_sound", json!(true)),
+        ("background_volume", json!(60)),
+        ("speaker_sex", json!("female")),
+    ] {
+        modern[member] = value;
+    }
+    assert_eq!(read(&world, &ada).await, modern);
+
+    for odd in [doc! {}, doc! { "language": "klingon", "stability": 7, "unheard_of": ObjectId::new() }] {
+        world.rewrite(&ada, doc! { "$set": { "settings": odd } }).await;
+        assert_eq!(read(&world, &ada).await["voice_language"], "en");
+    }
+    world.rewrite(&ada, doc! { "$unset": { "settings": "" } }).await;
+    assert_eq!(read(&world, &ada).await, defaults());
+}
+
+#[tokio::test]
+async fn a_stored_value_of_an_odd_type_locks_nobody_out() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    for odd in [
+        doc! { "voice_stability": "50" },
+        doc! { "voice_language": 7 },
+        doc! { "background_sound": "true" },
+        doc! { "voice_language": null, "voice_stability": null, "background_sound": null },
+        doc! { "language": "es", "voice_language": "de" },
+    ] {
+        world.rewrite(&ada, doc! { "$set": { "settings": odd.clone() } }).await;
+        let answer = world.get_as(&ada, "/users/me/settings").await;
+        assert_eq!(answer.status, 200, "{odd} {answer:?}");
+        let login = json!({ "username": "ada", "password": crate::world::PASSWORD });
+        assert_eq!(world.post("/auth/login", &login).await.status, 200, "{odd}");
+    }
+}
+
+fn defaults() -> Value {
+    json!({
+        "voice_language": "en", "speaker_sex": "male", "voice_stability": 50, "voice_similarity": 75,
+        "background_sound": false, "background_volume": 30, "voice_note_name": null, "voice_note_date": null,
+        "voice_note_name_default": false,
+    })
+}
+
+async fn read(world: &World, user: &User) -> Value {
+    let answer = world.get_as(user, "/users/me/settings").await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+async fn replace(world: &World, user: &User, settings: &Value) -> Value {
+    let answer = world.send_as(user, Method::PUT, "/users/me/settings", settings).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
