@@ -10,6 +10,7 @@ mod configuration;
 mod events;
 mod main_job;
 mod passwords;
+mod recordings;
 mod repeats;
 mod routes;
 mod sessions;

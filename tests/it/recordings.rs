@@ -1,0 +1,333 @@
+//! The recording of a user's voice: how it comes, what is refused, and that it never goes out again.
+
+use std::cmp::Reverse;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use http::Method;
+use serde_json::{Value, json};
+use tests::standins::s3::Fault;
+
+use crate::{
+    routes,
+    world::{Answer, User, WEBM, World, base64, send},
+};
+
+macro_rules! recording {
+    ($name:literal) => {
+        include_bytes!(concat!("../recordings/", $name)).as_slice()
+    };
+}
+
+const MP3: &[u8] = recording!("speech-34s.mp3");
+
+/// The same speech as different programs store it.
+const SPEECH: [(&str, &[u8]); 8] = [
+    ("audio/webm", WEBM),
+    ("audio/webm", recording!("live.webm")),
+    ("audio/mp4", recording!("speech-34s.m4a")),
+    ("audio/mp4", recording!("fragmented.mp4")),
+    ("audio/ogg", recording!("opus.ogg")),
+    ("audio/ogg", recording!("vorbis.ogg")),
+    ("audio/mpeg", MP3),
+    ("audio/flac", recording!("speech.flac")),
+];
+
+#[tokio::test]
+async fn every_format_is_accepted_and_told_by_its_bytes_and_not_by_its_label() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    for (mime_type, audio) in SPEECH {
+        let adopted = world.upload(&ada, audio).await;
+        assert_eq!(adopted.status, 200, "{mime_type}");
+        assert_adopted(&adopted.json(), mime_type, audio);
+        // The one object is what was sent, and the provider is told what it is.
+        assert_eq!(world.s3().keys(), [key(&ada)]);
+        let object = world.s3().client().get_object().bucket(tests::standins::s3::BUCKET).key(key(&ada));
+        let object = object.send().await.unwrap();
+        assert_eq!(object.content_type(), Some(mime_type));
+        assert!(object.body.collect().await.unwrap().into_bytes() == audio, "stored as it came");
+    }
+}
+
+#[tokio::test]
+async fn audio_comes_as_base64_with_or_without_a_data_url_or_as_it_is() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    let plain = base64(WEBM);
+    for text in [
+        plain.clone(),
+        format!("data:audio/webm;base64,{plain}"),
+        format!("data:audio/webm;codecs=opus;base64,{plain}"),
+        plain.trim_end_matches('=').to_owned(),
+        format!("{plain}\n"),
+    ] {
+        // What the client says of it is neither needed nor believed.
+        let body = json!({ "audio_base64": text, "mime_type": "audio/wav", "duration_seconds": 45 });
+        let answer = world.post_as(&ada, "/users/me/voice", &body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_adopted(&answer.json(), "audio/webm", WEBM);
+    }
+    for label in ["audio/webm;codecs=opus", "audio/x-m4a", "AUDIO/OGG", "video/webm"] {
+        let request = world.request(Method::POST, "/users/me/voice", Some(&ada));
+        let answer = send(request.header("content-type", label).body(WEBM)).await;
+        assert_eq!(answer.status, 200, "{label} {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_cloned_is_refused_and_not_stored() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    let video = recording!("snippets/video.webm");
+    let mut large = WEBM.to_vec();
+    large.resize(shared::audio::MAX_BYTES + 1, 0);
+    let refused: [(&str, &[u8], &str); 9] = [
+        ("nothing", b"", "not a sound recording"),
+        ("a page", b"<html><body>not a recording</body></html>", "not a sound recording"),
+        ("too short", recording!("snippets/mp3.mp3"), "seconds long"),
+        ("too long and a bomb", recording!("ten-minutes.flac"), "longer than a minute"),
+        ("silent", recording!("silence.webm"), "silent"),
+        ("half of one", &WEBM[..WEBM.len() / 2], "cut short"),
+        ("a video", video, "video"),
+        ("over 10 MB", &large, "10 MB"),
+        ("only a head", &WEBM[..64], ""),
+    ];
+    for (what, audio, why) in refused {
+        let raw = world.upload(&ada, audio).await;
+        let coded = json!({ "audio_base64": base64(audio) });
+        let coded = world.post_as(&ada, "/users/me/voice", &coded).await;
+        for answer in [raw, coded] {
+            let problem = answer.assert_problem(422, "invalid_recording");
+            assert!(problem["detail"].as_str().unwrap().contains(why), "{what}: {problem}");
+        }
+    }
+    assert_eq!(world.s3().keys(), [""; 0]);
+    assert!(world.s3().journal().iter().all(|entry| entry.method != Method::PUT), "nothing was even tried");
+    assert_eq!(meta(&world, &ada).await, no_recording());
+}
+
+#[tokio::test]
+async fn a_recording_is_replaced_whole_and_a_refused_one_replaces_nothing() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    let first = meta(&world, &ada).await;
+    world.clock.advance(std::time::Duration::from_mins(1));
+    assert_eq!(world.upload(&ada, MP3).await.status, 200);
+    let second = meta(&world, &ada).await;
+    assert_ne!(second["hash"], first["hash"]);
+    assert_eq!(second["uploaded_at"], "2026-11-22T12:01:00Z");
+
+    world.upload(&ada, b"no recording").await.assert_problem(422, "invalid_recording");
+    assert_eq!(meta(&world, &ada).await, second);
+    assert_eq!(world.s3().keys(), [key(&ada)]);
+    assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
+    assert_eq!(world.elevenlabs().ledger().created[0].sample_bytes, MP3.len());
+}
+
+#[tokio::test]
+async fn the_meta_data_tells_about_the_recording_and_knows_no_clone_while_nothing_runs() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    assert_eq!(meta(&world, &ada).await, no_recording());
+    world.upload(&ada, WEBM).await;
+    let told = meta(&world, &ada).await;
+    let expected = json!({
+        "hasSample": true, "hasClone": false, "voiceCloneId": null, "hash": sha256(WEBM),
+        "duration": told["duration"], "mime_type": "audio/webm", "uploaded_at": "2026-11-22T12:00:00Z",
+    });
+    assert_eq!(told, expected);
+    assert_eq!(world.get_as(&ada, "/users/me").await.json()["voice"], told);
+    world.perform(&ada, "Queen of Hearts").await;
+    assert_eq!(meta(&world, &ada).await, told);
+}
+
+#[tokio::test]
+async fn a_deleted_recording_is_gone_and_deleting_none_is_no_error() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    for _ in 0..2 {
+        let deleted = send(world.request(Method::DELETE, "/users/me/voice", Some(&ada))).await;
+        assert_eq!((deleted.status.as_u16(), deleted.body.len()), (204, 0));
+        assert_eq!(world.s3().keys(), [""; 0]);
+        assert_eq!(meta(&world, &ada).await, no_recording());
+    }
+    world.perform(&ada, "Queen of Hearts").await.assert_problem(409, "voice_required");
+}
+
+#[tokio::test]
+async fn when_s3_fails_nothing_is_adopted_and_the_client_may_come_again() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    world.s3().fault(3, Method::PUT, Fault::SlowDown);
+    world.upload(&ada, WEBM).await.assert_problem(503, "service_unavailable");
+    assert_eq!(meta(&world, &ada).await, no_recording());
+    assert_eq!(world.upload(&ada, WEBM).await.status, 200);
+
+    world.s3().fault(3, Method::DELETE, Fault::SlowDown);
+    let refused = send(world.request(Method::DELETE, "/users/me/voice", Some(&ada))).await;
+    refused.assert_problem(503, "service_unavailable");
+    assert_eq!(meta(&world, &ada).await["hasSample"], true, "what cannot be deleted is not said to be gone");
+}
+
+#[tokio::test]
+async fn a_recording_too_large_for_the_gateway_goes_to_s3_and_is_adopted_by_its_key() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    let offer = offer(&world, &ada, MP3.len()).await;
+    assert_eq!((&offer["method"], &offer["expires_in"]), (&json!("PUT"), &json!(900)));
+    assert!(offer["key"].as_str().unwrap().starts_with(&format!("uploads/{}/", ada.id)), "{offer}");
+
+    let body = json!({ "key": offer["key"] });
+    let early = world.post_as(&ada, "/users/me/voice", &body).await;
+    assert_eq!(early.bad_fields(), ["key"]);
+    assert!(early.json()["detail"].as_str().unwrap().contains("no upload yet"), "{early:?}");
+
+    assert_eq!(put(&world, &offer, MP3).await, 200);
+    let adopted = world.post_as(&ada, "/users/me/voice", &body).await;
+    assert_eq!(adopted.status, 200, "{adopted:?}");
+    assert_adopted(&adopted.json(), "audio/mpeg", MP3);
+    assert_eq!(world.s3().keys(), [key(&ada)], "the upload is gone");
+    assert_eq!(
+        world.post_as(&ada, "/users/me/voice", &body).await.bad_fields(),
+        ["key"],
+        "a key is used once"
+    );
+}
+
+#[tokio::test]
+async fn s3_refuses_an_upload_of_another_size_kind_or_place_and_gives_none_out() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    let offer = offer(&world, &ada, WEBM.len()).await;
+    assert_eq!(put(&world, &offer, &WEBM[1..]).await, 403);
+    assert_eq!(put(&world, &offer, MP3).await, 403);
+    let url = offer["upload_url"].as_str().unwrap();
+    let html = world.http.put(url).header("content-type", "text/html").body(WEBM);
+    assert_eq!(html.send().await.unwrap().status(), 403);
+    let elsewhere = url.replace(offer["key"].as_str().unwrap(), &key(&ada));
+    assert_ne!(elsewhere, url);
+    let elsewhere = world.http.put(elsewhere).header("content-type", "audio/webm").body(WEBM);
+    assert_eq!(elsewhere.send().await.unwrap().status(), 403);
+    assert_eq!(world.s3().keys(), [""; 0]);
+
+    assert_eq!(put(&world, &offer, WEBM).await, 200);
+    assert_eq!(world.http.get(url).send().await.unwrap().status(), 403);
+}
+
+#[tokio::test]
+async fn only_ones_own_latest_upload_can_be_adopted() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    let grace = world.register("grace").await;
+    let (stale, graces) = (offer(&world, &ada, WEBM.len()).await, offer(&world, &grace, MP3.len()).await);
+    assert_eq!(put(&world, &stale, WEBM).await, 200);
+    assert_eq!(put(&world, &graces, MP3).await, 200);
+    let latest = offer(&world, &ada, MP3.len()).await;
+    let before = meta(&world, &ada).await;
+    for foreign in [&stale["key"], &graces["key"], &json!(key(&ada)), &json!(""), &json!("../x")] {
+        let answer = world.post_as(&ada, "/users/me/voice", &json!({ "key": foreign })).await;
+        assert_eq!(answer.bad_fields(), ["key"], "{foreign}");
+    }
+    assert_eq!(meta(&world, &ada).await, before);
+    let mut expected = vec![key(&ada), graces["key"].as_str().unwrap().to_owned()];
+    expected.sort();
+    assert_eq!(world.s3().keys(), expected, "the upload that was replaced is gone");
+
+    assert_eq!(put(&world, &latest, MP3).await, 200);
+    let adopted = world.post_as(&ada, "/users/me/voice", &json!({ "key": latest["key"] })).await;
+    assert_adopted(&adopted.json(), "audio/mpeg", MP3);
+}
+
+#[tokio::test]
+async fn an_uploaded_file_that_is_no_recording_is_not_adopted() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    let silence = recording!("silence.webm");
+    let offer = offer(&world, &ada, silence.len()).await;
+    assert_eq!(put(&world, &offer, silence).await, 200);
+    let answer = world.post_as(&ada, "/users/me/voice", &json!({ "key": offer["key"] })).await;
+    answer.assert_problem(422, "invalid_recording");
+    assert_eq!(meta(&world, &ada).await, no_recording());
+    assert!(!world.s3().keys().contains(&key(&ada)));
+}
+
+#[tokio::test]
+async fn no_answer_of_any_route_contains_the_recording_or_a_link_to_it() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    world.make_admin(&ada).await;
+    let middle = WEBM.len() / 2 / 3 * 3;
+    let raw = &WEBM[middle..middle + 30];
+    let coded = base64(raw);
+    // What deletes goes last, and the account at the very end.
+    let mut routes: Vec<_> = routes::of_the_template().into_iter().collect();
+    routes.sort_by_key(|route| (route.method == "DELETE", Reverse(route.path.len())));
+    assert_eq!(routes.last().unwrap().name(), "DELETE /users/{user_id}");
+    for route in routes {
+        // Some routes end the session.
+        let ada = world.sign_in(&ada).await;
+        let request = world.request(route.method(), &route.path_of("me"), Some(&ada));
+        let body = route.body(&ada);
+        let answer = send(if body.is_null() { request } else { request.json(&body) }).await;
+        let refused = ["POST /auth/register"].contains(&route.name().as_str());
+        assert_eq!(answer.status.is_success(), !refused, "{} {answer:?}", route.name());
+
+        let whole = [format!("{:?}", answer.headers).as_bytes(), &answer.body].concat();
+        let contains = |needle: &[u8]| whole.windows(needle.len()).any(|window| window == needle);
+        assert!(!contains(raw) && !contains(coded.as_bytes()), "{}", route.name());
+        assert!(!contains(b"/recordings/"), "{}", route.name());
+        let signed = contains(b"X-Amz-Signature");
+        assert_eq!(signed, route.path.ends_with("/voice/upload"), "{}", route.name());
+    }
+    assert_eq!(world.s3().keys(), [""; 0]);
+}
+
+#[track_caller]
+fn assert_adopted(adopted: &Value, mime_type: &str, audio: &[u8]) {
+    let seconds = adopted["duration"].as_f64().expect("a duration");
+    assert!((seconds - 34.4).abs() < 0.3, "{seconds}");
+    let expected = json!({
+        "status": "ok", "bytes": audio.len(), "hash": sha256(audio), "duration": seconds, "mime_type": mime_type,
+    });
+    assert_eq!(*adopted, expected);
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn key(user: &User) -> String {
+    format!("recordings/{}", user.id)
+}
+
+fn no_recording() -> Value {
+    json!({
+        "hasSample": false, "hasClone": false, "voiceCloneId": null, "hash": null, "duration": null,
+        "mime_type": null, "uploaded_at": null,
+    })
+}
+
+async fn meta(world: &World, user: &User) -> Value {
+    let answer: Answer = world.get_as(user, "/users/me/voice/meta").await;
+    assert_eq!(answer.status, 200);
+    answer.json()
+}
+
+/// An offer for an upload of that many bytes.
+async fn offer(world: &World, user: &User, bytes: usize) -> Value {
+    let body = json!({ "mime_type": "audio/webm", "bytes": bytes });
+    let answer = world.post_as(user, "/users/me/voice/upload", &body).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    answer.json()
+}
+
+/// Uploads as a browser does: with the headers of the offer, except the length, which it fills in itself.
+async fn put(world: &World, offer: &Value, audio: &[u8]) -> u16 {
+    let mut request = world.http.put(offer["upload_url"].as_str().expect("an address")).body(audio.to_vec());
+    for (name, value) in offer["headers"].as_object().expect("headers") {
+        if name != "content-length" {
+            request = request.header(name, value.as_str().expect("text"));
+        }
+    }
+    request.send().await.expect("S3 answers").status().as_u16()
+}
