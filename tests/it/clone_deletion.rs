@@ -1,0 +1,135 @@
+//! The clone's end: it is deleted whatever happened, and when it cannot be, the sweep does it.
+
+use std::time::Duration;
+
+use http::Method;
+use serde_json::json;
+use tests::{
+    app::mp3,
+    standins::{
+        elevenlabs::Delays,
+        faults::{Fault, Operation},
+    },
+};
+
+use crate::world::{User, World, eventually};
+
+#[tokio::test]
+async fn a_deletion_that_fails_once_is_repeated() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    for fault in [
+        Fault::html_503(),
+        Fault::internal_server_error(),
+        Fault::system_busy(),
+        Fault::invalid_api_key(),
+        Fault::ResetBeforeEffect,
+    ] {
+        world.elevenlabs().faults().next(Operation::Delete, fault);
+        let answer = world.perform(&ada, "Queen of Hearts").await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        world.assert_nothing_remains(&ada).await;
+    }
+    assert_eq!(world.elevenlabs().ledger().deleted.len(), 5);
+}
+
+#[tokio::test]
+async fn a_voice_that_is_not_found_is_deleted_in_whatever_words_that_is_said() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    for form in [
+        Fault::voice_not_found(),
+        Fault::voice_not_found_400(),
+        Fault::voice_does_not_exist(),
+        Fault::invalid_uid(),
+    ] {
+        // It is deleted, but the answer is lost; the second attempt finds it gone.
+        world.elevenlabs().faults().next(Operation::Delete, Fault::ResetAfterEffect);
+        world.elevenlabs().faults().next(Operation::Delete, form);
+        world.elevenlabs().journal().clear();
+        assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
+        assert_eq!(world.elevenlabs().journal().count(Operation::Delete), 2);
+        world.assert_nothing_remains(&ada).await;
+    }
+}
+
+#[tokio::test]
+async fn a_voice_that_cannot_be_deleted_does_not_stop_the_show_and_is_left_to_the_sweep() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    let grace = world.performer("grace").await;
+    world.elevenlabs().faults().always(Operation::Delete, Fault::html_503());
+    let answer = world.perform(&ada, "Queen of Hearts").await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(mp3::listen(&answer.audio()).is_some());
+    assert_eq!(world.char_count(&ada).await, answer.json()["charsUsedEffective"]);
+    let voice = world.elevenlabs().ledger().living[0].voice_id.clone();
+    assert_orphaned(&world, &ada, &voice).await;
+
+    // Its lease has not run out: somebody may still be deleting it.
+    let early = world.backend.sweep().await.unwrap();
+    assert_eq!((early.swept, early.live_skipped, early.released, early.failed), (0, 1, 0, 0));
+    // Nobody else is bothered.
+    world.elevenlabs().faults().clear();
+    assert_eq!(world.perform(&grace, "Seven of Clubs").await.status, 200);
+
+    world.let_leases_run_out().await;
+    world.elevenlabs().faults().next(Operation::Delete, Fault::html_503());
+    let failed = world.backend.sweep().await.unwrap();
+    assert_eq!((failed.swept, failed.released, failed.failed), (0, 0, 1));
+    assert_orphaned(&world, &ada, &voice).await;
+
+    let swept = world.backend.sweep().await.unwrap();
+    assert_eq!((swept.swept, swept.released, swept.failed), (1, 2, 0));
+    world.assert_nothing_remains(&ada).await;
+    assert_eq!(world.char_count(&ada).await, answer.json()["charsUsedEffective"], "charged once");
+    assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_does_not_keep_the_clone_from_being_deleted() {
+    let create = Delays { create: Duration::from_millis(600), ..Delays::default() };
+    let speech = Delays { first_byte: Duration::from_millis(600), ..Delays::default() };
+    for delays in [create, speech] {
+        let world = World::new().await;
+        let ada = world.performer("ada").await;
+        world.elevenlabs().set_delays(delays);
+        let request = world.request(Method::POST, "/perform", Some(&ada)).timeout(Duration::from_millis(300));
+        let gone = request.json(&json!({ "text": "Good morning, I had a dream." })).send().await;
+        assert!(gone.unwrap_err().is_timeout());
+        assert_eq!(world.elevenlabs().ledger().deleted.len(), 0, "it was still at work");
+
+        eventually("the clone is deleted", async || world.elevenlabs().ledger().deleted.len() == 1).await;
+        eventually("the slot is free", async || world.held_slots().await == 0).await;
+        eventually("the characters are charged", async || world.char_count(&ada).await == 14).await;
+        world.assert_nothing_remains(&ada).await;
+    }
+}
+
+#[tokio::test]
+async fn the_clones_id_is_known_while_it_lives_and_at_no_other_time() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    world.elevenlabs().set_delays(Delays { first_byte: Duration::from_millis(500), ..Delays::default() });
+    let watching = async {
+        eventually("the clone is noted", async || {
+            world.get_as(&ada, "/users/me/voice/meta").await.json()["hasClone"] == true
+        })
+        .await;
+        let meta = world.get_as(&ada, "/users/me/voice/meta").await.json();
+        assert_eq!(meta["voiceCloneId"], world.elevenlabs().ledger().living[0].voice_id);
+    };
+    let (performed, ()) = tokio::join!(world.perform(&ada, "Queen of Hearts"), watching);
+    assert_eq!(performed.status, 200);
+    let meta = world.get_as(&ada, "/users/me/voice/meta").await.json();
+    assert_eq!((&meta["hasClone"], &meta["voiceCloneId"]), (&json!(false), &json!(null)));
+    world.assert_nothing_remains(&ada).await;
+}
+
+/// Asserts that the voice lives on, and that both records of it do.
+async fn assert_orphaned(world: &World, user: &User, voice_id: &str) {
+    assert_eq!(world.elevenlabs().ledger().living[0].voice_id, voice_id);
+    assert_eq!(world.held_slots().await, 1);
+    let meta = world.get_as(user, "/users/me/voice/meta").await.json();
+    assert_eq!(meta["voiceCloneId"], voice_id);
+}

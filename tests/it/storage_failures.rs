@@ -1,0 +1,129 @@
+//! S3 or `MongoDB` failing in the middle of a perform.
+
+use std::time::Duration;
+
+use http::Method;
+use tests::{
+    app::mp3,
+    standins::{mongodb_wire::Fault as WireFault, s3::Fault as S3Fault},
+};
+
+use crate::world::World;
+
+#[tokio::test]
+async fn a_recording_that_s3_does_not_give_out_is_not_cloned() {
+    let failures = [
+        (S3Fault::SlowDown, 503, "service_unavailable"),
+        (S3Fault::Reset, 503, "service_unavailable"),
+        (S3Fault::Truncate, 503, "service_unavailable"),
+        // What S3 says of a missing object to whoever may not list the bucket.
+        (S3Fault::AccessDenied, 409, "voice_required"),
+    ];
+    let worlds = failures.map(async |(fault, status, code)| {
+        let world = World::new().await;
+        let ada = world.performer("ada").await;
+        world.s3().fault(3, Method::GET, fault);
+        let answer = world.perform(&ada, "Queen of Hearts").await;
+        answer.assert_problem(status, code);
+        assert_eq!(world.elevenlabs().ledger().created.len(), 0);
+        world.assert_nothing_remains(&ada).await;
+        assert_eq!(world.char_count(&ada).await, 0);
+    });
+    futures::future::join_all(worlds).await;
+}
+
+#[tokio::test]
+async fn a_hiccup_of_s3_is_not_noticed() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    world.s3().fault(1, Method::GET, S3Fault::SlowDown);
+    assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
+}
+
+#[tokio::test]
+async fn without_the_database_no_voice_is_asked_for() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    for collection in ["users", "clone_slots"] {
+        world.wire().fault(1, None, Some(collection), refused());
+        let answer = world.perform(&ada, "Queen of Hearts").await;
+        answer.assert_problem(503, "service_unavailable");
+        assert!(!String::from_utf8_lossy(&answer.body).to_lowercase().contains("mongo"), "{answer:?}");
+        assert_eq!(world.elevenlabs().ledger().created.len(), 0);
+        world.assert_nothing_remains(&ada).await;
+    }
+    assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_clone_that_cannot_be_noted_is_used_and_deleted() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    // The claim passes; the note of the voice does not, nor does the user's.
+    world.wire().fault(1, Some("update"), Some("clone_slots"), pass());
+    world.wire().fault(1, Some("update"), Some("clone_slots"), refused());
+    world.wire().fault(1, Some("update"), Some("users"), refused());
+    let answer = world.perform(&ada, "Queen of Hearts").await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    world.assert_nothing_remains(&ada).await;
+}
+
+#[tokio::test]
+async fn a_slot_that_cannot_be_handed_back_is_freed_by_the_sweep() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    world.wire().fault(2, Some("update"), Some("clone_slots"), pass());
+    world.wire().fault(1, Some("update"), Some("clone_slots"), refused());
+    assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
+    assert_eq!((world.held_slots().await, world.elevenlabs().ledger().living.len()), (1, 0));
+    world.let_leases_run_out().await;
+    let swept = world.backend.sweep().await.unwrap();
+    assert_eq!((swept.swept, swept.released, swept.failed), (0, 1, 0));
+    world.assert_nothing_remains(&ada).await;
+}
+
+#[tokio::test]
+async fn a_perform_that_cannot_be_settled_is_heard_and_its_lease_is_freed_by_the_sweep() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    // The lease is taken; ending it fails.
+    world.wire().fault(1, Some("findAndModify"), Some("users"), pass());
+    world.wire().fault(1, Some("findAndModify"), Some("users"), refused());
+    let answer = world.perform(&ada, "Queen of Hearts").await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(mp3::listen(&answer.audio()).is_some());
+    assert_eq!((world.held_slots().await, world.elevenlabs().ledger().living.len()), (0, 0));
+    assert!(world.stored(&ada).await.get_document("lease").is_ok(), "held until it runs out");
+
+    world.let_leases_run_out().await;
+    let swept = world.backend.sweep().await.unwrap();
+    assert_eq!((swept.swept, swept.released, swept.failed), (0, 1, 0));
+    world.assert_nothing_remains(&ada).await;
+    assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_lost_answer_of_the_database_leaves_nothing_after_a_sweep() {
+    for (command, collection) in [("findAndModify", "users"), ("update", "clone_slots")] {
+        let world = World::new().await;
+        let ada = world.performer("ada").await;
+        // Often enough that the driver's own repetition is lost too.
+        world.wire().fault(2, Some(command), Some(collection), WireFault::CutAfter);
+        world.perform(&ada, "Queen of Hearts").await;
+        world.wire().reset();
+        world.let_leases_run_out().await;
+        assert_eq!(world.backend.sweep().await.unwrap().failed, 0);
+        world.assert_nothing_remains(&ada).await;
+        assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200, "{command} {collection}");
+    }
+}
+
+/// An error that the driver does not repeat.
+fn refused() -> WireFault {
+    WireFault::Refuse { code: 13, message: String::from("not authorized on test to execute command") }
+}
+
+/// Lets one command through, so that the one after it can fail.
+fn pass() -> WireFault {
+    WireFault::Delay(Duration::ZERO)
+}
