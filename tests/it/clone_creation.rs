@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tests::standins::faults::{Fault, Operation};
 
-use crate::world::{Answer, Setup, User, World};
+use crate::world::{Answer, Setup, User, World, eventually};
 
 #[tokio::test]
 async fn a_refused_creation_is_told_apart_costs_nothing_and_leaves_nothing() {
@@ -97,16 +97,14 @@ async fn a_creation_without_a_clear_answer_is_left_to_the_sweep_when_no_voice_is
 async fn a_voice_that_appears_after_all_was_given_up_is_swept() {
     let world = World::new().await;
     let ada = world.performer("ada").await;
-    world.elevenlabs().set_list_lag(Duration::from_secs(3));
+    world.elevenlabs().set_list_lag(Duration::from_secs(4));
     world.elevenlabs().faults().next(Operation::Create, Fault::ResetAfterEffect);
     world.perform(&ada, "Queen of Hearts").await.assert_problem(503, "provider_unavailable");
     assert_eq!(world.elevenlabs().ledger().living.len(), 1);
     assert_eq!(world.char_count(&ada).await, 0);
 
-    tokio::time::sleep(Duration::from_millis(1500)).await;
     world.let_leases_run_out().await;
-    let swept = world.backend.sweep().await.unwrap();
-    assert_eq!((swept.swept, swept.failed), (1, 0));
+    eventually("it is listed and swept", async || world.backend.sweep().await.unwrap().swept == 1).await;
     world.assert_nothing_remains(&ada).await;
 }
 

@@ -55,7 +55,7 @@ async fn speech_that_does_not_come_in_time_ends_early_enough_to_delete_the_clone
         world.elevenlabs().faults().next(Operation::Synthesize, fault);
         let began = Instant::now();
         world.perform(&ada, "Queen of Hearts").await.assert_problem(504, "deadline_exceeded");
-        assert!(began.elapsed() < Duration::from_secs(15), "there was time left to clean up");
+        assert!(began.elapsed() < Duration::from_secs(18), "there was time left to clean up");
         world.assert_nothing_remains(&ada).await;
         assert_eq!(world.char_count(&ada).await, 0);
     });

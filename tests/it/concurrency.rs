@@ -1,0 +1,143 @@
+//! Many performs at once: of one user one after another, of all users never on more voices than there are slots.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use mongodb::bson::{DateTime, Document, doc, oid::ObjectId};
+use serde_json::json;
+use tests::standins::{
+    elevenlabs::Delays,
+    faults::{Fault, Operation},
+};
+
+use crate::world::{Setup, User, World};
+
+#[tokio::test]
+async fn performs_of_one_user_run_one_after_another() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    let cards = ["Ace of Spades", "Two of Clubs", "Queen of Hearts", "Jack of Diamonds", "King of Clubs"];
+    let answers = join_all(cards.map(|card| world.perform(&ada, card))).await;
+    let mut charged = 0;
+    for (answer, card) in answers.iter().zip(cards) {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let answer = answer.json();
+        assert!(answer["text"].as_str().unwrap().contains(card), "each gets its own");
+        charged += answer["charsUsedEffective"].as_i64().unwrap();
+    }
+    let ledger = world.elevenlabs().ledger();
+    assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.most_living), (5, 5, 1));
+    world.assert_nothing_remains(&ada).await;
+    assert_eq!(world.char_count(&ada).await, charged);
+}
+
+#[tokio::test]
+async fn a_failed_perform_makes_way_for_the_next_one_of_its_user() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    world.elevenlabs().faults().next(Operation::Create, Fault::invalid_audio());
+    world.elevenlabs().faults().next(Operation::Synthesize, Fault::model_not_found());
+    let answers = join_all((0..3).map(|_| world.perform(&ada, "Queen of Hearts"))).await;
+    let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 502, 502]);
+    world.assert_nothing_remains(&ada).await;
+}
+
+#[tokio::test]
+async fn twelve_users_on_three_slots_never_have_more_than_three_voices() {
+    let mut setup = Setup { env: vec![("CLONE_SLOTS", String::from("3"))], ..Setup::default() };
+    setup.elevenlabs.delays = Delays { create: Duration::from_millis(150), ..Delays::default() };
+    let world = World::with(setup).await;
+    let names: Vec<String> = (0..12).map(|at| format!("user{at}")).collect();
+    let users = join_all(names.iter().map(|name| world.performer(name))).await;
+    let answers = join_all(users.iter().map(|user| world.perform(user, "Queen of Hearts"))).await;
+    for answer in &answers {
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let ledger = world.elevenlabs().ledger();
+    assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.most_living), (12, 12, 3));
+    for user in &users {
+        world.assert_nothing_remains(user).await;
+    }
+}
+
+#[tokio::test]
+async fn waiting_for_somebody_who_does_not_finish_ends_in_a_clear_answer() {
+    let setup = Setup { env: vec![("CLONE_SLOTS", String::from("2"))], ..Setup::default() };
+    let world = World::with(setup).await;
+    let (ada, grace) = (world.performer("ada").await, world.performer("grace").await);
+    // Hers is held by a perform elsewhere, and both slots by other users' performs.
+    hold_lease(&world, &ada).await;
+    hold_slots(&world, 2).await;
+    let began = Instant::now();
+    let (same_user, no_slot) =
+        tokio::join!(world.perform(&ada, "Queen of Hearts"), world.perform(&grace, "Queen of Hearts"));
+    same_user.assert_problem(409, "perform_in_progress");
+    no_slot.assert_problem(503, "clone_slots_busy");
+    // Both are waited for, but not for so long that the gateway gives up first.
+    assert!((9..20).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert_eq!(world.elevenlabs().ledger().created.len(), 0);
+    assert_eq!((world.char_count(&ada).await, world.char_count(&grace).await), (0, 0));
+
+    world.let_leases_run_out().await;
+    world.backend.sweep().await.unwrap();
+    world.assert_nothing_remains(&ada).await;
+    world.assert_nothing_remains(&grace).await;
+}
+
+#[tokio::test]
+async fn a_slot_whose_lease_ran_out_is_taken_by_nobody_before_the_sweep() {
+    let setup = Setup { env: vec![("CLONE_SLOTS", String::from("1"))], ..Setup::default() };
+    let world = World::with(setup).await;
+    let ada = world.performer("ada").await;
+    hold_slots(&world, 1).await;
+    world.let_leases_run_out().await;
+    // Its voice may still live, so the perform waits; the sweep comes while it does.
+    let sweeping = async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        assert_eq!(world.elevenlabs().ledger().created.len(), 0);
+        world.backend.sweep().await.unwrap()
+    };
+    let (performed, swept) = tokio::join!(world.perform(&ada, "Queen of Hearts"), sweeping);
+    assert_eq!((performed.status.as_u16(), swept.released), (200, 1));
+    world.assert_nothing_remains(&ada).await;
+}
+
+/// A lease as another invocation holds it.
+async fn hold_lease(world: &World, user: &User) {
+    let lease = doc! { "id": ObjectId::new(), "until": far(), "period": "2026-11", "reserved": 10_i64 };
+    world.rewrite(user, doc! { "$set": { "lease": lease } }).await;
+}
+
+/// Slots as other invocations hold them.
+async fn hold_slots(world: &World, count: usize) {
+    let slot = || {
+        doc! {
+            "lease_id": ObjectId::new(), "user_id": ObjectId::new(), "until": far(),
+            "voice_id": null, "created_at": null, "orphaned": false,
+        }
+    };
+    let held: Vec<Document> = (0..count).map(|_| slot()).collect();
+    let slots = world.backend.database.collection::<Document>("clone_slots");
+    slots.insert_one(doc! { "_id": "test", "held": held }).await.unwrap();
+}
+
+/// A time that no lease runs out before.
+fn far() -> DateTime {
+    DateTime::from_millis(4_000_000_000_000)
+}
+
+#[tokio::test]
+async fn a_repeated_upload_and_a_perform_at_once_harm_nobody() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    let text = json!({ "text": "Good morning." });
+    let (first, second, performed) = tokio::join!(
+        world.upload(&ada, crate::world::WEBM),
+        world.upload(&ada, include_bytes!("../recordings/opus.ogg")),
+        world.post_as(&ada, "/perform", &text),
+    );
+    assert_eq!([first.status.as_u16(), second.status.as_u16(), performed.status.as_u16()], [200; 3]);
+    world.assert_nothing_remains(&ada).await;
+}

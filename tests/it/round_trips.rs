@@ -1,0 +1,135 @@
+//! How often the database is asked, counted on the wire: each round trip is time that somebody waits.
+
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Value, json};
+use tests::standins::{
+    faults::Operation,
+    mongodb_wire::{Command, Fault},
+};
+
+use crate::{
+    routes,
+    world::{PASSWORD, WEBM, World, base64, registration, send},
+};
+
+#[tokio::test]
+async fn every_call_asks_the_database_no_more_often_than_it_must() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    world.make_admin(&ada).await;
+    let code = world.code().await;
+    let grace = world.register("grace").await;
+    let mut uncounted: Vec<String> = routes::of_the_template().iter().map(routes::Route::name).collect();
+    let password = json!({ "current_password": PASSWORD, "new_password": PASSWORD });
+    let reset = json!({
+        "email": "grace@example.com", "activation_code": grace.code, "new_password": PASSWORD,
+    });
+    let upload = json!({ "mime_type": "audio/webm", "bytes": WEBM.len() });
+    let thought = json!({ "topic": "a film", "value": "Fargo" });
+    // In an order in which each call finds what it needs.
+    let calls: [(&str, Value, &str); 27] = [
+        ("POST /auth/register", registration("edith", &code), "find insert update"),
+        ("POST /auth/login", json!({ "username": "ada", "password": PASSWORD }), "find update"),
+        ("GET /auth/session", json!(null), "find"),
+        ("GET /users/{user_id}", json!(null), "find"),
+        ("PATCH /users/{user_id}", json!({ "username": "Ada" }), "findAndModify"),
+        ("PUT /users/{user_id}/password", password, "find findAndModify"),
+        ("GET /users/{user_id}/settings", json!(null), "find"),
+        ("PUT /users/{user_id}/settings", json!({}), "findAndModify"),
+        ("POST /users/{user_id}/voice", json!({ "audio_base64": base64(WEBM) }), "find findAndModify"),
+        ("POST /users/{user_id}/voice/upload", upload, "findAndModify"),
+        ("GET /users/{user_id}/voice/meta", json!(null), "find"),
+        ("GET /users/{user_id}/meta", json!(null), "find"),
+        ("GET /usage", json!(null), "find"),
+        ("GET /usage/provider", json!(null), "find"),
+        ("GET /health", json!(null), ""),
+        ("POST /activation/verify", json!({ "code": code }), "find find"),
+        ("POST /activation/codes", json!({ "count": 1000 }), "find insert"),
+        ("POST /activation/reset-password", reset, "update"),
+        ("POST /thought", thought.clone(), "find"),
+        ("POST /generate-thought", thought, "find"),
+        (
+            "POST /perform",
+            json!({ "routine_type": "movies", "value": "Fargo" }),
+            // The lease, the slot, the clone noted twice, the slot freed, the lease settled.
+            "findAndModify update update update update findAndModify",
+        ),
+        ("POST /perform", json!({ "text": "Hello.", "voice": "default" }), "findAndModify findAndModify"),
+        ("DELETE /users/{user_id}/voice", json!(null), "find findAndModify"),
+        ("POST /perform", json!({ "text": "Hello." }), "findAndModify"),
+        ("POST /auth/refresh", json!({ "refresh_token": ada.refresh_token }), "findAndModify"),
+        ("POST /auth/logout", json!(null), "update"),
+        ("DELETE /users/{user_id}", json!({ "password": PASSWORD }), "find update delete"),
+    ];
+    for (call, body, expected) in calls {
+        let (method, path) = call.split_once(' ').unwrap();
+        // The session that signs out is over after it.
+        let user = if path == "/users/{user_id}" && method == "DELETE" {
+            world.sign_in(&ada).await
+        } else {
+            ada.clone()
+        };
+        let method: Method = method.parse().unwrap();
+        let request = world.request(method, &path.replace("{user_id}", "me"), Some(&user));
+        world.wire().reset();
+        let answer = send(if body.is_null() { request } else { request.json(&body) }).await;
+        assert!(answer.status.is_success() || answer.status == 409, "{call} {answer:?}");
+        let names: Vec<String> = world.wire().commands().into_iter().map(|command| command.name).collect();
+        assert_eq!(names.join(" "), expected, "{call}");
+        uncounted.retain(|route| route != call);
+    }
+    assert_eq!(uncounted, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_perform_asks_the_database_twice_before_it_asks_for_the_voice() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    // The first one too: no index is made and nothing is looked up on the way.
+    for _ in 0..2 {
+        world.wire().reset();
+        world.elevenlabs().journal().clear();
+        assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
+        let spans = world.elevenlabs().journal().spans();
+        let create = spans.iter().find(|span| span.operation == Operation::Create).unwrap();
+        let commands = world.wire().commands();
+        let before: Vec<&Command> =
+            commands.iter().filter(|command| command.started < create.started).collect();
+        let asked: Vec<(&str, Option<&str>)> =
+            before.iter().map(|command| (command.name.as_str(), command.collection.as_deref())).collect();
+        assert_eq!(asked, [("findAndModify", Some("users")), ("update", Some("clone_slots"))]);
+    }
+}
+
+#[tokio::test]
+async fn the_clone_speaks_while_it_is_noted() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    let slow = Fault::Delay(Duration::from_millis(300));
+    world.wire().fault(1, Some("update"), Some("users"), slow);
+    assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
+    let commands = world.wire().commands();
+    let note = commands
+        .iter()
+        .rfind(|command| command.name == "update" && command.collection.as_deref() == Some("users"));
+    let spans = world.elevenlabs().journal().spans();
+    let speech = spans.iter().find(|span| span.operation == Operation::Synthesize).unwrap();
+    assert!(speech.started < note.unwrap().ended.unwrap(), "the note was not waited for");
+}
+
+#[tokio::test]
+async fn a_signed_in_answer_never_costs_a_round_trip_for_the_session_alone() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    world.wire().reset();
+    world.get_as(&ada, "/users/me/settings").await;
+    assert_eq!(world.wire().commands().len(), 1);
+    // A token that cannot be right is refused without asking.
+    world.wire().reset();
+    world.get("/users/me/settings").await.assert_problem(401, "missing_token");
+    world.get_as(&ada, "/users/000000000000000000000000/settings").await.assert_problem(403, "forbidden");
+    world.post_as(&ada, "/perform", &json!({})).await.assert_problem(422, "invalid_request");
+    assert_eq!(world.wire().commands().len(), 0);
+}

@@ -1,0 +1,116 @@
+//! The service as a whole: its health, the provider's account, and browsers from other origins.
+
+use std::fs;
+
+use http::Method;
+use serde_json::{Value, json};
+use tests::standins::faults::{Fault, Operation};
+
+use crate::world::{Setup, World, send};
+
+#[tokio::test]
+async fn health_says_how_the_service_is_set_up_and_touches_no_network() {
+    let world = World::new().await;
+    world.wire().reset();
+    let health = world.get("/health").await;
+    assert_eq!(health.status, 200);
+    let expected = json!({
+        "status": "ok", "app": "New Visions", "env": "test", "has_google_api_key": true,
+        "has_elevenlabs_api_key": true, "elevenlabs_model": "eleven_flash_v2_5", "model_cost_factor": 0.5,
+    });
+    assert_eq!(health.json(), expected);
+    assert_eq!(world.wire().commands().len(), 0);
+    assert_eq!(world.s3().journal().len(), 0);
+    assert_eq!(world.elevenlabs().journal().spans().len() + world.gemini().journal().spans().len(), 0);
+}
+
+#[tokio::test]
+async fn health_answers_when_the_database_does_not() {
+    let world = World::new().await;
+    world.wire().set_down(true);
+    assert_eq!(world.get("/health").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_admin_sees_what_is_left_of_the_providers_account() {
+    let mut setup = Setup::default();
+    setup.elevenlabs.voice_limit = 30;
+    let world = World::with(setup).await;
+    let ada = world.performer("ada").await;
+    world.make_admin(&ada).await;
+    assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
+    let _ = world.elevenlabs().plant_voice("by hand", "cloned", None);
+    let account = world.get_as(&ada, "/usage/provider").await.json();
+    let expected = json!({
+        "tier": "creator", "voice_slots_used": 1, "voice_slots_limit": 30, "voice_add_edits_used": 1,
+        "voice_add_edits_limit": 95, "characters_used": world.elevenlabs().ledger().characters_used,
+        "characters_limit": 100_000, "next_reset": account["next_reset"],
+    });
+    assert_eq!(account, expected);
+    assert!(account["next_reset"].as_str().unwrap().ends_with('Z'));
+
+    for fault in [Fault::html_503(), Fault::invalid_api_key(), Fault::json(200, &json!({}))] {
+        world.elevenlabs().faults().next(Operation::Subscription, fault);
+        world.get_as(&ada, "/usage/provider").await.assert_problem(503, "provider_unavailable");
+    }
+}
+
+#[tokio::test]
+async fn a_browser_of_another_origin_may_use_every_method_and_header_of_the_app() {
+    let world = World::new().await;
+    for (method, path) in
+        [("POST", "/perform"), ("PATCH", "/users/me"), ("PUT", "/users/me/settings"), ("DELETE", "/users/me")]
+    {
+        // The platform answers a preflight, not the functions: it has no request id of ours.
+        let answer = world
+            .http
+            .request(Method::OPTIONS, format!("{}{path}", world.base))
+            .header("origin", "https://app.example.com")
+            .header("access-control-request-method", method)
+            .header("access-control-request-headers", "authorization,content-type,accept,idempotency-key")
+            .send()
+            .await
+            .unwrap();
+        assert!(answer.status().is_success(), "{path}");
+        let header = |name: &str| answer.headers()[name].to_str().unwrap().to_lowercase();
+        assert!(header("access-control-allow-methods").contains(&method.to_lowercase()));
+        for wanted in ["authorization", "content-type", "accept", "idempotency-key"] {
+            assert!(header("access-control-allow-headers").contains(wanted), "{wanted}");
+        }
+        assert_eq!(header("access-control-allow-origin"), "*");
+    }
+}
+
+#[tokio::test]
+async fn a_browsers_script_may_read_the_headers_that_the_template_exposes() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    let request =
+        world.request(Method::POST, "/perform", Some(&ada)).header("origin", "https://app.example.com");
+    let body = json!({ "routine_type": "cards", "value": "Queen of Hearts", "voice": "default" });
+    let answer = send(request.header("accept", "audio/mpeg").json(&body)).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    let mut exposed: Vec<&str> = answer.header("access-control-expose-headers").split(',').collect();
+    exposed.sort_unstable();
+
+    let template = concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml");
+    let template = fs::read_to_string(template).unwrap();
+    let list = template.split_once("ExposeHeaders:\n").unwrap().1.split_once("MaxAge").unwrap().0;
+    let mut listed: Vec<&str> = list.lines().filter_map(|line| line.trim().strip_prefix("- ")).collect();
+    listed.sort_unstable();
+    assert_eq!(exposed, listed);
+    // Everything that the answer says in headers of its own is among them.
+    for name in answer.headers.keys().map(http::HeaderName::as_str).filter(|name| name.starts_with("x-")) {
+        assert!(listed.contains(&name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_can_be_read_by_a_browser_of_another_origin() {
+    let world = World::new().await;
+    let request = world.request(Method::GET, "/usage", None).header("origin", "https://app.example.com");
+    let answer = send(request.header("accept", "application/json")).await;
+    assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (401, "*"));
+    let problem: Value = answer.json();
+    assert_eq!(problem["code"], "missing_token");
+}
