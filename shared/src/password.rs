@@ -178,8 +178,7 @@ impl Passwords {
             return Ok(None);
         }
         let password = password.clone();
-        let hashed =
-            off_thread(move || bcrypt::non_truncating_hash(password.0.expose_secret(), cost)).await?;
+        let hashed = off_thread(move || bcrypt::hash(password.0.expose_secret(), cost)).await?;
         Ok(hashed.ok().map(PasswordHash::new))
     }
 
