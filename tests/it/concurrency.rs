@@ -87,20 +87,19 @@ async fn waiting_for_somebody_who_does_not_finish_ends_in_a_clear_answer() {
 }
 
 #[tokio::test]
-async fn a_slot_whose_lease_ran_out_is_taken_by_nobody_before_the_sweep() {
+async fn a_slot_whose_perform_died_is_swept_before_it_is_taken() {
     let setup = Setup { env: vec![("CLONE_SLOTS", String::from("1"))], ..Setup::default() };
     let world = World::with(setup).await;
     let ada = world.performer("ada").await;
-    hold_slots(&world, 1).await;
+    // Its voice lives on, and nobody noted its id.
+    let lease_id = hold_slots(&world, 1).await[0];
+    let orphan = world.elevenlabs().plant_voice(&format!("newvisions:test:{lease_id}"), "cloned", Some(1));
     world.let_leases_run_out().await;
-    // Its voice may still live, so the perform waits; the sweep comes while it does.
-    let sweeping = async {
-        tokio::time::sleep(Duration::from_millis(700)).await;
-        assert_eq!(world.elevenlabs().ledger().created.len(), 0);
-        world.backend.sweep().await.unwrap()
-    };
-    let (performed, swept) = tokio::join!(world.perform(&ada, "Queen of Hearts"), sweeping);
-    assert_eq!((performed.status.as_u16(), swept.released), (200, 1));
+    let performed = world.perform(&ada, "Queen of Hearts").await;
+    assert_eq!(performed.status, 200, "{performed:?}");
+    let ledger = world.elevenlabs().ledger();
+    assert_eq!((ledger.deleted.len(), ledger.most_living), (2, 1), "the one before the other");
+    assert_eq!(ledger.deleted[0].voice_id, orphan);
     world.assert_nothing_remains(&ada).await;
 }
 
@@ -110,17 +109,19 @@ async fn hold_lease(world: &World, user: &User) {
     world.rewrite(user, doc! { "$set": { "lease": lease } }).await;
 }
 
-/// Slots as other invocations hold them.
-async fn hold_slots(world: &World, count: usize) {
-    let slot = || {
+/// Slots as other invocations hold them; gives their leases.
+async fn hold_slots(world: &World, count: usize) -> Vec<ObjectId> {
+    let leases: Vec<ObjectId> = (0..count).map(|_| ObjectId::new()).collect();
+    let slot = |lease_id: &ObjectId| {
         doc! {
-            "lease_id": ObjectId::new(), "user_id": ObjectId::new(), "until": far(),
+            "lease_id": lease_id, "user_id": ObjectId::new(), "until": far(),
             "voice_id": null, "created_at": null, "orphaned": false,
         }
     };
-    let held: Vec<Document> = (0..count).map(|_| slot()).collect();
+    let held: Vec<Document> = leases.iter().map(slot).collect();
     let slots = world.backend.database.collection::<Document>("clone_slots");
     slots.insert_one(doc! { "_id": "test", "held": held }).await.unwrap();
+    leases
 }
 
 /// A time that no lease runs out before.

@@ -11,6 +11,7 @@ mod clone_deletion;
 mod concurrency;
 mod configuration;
 mod events;
+mod guessing;
 mod main_job;
 mod passwords;
 mod performing;

@@ -293,7 +293,7 @@ fn assert_adopted(adopted: &Value, mime_type: &str, audio: &[u8]) {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(digest(&SHA256, bytes))
 }
 
 fn key(user: &User) -> String {

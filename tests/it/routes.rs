@@ -1,11 +1,14 @@
-//! Every route of the backend, read from where it is declared, with a body that it takes.
+//! Every route of the backend, as `template.yaml` declares it, with a body that it takes.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::collections::BTreeSet;
 
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::world::{PASSWORD, User, WEBM, base64};
+use crate::{
+    template::TEMPLATE,
+    world::{PASSWORD, User, WEBM, base64},
+};
 
 /// A method and a path, such as `GET /users/{user_id}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,39 +21,13 @@ pub struct Route {
 
 /// The routes of the HTTP API in `template.yaml`.
 pub fn of_the_template() -> BTreeSet<Route> {
-    let template = fs::read_to_string(root().join("template.yaml")).expect("the template");
-    let routes: BTreeSet<Route> = template
-        .lines()
-        .filter(|line| line.contains("ApiId: !Ref Api,"))
-        .map(|line| {
-            let after = |word: &str| line.split_once(word).unwrap_or_else(|| panic!("no {word}{line}")).1;
-            let method = after("Method: ").split(',').next().expect("a method");
-            let path = after("Path: \"").split('"').next().expect("a path");
+    let routes = TEMPLATE.functions().into_iter().flat_map(|function| function.routes);
+    routes
+        .map(|route| {
+            let (method, path) = route.split_once(' ').expect("a method and a path");
             Route { path: path.to_owned(), method: method.to_owned() }
         })
-        .collect();
-    assert_eq!(routes.len(), template.matches("Type: HttpApi\n").count(), "a route is written otherwise");
-    routes
-}
-
-/// The routes of the functions' route tables.
-pub fn of_the_functions() -> BTreeSet<Route> {
-    let functions = fs::read_dir(root().join("functions")).expect("the functions");
-    let mut routes = BTreeSet::new();
-    for function in functions {
-        let table = function.expect("a folder").path().join("src/lib.rs");
-        let Ok(table) = fs::read_to_string(table) else { continue };
-        for call in table.split(".route(").skip(1) {
-            let (path, handlers) = call.trim_start()[1..].split_once('"').expect("a path");
-            let handlers = handlers.split(".with_state").next().unwrap_or_default();
-            for method in ["get", "post", "put", "patch", "delete"] {
-                if handlers.contains(&format!("{method}(")) {
-                    routes.insert(Route { path: path.to_owned(), method: method.to_uppercase() });
-                }
-            }
-        }
-    }
-    routes
+        .collect()
 }
 
 impl Route {
@@ -107,13 +84,4 @@ impl Route {
             unknown => panic!("{unknown} needs a body here"),
         }
     }
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
-}
-
-#[test]
-fn the_api_has_exactly_the_routes_of_the_functions() {
-    assert_eq!(of_the_template(), of_the_functions());
 }
