@@ -4,4 +4,5 @@
 
 mod accounts;
 mod main_job;
+mod outgoing;
 mod world;
