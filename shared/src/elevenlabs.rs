@@ -4,7 +4,7 @@
 //! Failures are classified by what they say of the effect, because a create whose outcome is unknown must
 //! never be repeated blindly.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use bytes::Bytes;
 use reqwest::{
@@ -307,17 +307,6 @@ impl ElevenLabs {
         }
         Err(ElevenLabsError::Refused(refusal(status, &body)))
     }
-}
-
-/// The HTTP client for both providers: one pool, HTTP/2 where they offer it.
-///
-/// Connections idle longer than a frozen Lambda's are likely dead, so they are not kept long.
-pub fn http_client() -> Result<Client, reqwest::Error> {
-    Client::builder()
-        .connect_timeout(Duration::from_secs(3))
-        .pool_idle_timeout(Duration::from_secs(30))
-        .user_agent(concat!("newvisions/", env!("CARGO_PKG_VERSION")))
-        .build()
 }
 
 async fn json<T: for<'de> Deserialize<'de>>(response: Response) -> Result<T, ElevenLabsError> {

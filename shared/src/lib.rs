@@ -7,7 +7,7 @@
 //! What is kept: [`mongo`], with one file per collection: [`users`], [`activation_codes`], [`clone_slots`],
 //! [`attempts`]; and [`recordings`] in S3.
 //!
-//! Who is asked: [`elevenlabs`] and [`gemini`], plain clients; [`sweeper`] deletes
+//! Who is asked: [`elevenlabs`] and [`gemini`], plain clients on [`outgoing`], the one way out; [`sweeper`] deletes
 //! what performs left behind there.
 //!
 //! What is known: [`audio`] (what a recording is), [`content`] (what may be said and how), [`quota`] and
@@ -31,6 +31,7 @@ pub mod http;
 pub mod json;
 pub mod metrics;
 pub mod mongo;
+pub mod outgoing;
 pub mod password;
 pub mod quota;
 pub mod recordings;

@@ -7,9 +7,9 @@
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_s3::{
     Client,
+    config::{BehaviorVersion, Config, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig},
     error::{DisplayErrorContext, SdkError},
     presigning::PresigningConfig,
     primitives::ByteStream,
@@ -17,7 +17,10 @@ use aws_sdk_s3::{
 use bytes::Bytes;
 use mongodb::bson::oid::ObjectId;
 
-use crate::env::{Env, EnvError};
+use crate::{
+    env::{Env, EnvError},
+    outgoing,
+};
 
 /// How long an offered upload may be used.
 pub const UPLOAD_LIFETIME: Duration = Duration::from_mins(15);
@@ -55,31 +58,28 @@ pub struct Upload {
 }
 
 impl Recordings {
-    /// A client for `RECORDINGS_BUCKET`. Credentials, region and `AWS_ENDPOINT_URL_S3` come from where the AWS
-    /// SDK looks for them; `S3_ENDPOINT` names a server that is not AWS, with path-style addresses.
-    pub async fn from_env(env: &Env) -> Result<Self, EnvError> {
+    /// A client for `RECORDINGS_BUCKET`. Region and credentials are the environment's, where Lambda puts them: asking
+    /// the SDK's whole chain of places would take a cold start longer. `S3_ENDPOINT` names a server that is not AWS,
+    /// with path-style addresses.
+    pub fn from_env(env: &Env, http: reqwest::Client) -> Result<Self, EnvError> {
+        let credentials = Credentials::new(
+            env.required("AWS_ACCESS_KEY_ID")?,
+            env.required("AWS_SECRET_ACCESS_KEY")?,
+            env.get("AWS_SESSION_TOKEN").map(str::to_owned),
+            None,
+            "environment",
+        );
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(2))
             .operation_attempt_timeout(Duration::from_secs(10))
             .operation_timeout(Duration::from_secs(20))
             .build();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        let mut config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(outgoing::for_aws(http))
+            .region(Region::new(env.required("AWS_REGION")?.to_owned()))
+            .credentials_provider(credentials)
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(timeouts);
-        if let Some(region) = env.get("AWS_REGION") {
-            loader = loader.region(Region::new(region.to_owned()));
-        }
-        if let (Some(id), Some(secret)) = (env.get("AWS_ACCESS_KEY_ID"), env.get("AWS_SECRET_ACCESS_KEY")) {
-            let token = env.get("AWS_SESSION_TOKEN").map(str::to_owned);
-            loader = loader.credentials_provider(aws_sdk_s3::config::Credentials::new(
-                id,
-                secret,
-                token,
-                None,
-                "environment",
-            ));
-        }
-        let mut config = aws_sdk_s3::config::Builder::from(&loader.load().await);
         if let Some(endpoint) = env.get("S3_ENDPOINT") {
             config = config.endpoint_url(endpoint).force_path_style(true);
         }

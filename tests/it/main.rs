@@ -13,6 +13,7 @@ mod configuration;
 mod events;
 mod guessing;
 mod main_job;
+mod outgoing;
 mod passwords;
 mod performing;
 mod quota;

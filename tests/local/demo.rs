@@ -12,12 +12,7 @@ use std::{
 use mongodb::bson::{Document, doc};
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
-use shared::{
-    clock::Clock,
-    clone_slots::VoiceNames,
-    deadline::Deadline,
-    elevenlabs::{self, ElevenLabs},
-};
+use shared::{clock::Clock, clone_slots::VoiceNames, deadline::Deadline, elevenlabs::ElevenLabs, outgoing};
 use sweep::Swept;
 use tests::app::{Backend, Services, SigningKey, gateway, mp3};
 use tokio::net::TcpListener;
@@ -144,7 +139,7 @@ async fn nothing_remains(services: &Services, backend: &Backend) -> Result<(), S
 
 /// Clones of this stage at the real provider.
 async fn living(services: &Services) -> Result<usize, String> {
-    let http = elevenlabs::http_client().map_err(|error| error.to_string())?;
+    let http = outgoing::client().map_err(|error| error.to_string())?;
     let names = VoiceNames::from_env(&services.env);
     let voices = ElevenLabs::from_env(&services.env, http)
         .map_err(|error| error.to_string())?

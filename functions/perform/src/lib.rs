@@ -23,10 +23,10 @@ use shared::{
     clock::Clock,
     clone_slots::{CloneSlots, VoiceNames},
     content::Thoughts,
-    elevenlabs::{self, ElevenLabs},
+    elevenlabs::ElevenLabs,
     env::{Env, EnvError},
     gemini::Gemini,
-    mongo,
+    mongo, outgoing,
     quota::Quota,
     recordings::Recordings,
     session::TokenVerifier,
@@ -65,7 +65,7 @@ impl State {
     /// Reads the configuration and prepares the clients.
     pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
         let database = mongo::connect(env).await?;
-        let http = elevenlabs::http_client()?;
+        let http = outgoing::client()?;
         let sweeper = Sweeper {
             elevenlabs: ElevenLabs::from_env(env, http.clone())?,
             slots: CloneSlots::from_env(env, &database, clock.clone())?,
@@ -74,7 +74,7 @@ impl State {
         };
         Ok(Self {
             clones: Clones { sweeper, clock: clock.clone() },
-            recordings: Recordings::from_env(env).await?,
+            recordings: Recordings::from_env(env, http.clone())?,
             thoughts: Thoughts::new(Gemini::from_env(env, http)?),
             quota: Quota::from_env(env)?,
             verifier: TokenVerifier::from_env(env, clock)?,

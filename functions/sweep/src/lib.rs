@@ -9,10 +9,10 @@ use shared::{
     clock::Clock,
     clone_slots::{CloneSlots, VoiceNames},
     deadline::Deadline,
-    elevenlabs::{self, ElevenLabs},
+    elevenlabs::ElevenLabs,
     env::Env,
     error::Error,
-    mongo,
+    mongo, outgoing,
     sweeper::Sweeper,
     users::Users,
 };
@@ -38,7 +38,7 @@ impl State {
     pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_runtime::Error> {
         let database = mongo::connect(env).await?;
         let sweeper = Sweeper {
-            elevenlabs: ElevenLabs::from_env(env, elevenlabs::http_client()?)?,
+            elevenlabs: ElevenLabs::from_env(env, outgoing::client()?)?,
             slots: CloneSlots::from_env(env, &database, clock.clone())?,
             users: Users::new(&database, clock.clone()),
             names: VoiceNames::from_env(env),

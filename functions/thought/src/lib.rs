@@ -4,7 +4,7 @@ mod thought;
 
 use axum::{Router, extract::FromRef, routing::post};
 use shared::{
-    clock::Clock, content::Thoughts, elevenlabs, env::Env, gemini::Gemini, mongo, session::TokenVerifier,
+    clock::Clock, content::Thoughts, env::Env, gemini::Gemini, mongo, outgoing, session::TokenVerifier,
     users::Users,
 };
 
@@ -22,7 +22,7 @@ impl State {
         let database = mongo::connect(env).await?;
         Ok(Self {
             users: Users::new(&database, clock.clone()),
-            thoughts: Thoughts::new(Gemini::from_env(env, elevenlabs::http_client()?)?),
+            thoughts: Thoughts::new(Gemini::from_env(env, outgoing::client()?)?),
             verifier: TokenVerifier::from_env(env, clock)?,
         })
     }

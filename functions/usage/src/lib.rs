@@ -6,12 +6,7 @@ mod usage;
 
 use axum::{Router, extract::FromRef, routing::get};
 use shared::{
-    clock::Clock,
-    elevenlabs::{self, ElevenLabs},
-    env::Env,
-    mongo,
-    quota::Quota,
-    session::TokenVerifier,
+    clock::Clock, elevenlabs::ElevenLabs, env::Env, mongo, outgoing, quota::Quota, session::TokenVerifier,
     users::Users,
 };
 
@@ -36,7 +31,7 @@ impl State {
         let quota = Quota::from_env(env)?;
         Ok(Self {
             users: Users::new(&database, clock.clone()),
-            elevenlabs: ElevenLabs::from_env(env, elevenlabs::http_client()?).ok(),
+            elevenlabs: ElevenLabs::from_env(env, outgoing::client()?).ok(),
             health: Health::from_env(env, &quota),
             verifier: TokenVerifier::from_env(env, clock.clone())?,
             quota,

@@ -14,8 +14,8 @@ use axum::{
     routing::{get, post, put},
 };
 use shared::{
-    activation_codes::ActivationCodes, audio::MAX_BYTES, clock::Clock, env::Env, mongo, password::Passwords,
-    recordings::Recordings, session::TokenVerifier, users::Users,
+    activation_codes::ActivationCodes, audio::MAX_BYTES, clock::Clock, env::Env, mongo, outgoing,
+    password::Passwords, recordings::Recordings, session::TokenVerifier, users::Users,
 };
 
 /// What this function touches.
@@ -36,7 +36,7 @@ impl State {
         Ok(Self {
             users: Users::new(&database, clock.clone()),
             codes: ActivationCodes::new(&database, clock.clone()),
-            recordings: Recordings::from_env(env).await?,
+            recordings: Recordings::from_env(env, outgoing::client()?)?,
             passwords: Passwords::from_env(env)?,
             verifier: TokenVerifier::from_env(env, clock.clone())?,
             clock,

@@ -1,0 +1,71 @@
+//! The programs that are measured: each function's bootstrap, built as it is shipped, and the yardstick `empty`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde::Deserialize;
+use shared::env::Env;
+
+/// Every function.
+pub const FUNCTIONS: [&str; 7] = ["auth", "users", "activation", "thought", "perform", "usage", "sweep"];
+/// The function that does nothing.
+pub const EMPTY: &str = "empty";
+
+/// The built programs.
+pub struct Bootstraps {
+    programs: Vec<(String, PathBuf)>,
+    /// How long cargo took.
+    pub built_in: Duration,
+}
+
+/// The messages of cargo that are of interest here.
+#[derive(Deserialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+enum Message {
+    CompilerArtifact {
+        target: Target,
+        executable: Option<PathBuf>,
+    },
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+impl Bootstraps {
+    /// Builds them in release mode, with cargo's own progress. The packages are named, because cargo gives all that
+    /// it builds at once the features that any of them asks for, and the stand-ins ask for many.
+    pub fn build() -> Result<Self, String> {
+        let started = Instant::now();
+        let names = FUNCTIONS.iter().chain([&EMPTY]);
+        let output = Command::new(Env::of_process().get("CARGO").unwrap_or("cargo"))
+            .args(["build", "--release", "--locked", "--message-format=json-render-diagnostics"])
+            .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")])
+            .args(names.flat_map(|name| ["--package", *name]))
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|error| format!("cargo cannot be started: {error}."))?;
+        if !output.status.success() {
+            return Err(format!("cargo could not build the release programs ({}).", output.status));
+        }
+        let messages = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Message>();
+        let programs = messages.filter_map(|message| match message {
+            Ok(Message::CompilerArtifact { target, executable: Some(path) }) => Some(Ok((target.name, path))),
+            Ok(_) => None,
+            Err(error) => Some(Err(format!("Cargo's messages cannot be read: {error}."))),
+        });
+        Ok(Self { programs: programs.collect::<Result<_, _>>()?, built_in: started.elapsed() })
+    }
+
+    /// Where a program is.
+    pub fn path(&self, name: &str) -> Result<&Path, String> {
+        let found = self.programs.iter().find(|(known, _)| known == name);
+        found.map(|(_, path)| path.as_path()).ok_or_else(|| format!("Cargo built no program {name}."))
+    }
+}

@@ -1,0 +1,75 @@
+//! What a perform takes beyond the time of those that it waits for, and what the first one in a process takes
+//! beyond a later one.
+//!
+//! The reference of the first ratio is the perform's critical path: the time that S3 and the providers themselves
+//! were busy with what must come one after another. The database is not in it: its round trips are the perform's own
+//! expense. The reference of the second is a warm perform of the same run.
+
+use std::time::{Duration, Instant};
+
+use tests::standins::faults::Operation;
+
+use crate::{
+    bootstraps::Bootstraps,
+    report::{Report, median, milliseconds, spread},
+    stage::{Delays, Stage},
+};
+
+/// Performs in a warm process.
+const WARM: usize = 7;
+/// Fresh processes.
+const FIRST: usize = 5;
+
+/// Measures both.
+pub async fn measure(bootstraps: &Bootstraps, stage: &Stage, report: &mut Report) -> Result<(), String> {
+    let mut first = Vec::new();
+    for _ in 0..FIRST {
+        stage.begin(&Delays::USUAL)?;
+        // The start of the process is a part of what the first caller waits for.
+        let started = Instant::now();
+        let perform = stage.function(bootstraps, "perform").await?;
+        stage.perform(&perform).await?;
+        first.push(started.elapsed());
+    }
+
+    let perform = stage.function(bootstraps, "perform").await?;
+    stage.perform(&perform).await?;
+    let mut warm = Vec::new();
+    for _ in 0..WARM {
+        stage.begin(&Delays::USUAL)?;
+        let time = stage.perform(&perform).await?;
+        warm.push((time, critical_path(stage)?));
+    }
+
+    // Each perform is compared with its own critical path, and the one in the middle stands for all.
+    warm.sort_by_key(|(time, path)| time.saturating_sub(*path));
+    let (time, path) = warm[WARM / 2];
+    report.ratio("a warm perform ÷ what it waits for", 1.05, time, path);
+    let times: Vec<Duration> = warm.iter().map(|(time, _)| *time).collect();
+    report.ratio("the first perform ÷ a warm one", 1.5, median(&first), median(&times));
+
+    let own: Vec<Duration> = warm.iter().map(|(time, path)| time.saturating_sub(*path)).collect();
+    report.raw("warm perform", spread(&times));
+    report.raw("  of it not waiting for S3 or a provider", spread(&own));
+    report.raw("first perform, with the process's start", spread(&first));
+    let mut add = |what: &str, (started, ended): (Instant, Instant)| {
+        report.raw(what, milliseconds(ended.duration_since(started)));
+    };
+    add("  S3, in the last perform", stage.fetch()?);
+    add("  thought, in the last perform", stage.span(Operation::Generate)?);
+    add("  creating the clone, in the last perform", stage.span(Operation::Create)?);
+    add("  speech, in the last perform", stage.span(Operation::Synthesize)?);
+    add("  deleting the clone, in the last perform", stage.span(Operation::Delete)?);
+    Ok(())
+}
+
+/// The least time in which S3 and the providers could have served the last perform: the fetch, the making, the speech
+/// and the deletion, one after another; of the thought only what is longer than the fetch and the making, because
+/// it can be written beside both.
+fn critical_path(stage: &Stage) -> Result<Duration, String> {
+    let length = |(started, ended): (Instant, Instant)| ended.duration_since(started);
+    let before_the_words = length(stage.fetch()?) + length(stage.span(Operation::Create)?);
+    let thought = length(stage.span(Operation::Generate)?).saturating_sub(before_the_words);
+    let speech = length(stage.span(Operation::Synthesize)?);
+    Ok(before_the_words + thought + speech + length(stage.span(Operation::Delete)?))
+}
