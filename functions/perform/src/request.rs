@@ -2,7 +2,7 @@
 
 use deserr::Deserr;
 use shared::{
-    content::{self, Routine, Speakable},
+    content::{self, Routine, Speakable, Value},
     error::Error,
     json::{FieldError, Invalid, Reason},
     session::Caller,
@@ -46,11 +46,6 @@ impl Voice {
         }
     }
 }
-
-/// 1–500 characters: what the spectator thinks of.
-#[derive(Deserr)]
-#[deserr(try_from(String) = Self::try_from -> Reason)]
-struct Value(String);
 
 /// 1–1000 characters: what is to be said.
 #[derive(Deserr)]
@@ -119,17 +114,6 @@ impl Body {
 
 fn field(field: &str, message: &str) -> FieldError {
     FieldError { field: field.to_owned(), message: message.to_owned() }
-}
-
-impl TryFrom<String> for Value {
-    type Error = Reason;
-
-    fn try_from(value: String) -> Result<Self, Reason> {
-        match value.trim().chars().count() {
-            1..=500 => Ok(Self(value.trim().to_owned())),
-            _ => Err(Reason("must have 1 to 500 characters")),
-        }
-    }
 }
 
 impl TryFrom<String> for Text {

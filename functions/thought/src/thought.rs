@@ -6,7 +6,7 @@ use axum::extract::State;
 use deserr::Deserr;
 use serde::Serialize;
 use shared::{
-    content::{Speakable, ThoughtSource, Thoughts},
+    content::{Speakable, ThoughtSource, Thoughts, Value},
     deadline::Deadline,
     error::Error,
     json::{Invalid, Json, Reason},
@@ -32,11 +32,6 @@ pub struct Ask {
 #[derive(Deserr)]
 #[deserr(try_from(String) = Self::try_from -> Reason)]
 struct Topic(String);
-
-/// 1–500 characters.
-#[derive(Deserr)]
-#[deserr(try_from(String) = Self::try_from -> Reason)]
-struct Value(String);
 
 /// The answer.
 #[derive(Serialize)]
@@ -72,17 +67,6 @@ impl TryFrom<String> for Topic {
         match topic.trim().chars().count() {
             1..=100 => Ok(Self(topic.trim().to_owned())),
             _ => Err(Reason("must have 1 to 100 characters")),
-        }
-    }
-}
-
-impl TryFrom<String> for Value {
-    type Error = Reason;
-
-    fn try_from(value: String) -> Result<Self, Reason> {
-        match value.trim().chars().count() {
-            1..=500 => Ok(Self(value.trim().to_owned())),
-            _ => Err(Reason("must have 1 to 500 characters")),
         }
     }
 }

@@ -1,0 +1,22 @@
+//! What the spectator thinks of.
+
+use deserr::Deserr;
+
+use crate::json::Reason;
+
+/// A card, a name, a film: 1–500 characters, without the blanks around it. Not filtered yet.
+#[derive(Debug, Deserr)]
+#[deserr(try_from(String) = Self::try_from -> Reason)]
+pub struct Value(pub String);
+
+impl TryFrom<String> for Value {
+    type Error = Reason;
+
+    fn try_from(value: String) -> Result<Self, Reason> {
+        let value = value.trim();
+        match value.chars().count() {
+            1..=500 => Ok(Self(value.to_owned())),
+            _ => Err(Reason("must have 1 to 500 characters")),
+        }
+    }
+}
