@@ -41,9 +41,19 @@ pub async fn login(
     let upgraded = passwords.upgraded(&body.password, &user.password_hash).await?;
     let refresh_token = tokens::refresh_token(user.id, &tokens::session_id())?;
     let session = users.open_session(&refresh_token);
-    tokio::try_join!(
+    let (signed_in, ()) = tokio::try_join!(
         users.sign_in(&user, &session, upgraded),
         attempts.succeeded(Attempt::Login, username, &source),
     )?;
+    if !signed_in {
+        // The hash is another one by now. If that was another login's upgrade, the password is right still.
+        let again = users.by_login(username).await?.filter(|again| again.id == user.id);
+        let again = again.ok_or(Error::InvalidCredentials)?;
+        if !passwords.verify(&body.password, Some(&again.password_hash)).await?
+            || !users.sign_in(&again, &session, None).await?
+        {
+            return Err(Error::InvalidCredentials);
+        }
+    }
     signer.signed_in(user.id, user.username, user.email, &refresh_token).map(Json)
 }
