@@ -42,6 +42,8 @@ pub enum Attempt {
     Login,
     /// Resetting a password.
     PasswordReset,
+    /// Confirming with the password what takes more than a token; the account is the session.
+    Confirmation,
     /// Trying an activation code.
     ActivationCode,
 }

@@ -32,10 +32,8 @@ pub async fn login(
     // As it is looked up, or every blank around it would begin another count.
     let username = body.username.trim();
     // Side by side: as slow as the slower. A user who is known by two logins has two counters.
-    let (user, ()) = tokio::try_join!(
-        users.by_login(username),
-        attempts.on_account(Attempt::Login, username, &source),
-    )?;
+    let (user, ()) =
+        tokio::try_join!(users.by_login(username), attempts.on_account(Attempt::Login, username, &source),)?;
     let right = passwords.verify(&body.password, user.as_ref().map(|user| &user.password_hash)).await?;
     let user = user.filter(|_| right).ok_or(Error::InvalidCredentials)?;
     let upgraded = passwords.upgraded(&body.password, &user.password_hash).await?;
