@@ -12,7 +12,8 @@ use crate::{
     json::{FieldError, Reason},
 };
 
-/// bcrypt reads no more bytes than this; longer passwords are refused, never cut.
+/// bcrypt reads no more bytes than this; longer passwords are refused, never cut. (`bcrypt::non_truncating_hash`
+/// refuses this many as well, because no room is left for the zero at their end; bcrypt itself does not need it.)
 const MOST_BYTES: usize = 72;
 /// The least number of characters.
 const LEAST_CHARS: usize = 8;
@@ -131,7 +132,7 @@ impl Passwords {
             if is_common(password, &words) {
                 return None;
             }
-            Some(bcrypt::non_truncating_hash(password, cost))
+            Some(bcrypt::hash(password, cost))
         });
         match hashed.await? {
             None => Err(Error::Invalid(vec![FieldError {
@@ -160,7 +161,8 @@ impl Passwords {
             // A longer one would match the hash of its first 72 bytes; it is measured all the same, so that
             // its length does not show in the time.
             let right = bcrypt::verify(&password[..password.len().min(MOST_BYTES)], &hash);
-            right.unwrap_or(false) && password.len() <= MOST_BYTES
+            // Nor may one hold a zero, where bcrypt begins again from the front: `p\0p` would match as `p` does.
+            right.unwrap_or(false) && password.len() <= MOST_BYTES && !password.contains(&0)
         })
         .await?;
         Ok(known && matches)
@@ -177,8 +179,7 @@ impl Passwords {
             return Ok(None);
         }
         let password = password.clone();
-        let hashed =
-            off_thread(move || bcrypt::non_truncating_hash(password.0.expose_secret(), cost)).await?;
+        let hashed = off_thread(move || bcrypt::hash(password.0.expose_secret(), cost)).await?;
         Ok(hashed.ok().map(PasswordHash::new))
     }
 
