@@ -127,12 +127,15 @@ impl Attempts {
                 "$window_ends",
             ] } } },
         ];
-        self.0
-            .find_one_and_update(doc! { "_id": id }, update)
+        let counter = self
+            .0
+            .find_one_and_update(doc! { "_id": &id }, update)
             .upsert(true)
             .return_document(ReturnDocument::After)
-            .await?
-            .ok_or_else(|| Error::internal("a counter was not stored"))
+            .await?;
+        // Of parallel upserts, some servers answer only the first with the document; the others are counted too.
+        let counter = if counter.is_some() { counter } else { self.0.find_one(doc! { "_id": id }).await? };
+        counter.ok_or_else(|| Error::internal("a counter was not stored"))
     }
 }
 
