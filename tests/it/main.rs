@@ -4,4 +4,7 @@
 
 mod accounts;
 mod main_job;
+mod routes;
+mod stored;
+mod tokens;
 mod world;
