@@ -6,5 +6,6 @@ mod accounts;
 mod main_job;
 mod routes;
 mod stored;
+mod strangers;
 mod tokens;
 mod world;
