@@ -4,6 +4,7 @@
 
 mod accounts;
 mod main_job;
+mod races;
 mod routes;
 mod stored;
 mod strangers;

@@ -3,7 +3,7 @@
 //! The database server is one for the whole run; everything else is the test's own. `TEST_MONGODB_URI` names a real
 //! server to use instead.
 
-use std::sync::OnceLock;
+use std::{net::IpAddr, sync::OnceLock};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, Method, StatusCode};
@@ -260,6 +260,12 @@ pub fn registration(username: &str, code: &str) -> Value {
         "password": PASSWORD,
         "activationCode": code,
     })
+}
+
+/// A client at another address: 127.0.0.`host`.
+pub fn http_from(host: usize) -> reqwest::Client {
+    let host = u8::try_from(host).expect("a host of the loopback network");
+    reqwest::Client::builder().local_address(IpAddr::from([127, 0, 0, host])).build().expect("a client")
 }
 
 /// Sends a request and reads the whole answer.
