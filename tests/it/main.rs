@@ -3,6 +3,7 @@
 //! One binary, because linking is slow; one file per subject; each test's name is the sentence that it proves.
 
 mod accounts;
+mod guessing;
 mod main_job;
 mod races;
 mod routes;
