@@ -7,6 +7,7 @@ mod guessing;
 mod main_job;
 mod races;
 mod routes;
+mod secrets;
 mod stored;
 mod strangers;
 mod tokens;
