@@ -9,7 +9,6 @@
 use std::{convert::Infallible, net::IpAddr, time::Duration};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
-use futures::future::try_join_all;
 use lambda_http::request::RequestContext;
 use mongodb::{
     Collection, Database,
@@ -43,6 +42,8 @@ pub enum Attempt {
     Login,
     /// Resetting a password.
     PasswordReset,
+    /// Confirming with the password what takes more than a token; the account is the session.
+    Confirmation,
     /// Trying an activation code.
     ActivationCode,
 }
@@ -78,8 +79,12 @@ impl Attempts {
             self.count(id(attempt, &[account, "*"])),
         )?;
         let known = pair.known_until.is_some_and(|until| until > pair.now);
-        pair.within(MOST_PER_PAIR)?;
-        of_source.within(MOST_PER_SOURCE)?;
+        let judged = pair.within(MOST_PER_PAIR).and_then(|()| of_source.within(MOST_PER_SOURCE));
+        if judged.is_err() {
+            // No guess at the account, so not counted as one: a single source shall not use up everybody's.
+            self.uncount(id(attempt, &[account, "*"])).await?;
+            return judged;
+        }
         if known { Ok(()) } else { of_account.within(MOST_PER_ACCOUNT) }
     }
 
@@ -95,11 +100,16 @@ impl Attempts {
             doc! { "$set": { "count": 0_i64, "known_until": &known_until, "expires_at": known_until } };
         self.0.update_one(doc! { "_id": id(attempt, &[account, &source.0]) }, vec![update]).await?;
         // What the right password was typed after is no attack on the account, nor from the source.
-        let undo = [id(attempt, &["*", &source.0]), id(attempt, &[account, "*"])].map(|id| {
-            let counted = doc! { "_id": id, "count": { "$gt": 0 } };
-            self.0.update_one(counted, doc! { "$inc": { "count": -1_i64 } }).into_future()
-        });
-        try_join_all(undo).await?;
+        tokio::try_join!(
+            self.uncount(id(attempt, &["*", &source.0])),
+            self.uncount(id(attempt, &[account, "*"])),
+        )?;
+        Ok(())
+    }
+
+    async fn uncount(&self, id: String) -> Result<(), Error> {
+        let counted = doc! { "_id": id, "count": { "$gt": 0 } };
+        self.0.update_one(counted, doc! { "$inc": { "count": -1_i64 } }).await?;
         Ok(())
     }
 
@@ -117,12 +127,15 @@ impl Attempts {
                 "$window_ends",
             ] } } },
         ];
-        self.0
-            .find_one_and_update(doc! { "_id": id }, update)
+        let counter = self
+            .0
+            .find_one_and_update(doc! { "_id": &id }, update)
             .upsert(true)
             .return_document(ReturnDocument::After)
-            .await?
-            .ok_or_else(|| Error::internal("a counter was not stored"))
+            .await?;
+        // Of parallel upserts, some servers answer only the first with the document; the others are counted too.
+        let counter = if counter.is_some() { counter } else { self.0.find_one(doc! { "_id": id }).await? };
+        counter.ok_or_else(|| Error::internal("a counter was not stored"))
     }
 }
 

@@ -12,7 +12,8 @@ use crate::{
     json::{FieldError, Reason},
 };
 
-/// bcrypt reads no more bytes than this; longer passwords are refused, never cut.
+/// bcrypt reads no more bytes than this; longer passwords are refused, never cut. (`bcrypt::non_truncating_hash`
+/// refuses this many as well, because no room is left for the zero at their end; bcrypt itself does not need it.)
 const MOST_BYTES: usize = 72;
 /// The least number of characters.
 const LEAST_CHARS: usize = 8;
@@ -161,7 +162,8 @@ impl Passwords {
             // A longer one would match the hash of its first 72 bytes; it is measured all the same, so that
             // its length does not show in the time.
             let right = bcrypt::verify(&password[..password.len().min(MOST_BYTES)], &hash);
-            right.unwrap_or(false) && password.len() <= MOST_BYTES
+            // Nor may one hold a zero, where bcrypt begins again from the front: `p\0p` would match as `p` does.
+            right.unwrap_or(false) && password.len() <= MOST_BYTES && !password.contains(&0)
         })
         .await?;
         Ok(known && matches)
@@ -182,9 +184,10 @@ impl Passwords {
         Ok(hashed.ok().map(PasswordHash::new))
     }
 
-    /// A well-formed hash of the configured cost that belongs to no password anybody knows.
+    /// A well-formed hash of the configured cost that belongs to no password anybody knows. Well-formed to the
+    /// last bit, or checking it would take no time at all.
     fn nobodys(&self) -> String {
-        format!("$2b${:02}$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyz01234", self.cost)
+        format!("$2b${:02}$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyz0123u", self.cost)
     }
 }
 
@@ -197,4 +200,15 @@ fn is_common(password: &str, words: &[String]) -> bool {
 
 async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Error::internal("password work panicked"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobodys_hash_is_one_that_bcrypt_takes_its_time_for() {
+        let hash = Passwords { cost: 4 }.nobodys();
+        assert!(matches!(bcrypt::verify("any password", &hash), Ok(false)), "{hash}");
+    }
 }

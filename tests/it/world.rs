@@ -4,6 +4,7 @@
 //! server to use instead.
 
 use std::{
+    net::IpAddr,
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -352,6 +353,12 @@ pub fn registration(username: &str, code: &str) -> Value {
 /// Bytes as base64.
 pub fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
+}
+
+/// A client at another address: 127.0.0.`host`.
+pub fn http_from(host: usize) -> reqwest::Client {
+    let host = u8::try_from(host).expect("a host of the loopback network");
+    reqwest::Client::builder().local_address(IpAddr::from([127, 0, 0, host])).build().expect("a client")
 }
 
 /// Sends a request and reads the whole answer, which must be well-formed.

@@ -29,19 +29,29 @@ pub async fn login(
     source: Source,
     Json(body): Json<Login>,
 ) -> Result<Json<SignedIn>, Error> {
+    // As it is looked up, or every blank around it would begin another count.
+    let username = body.username.trim();
     // Side by side: as slow as the slower. A user who is known by two logins has two counters.
-    let (user, ()) = tokio::try_join!(
-        users.by_login(&body.username),
-        attempts.on_account(Attempt::Login, &body.username, &source),
-    )?;
+    let (user, ()) =
+        tokio::try_join!(users.by_login(username), attempts.on_account(Attempt::Login, username, &source),)?;
     let right = passwords.verify(&body.password, user.as_ref().map(|user| &user.password_hash)).await?;
     let user = user.filter(|_| right).ok_or(Error::InvalidCredentials)?;
     let upgraded = passwords.upgraded(&body.password, &user.password_hash).await?;
     let refresh_token = tokens::refresh_token(user.id, &tokens::session_id())?;
     let session = users.open_session(&refresh_token);
-    tokio::try_join!(
+    let (signed_in, ()) = tokio::try_join!(
         users.sign_in(&user, &session, upgraded),
-        attempts.succeeded(Attempt::Login, &body.username, &source),
+        attempts.succeeded(Attempt::Login, username, &source),
     )?;
+    if !signed_in {
+        // The hash is another one by now. If that was another login's upgrade, the password is right still.
+        let again = users.by_login(username).await?.filter(|again| again.id == user.id);
+        let again = again.ok_or(Error::InvalidCredentials)?;
+        if !passwords.verify(&body.password, Some(&again.password_hash)).await?
+            || !users.sign_in(&again, &session, None).await?
+        {
+            return Err(Error::InvalidCredentials);
+        }
+    }
     signer.signed_in(user.id, user.username, user.email, &refresh_token).map(Json)
 }

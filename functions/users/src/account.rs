@@ -4,13 +4,16 @@ use axum::{extract::State, http::StatusCode};
 use deserr::Deserr;
 use shared::{
     activation_codes::ActivationCodes,
+    attempts::Source,
     error::Error,
     json::{Invalid, Json},
-    password::{ClaimedPassword, Passwords},
+    password::ClaimedPassword,
     recordings::Recordings,
     session::Caller,
     users::Users,
 };
+
+use crate::owner::Owner;
 
 /// The body.
 #[derive(Deserr)]
@@ -25,14 +28,13 @@ pub async fn delete(
     State(users): State<Users>,
     State(codes): State<ActivationCodes>,
     State(recordings): State<Recordings>,
-    State(passwords): State<Passwords>,
+    State(owner): State<Owner>,
     caller: Caller,
+    source: Source,
     Json(body): Json<DeleteAccount>,
 ) -> Result<StatusCode, Error> {
     let user = users.signed_in(&caller).await?;
-    if !passwords.verify(&body.password, Some(&user.password_hash)).await? {
-        return Err(Error::InvalidCredentials);
-    }
+    owner.confirm(&caller, &user, &body.password, &source).await?;
     if let Some(code) = &user.activation_code {
         codes.mark_used(code, user.id).await?;
     }

@@ -2,6 +2,7 @@
 
 mod account;
 mod meta;
+mod owner;
 mod password;
 mod profile;
 mod settings;
@@ -14,9 +15,11 @@ use axum::{
     routing::{get, post, put},
 };
 use shared::{
-    activation_codes::ActivationCodes, audio::MAX_BYTES, clock::Clock, env::Env, mongo, outgoing,
-    password::Passwords, recordings::Recordings, session::TokenVerifier, users::Users,
+    activation_codes::ActivationCodes, attempts::Attempts, audio::MAX_BYTES, clock::Clock, env::Env, mongo,
+    outgoing, password::Passwords, recordings::Recordings, session::TokenVerifier, users::Users,
 };
+
+use owner::Owner;
 
 /// What this function touches.
 #[derive(Clone, FromRef)]
@@ -25,6 +28,7 @@ pub struct State {
     codes: ActivationCodes,
     recordings: Recordings,
     passwords: Passwords,
+    owner: Owner,
     verifier: TokenVerifier,
     clock: Clock,
 }
@@ -33,11 +37,13 @@ impl State {
     /// Reads the configuration and prepares the clients.
     pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
         let database = mongo::connect(env).await?;
+        let passwords = Passwords::from_env(env)?;
         Ok(Self {
             users: Users::new(&database, clock.clone()),
             codes: ActivationCodes::new(&database, clock.clone()),
             recordings: Recordings::from_env(env, outgoing::client()?)?,
-            passwords: Passwords::from_env(env)?,
+            owner: Owner { passwords: passwords.clone(), attempts: Attempts::new(&database) },
+            passwords,
             verifier: TokenVerifier::from_env(env, clock.clone())?,
             clock,
         })

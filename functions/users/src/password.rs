@@ -3,12 +3,15 @@
 use axum::{extract::State, http::StatusCode};
 use deserr::Deserr;
 use shared::{
+    attempts::Source,
     error::Error,
     json::{Invalid, Json},
     password::{ClaimedPassword, NewPassword, Passwords, Purpose},
     session::Caller,
     users::Users,
 };
+
+use crate::owner::Owner;
 
 /// The body.
 #[derive(Deserr)]
@@ -22,13 +25,13 @@ pub struct ChangePassword {
 pub async fn change(
     State(users): State<Users>,
     State(passwords): State<Passwords>,
+    State(owner): State<Owner>,
     caller: Caller,
+    source: Source,
     Json(body): Json<ChangePassword>,
 ) -> Result<StatusCode, Error> {
     let user = users.signed_in(&caller).await?;
-    if !passwords.verify(&body.current_password, Some(&user.password_hash)).await? {
-        return Err(Error::InvalidCredentials);
-    }
+    owner.confirm(&caller, &user, &body.current_password, &source).await?;
     let purpose = Purpose { field: "new_password", about: &[&user.username, &user.email] };
     users.change_password(&caller, &passwords.hash(body.new_password, &purpose).await?).await?;
     Ok(StatusCode::NO_CONTENT)

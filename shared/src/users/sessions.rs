@@ -128,13 +128,14 @@ impl Users {
     }
 
     /// Stores a sign-in, forgets expired ones, and ends the oldest when there are too many; keeps the `upgraded`
-    /// hash. Only if the password is still the one that was checked: a sign-in must not outlive a reset.
+    /// hash. Only if the hash is still the one that was checked, because a sign-in must not outlive a reset; gives
+    /// whether it is.
     pub async fn sign_in(
         &self,
         user: &User,
         session: &Session,
         upgraded: Option<PasswordHash>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let session = mongodb::bson::serialize_to_bson(session).map_err(mongodb::error::Error::from)?;
         let alive = doc! { "$filter": {
             "input": { "$ifNull": ["$sessions", []] },
@@ -149,8 +150,7 @@ impl Users {
                 vec![doc! { "$set": { "sessions": sessions, "password_hash": { "$literal": hash } } }],
             )
             .await?;
-        // The account was deleted, or its password changed, between the check and now.
-        if updated.matched_count == 0 { Err(Error::InvalidCredentials) } else { Ok(()) }
+        Ok(updated.matched_count == 1)
     }
 
     /// Exchanges a refresh token for the next one of the same session. The old one used again ends the session:

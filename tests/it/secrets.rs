@@ -1,0 +1,421 @@
+//! No log line and no panic's message holds a secret or a person's data, however a request ends.
+
+use std::{
+    cell::Cell,
+    io::{self, Write},
+    panic,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{Router, routing::post};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use futures::TryStreamExt as _;
+use http::Method;
+use mongodb::bson::{Document, doc};
+use serde_json::{Value, json};
+use shared::telemetry;
+use tests::{
+    app::{SigningKey, gateway},
+    standins::{
+        elevenlabs,
+        faults::{Fault, Operation},
+        mongodb_wire, s3,
+    },
+};
+use tokio::net::TcpListener;
+use tracing::{Dispatch, subscriber::NoSubscriber};
+use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
+
+use crate::{
+    closed_routes,
+    world::{Answer, PASSWORD, Setup, User, WEBM, World, registration, send},
+};
+
+const NEW_PASSWORD: &str = "seven purple umbrellas dancing";
+const WRONG_PASSWORD: &str = "eleven crooked lanterns";
+const SPOKEN: &str = "the spectator thinks of Marigold";
+
+#[test]
+fn nothing_that_is_logged_holds_a_secret_or_a_persons_data() {
+    let log = Log::default();
+    let known = runtime(&log).block_on(async {
+        let (world, mut known) = world().await;
+        live_a_life(&world, &mut known).await;
+        fail_in_every_way(&world, &mut known).await;
+        panic_with(&known).await;
+        known.hashes(&world).await;
+        known
+    });
+    let text = log.text();
+    // It was listened to: every kind of line is there, and the panic's place.
+    for line in
+        ["answered", "performed", "request refused", "ElevenLabs failed", "MongoDB failed", "S3 failed"]
+    {
+        assert!(text.contains(line), "no line says {line:?}");
+    }
+    assert!(text.contains("panicked") && text.contains("secrets.rs"), "the panic left no line");
+    let leaks = known.found_in(&text);
+    assert!(leaks.is_empty(), "{leaks:#?}");
+
+    // The search finds what is there.
+    runtime(&log).block_on(async { tracing::debug!(password = PASSWORD, "a planted leak") });
+    assert_eq!(known.found_in(&log.text()).len(), 1);
+}
+
+/// A user's life, as it should go.
+async fn live_a_life(world: &World, known: &mut Known) {
+    let ada = known.register(world, "ada-of-the-logs").await;
+    assert_eq!(world.upload(&ada, WEBM).await.status, 200);
+    let audio = json!({ "audio_base64": STANDARD.encode(WEBM) });
+    assert_eq!(world.post_as(&ada, "/users/me/voice", &audio).await.status, 200);
+
+    let offer = json!({ "mime_type": "audio/webm", "bytes": WEBM.len() });
+    let offer = world.post_as(&ada, "/users/me/voice/upload", &offer).await.json();
+    let url = offer["upload_url"].as_str().unwrap();
+    let (_, signature) = url.split_once("X-Amz-Signature=").expect("a presigned URL");
+    known.secret("an upload's signature", signature.split('&').next().unwrap());
+    let mut put = world.http.put(url).body(WEBM);
+    for (name, value) in offer["headers"].as_object().unwrap() {
+        put = put.header(name, value.as_str().unwrap());
+    }
+    assert_eq!(send(put).await.status, 200);
+    assert_eq!(world.post_as(&ada, "/users/me/voice", &json!({ "key": offer["key"] })).await.status, 200);
+
+    let perform =
+        world.request(Method::POST, "/perform", Some(&ada)).header("idempotency-key", "once-only-4711");
+    known.secret("an idempotency key", "once-only-4711");
+    let performed = send(perform.json(&json!({ "text": SPOKEN }))).await;
+    assert_eq!(performed.status, 200, "{performed:?}");
+    known.secret("what was said", &STANDARD.encode(performed.audio())[100..148]);
+    let thought = json!({ "topic": "names", "value": "Marigold" });
+    assert_eq!(world.post_as(&ada, "/thought", &thought).await.status, 200);
+    assert_eq!(world.get("/health").await.status, 200);
+    for route in closed_routes::closed().iter().filter(|route| route.method == Method::GET) {
+        world.get_as(&ada, &route.of("me")).await;
+    }
+    let change = json!({ "current_password": PASSWORD, "new_password": NEW_PASSWORD });
+    assert_eq!(world.send_as(&ada, Method::PUT, "/users/me/password", &change).await.status, 204);
+    let refreshed = world.post("/auth/refresh", &json!({ "refresh_token": ada.refresh_token })).await;
+    let ada = known.signed_in(&refreshed, &ada);
+    let rename = json!({ "email": "ada-elsewhere@example.com" });
+    assert_eq!(world.send_as(&ada, Method::PATCH, "/users/me", &rename).await.status, 200);
+    world.backend.make_admin(ada.id.parse().unwrap()).await.unwrap();
+    let codes = world.post_as(&ada, "/activation/codes", &json!({ "count": 5 })).await.json();
+    for code in codes["codes"].as_array().unwrap() {
+        known.secret("an activation code", code.as_str().unwrap());
+    }
+    let reset = json!({
+        "email": "ada-elsewhere@example.com", "activation_code": ada.code, "new_password": NEW_PASSWORD,
+    });
+    assert_eq!(world.post("/activation/reset-password", &reset).await.status, 204);
+    let login = json!({ "username": "ada-elsewhere@example.com", "password": NEW_PASSWORD });
+    let ada = known.signed_in(&world.post("/auth/login", &login).await, &ada);
+    assert_eq!(world.post_as(&ada, "/auth/logout", &Value::Null).await.status, 204);
+}
+
+/// What can go wrong, at the client, at the providers and at the stores.
+async fn fail_in_every_way(world: &World, known: &mut Known) {
+    let eve = known.register(world, "eve-of-the-logs").await;
+    assert_eq!(world.upload(&eve, WEBM).await.status, 200);
+    let eve = client_errors(world, known, &eve).await;
+
+    // Providers repeat what they were sent.
+    let echo = json!({ "detail": {
+        "status": "invalid_api_key",
+        "message": format!("the key {} is bad, and so is {SPOKEN}", known.of("the ElevenLabs key")),
+    } });
+    let echo = Fault::json(401, &echo);
+    for (operation, fault) in [
+        (Operation::Create, echo.clone()),
+        (Operation::Create, Fault::TruncatedBody),
+        (Operation::Synthesize, echo.clone()),
+        (Operation::Synthesize, Fault::TruncatedBody),
+        (Operation::Delete, echo),
+        (Operation::Delete, Fault::html_503()),
+        (Operation::Delete, Fault::ResetBeforeEffect),
+    ] {
+        world.elevenlabs().faults().next(operation, fault);
+        world.perform(&eve, SPOKEN).await;
+        world.elevenlabs().faults().clear();
+    }
+    let refused = Fault::json(400, &json!({ "error": { "message": SPOKEN } }));
+    for fault in [Fault::html_503(), refused, Fault::text(200, SPOKEN)] {
+        world.gemini().faults().next_n(Operation::Generate, 3, &fault);
+        world.post_as(&eve, "/thought", &json!({ "topic": "names", "value": "Marigold" })).await;
+        world.gemini().faults().clear();
+    }
+    world.backend.sweep().await.unwrap();
+
+    for fault in [s3::Fault::AccessDenied, s3::Fault::Reset] {
+        world.s3().fault(9, Method::PUT, fault);
+        world.s3().fault(9, Method::GET, fault);
+        assert_eq!(world.upload(&eve, WEBM).await.status, 503);
+        world.perform(&eve, SPOKEN).await;
+        world.s3().reset();
+    }
+
+    let refused = mongodb_wire::Fault::Refuse {
+        code: 121,
+        message: format!("validation failed: eve-of-the-logs@example.com {PASSWORD} {}", eve.code),
+    };
+    world.wire().fault(999, None, None, refused);
+    for route in closed_routes::closed() {
+        let request = world.request(route.method.clone(), &route.of("me"), Some(&eve));
+        let answer = send(request.json(&route.body)).await;
+        assert!(!answer.status.is_success(), "{} {}: {answer:?}", route.method, route.path);
+    }
+    lose_mongodb(world, &eve).await;
+    // A driver waits for half a second before it asks for a lost server again.
+    for fault in [mongodb_wire::Fault::CutBefore, mongodb_wire::Fault::CutAfter] {
+        world.wire().reset();
+        world.wire().fault(999, None, None, fault);
+        lose_mongodb(world, &eve).await;
+    }
+    world.wire().reset();
+}
+
+/// Sign-ins without a database.
+async fn lose_mongodb(world: &World, eve: &User) {
+    let login = json!({ "username": "eve-of-the-logs", "password": PASSWORD });
+    for (path, body) in [
+        ("/auth/register", registration("mallory", &eve.code)),
+        ("/auth/login", login),
+        ("/auth/refresh", json!({ "refresh_token": eve.refresh_token })),
+    ] {
+        world.post(path, &body).await.assert_problem(503, "service_unavailable");
+    }
+}
+
+/// Requests that are refused, with secrets in the wrong places. One of them ends the session; gives the next.
+async fn client_errors(world: &World, known: &mut Known, eve: &User) -> User {
+    let code = known.of("an activation code");
+    for body in [
+        json!({ "username": "eve-of-the-logs", "password": WRONG_PASSWORD }),
+        json!({ "username": PASSWORD, "password": "eve-of-the-logs@example.com" }),
+        json!({ "username": [PASSWORD], "password": { "is": PASSWORD } }),
+    ] {
+        world.post("/auth/login", &body).await;
+    }
+    for (member, value) in [
+        ("username", json!(PASSWORD)),
+        ("email", json!(PASSWORD)),
+        ("password", json!("password")),
+        ("activationCode", json!(format!("{code}{code}"))),
+        ("activationCode", json!("ABCDEFGH123")),
+        ("activationCode", json!(eve.code)),
+        ("username", json!("eve-of-the-logs")),
+        ("email", json!("eve-of-the-logs@example.com")),
+    ] {
+        let mut body = registration("mallory", &code);
+        body[member] = value;
+        assert!(world.post("/auth/register", &body).await.status.is_client_error());
+    }
+    // Half of a body, and secrets where ids, keys and media types go.
+    let half = format!("{{\"username\":\"eve\",\"password\":\"{PASSWORD}");
+    let request = world.request(Method::POST, "/auth/login", None).header("content-type", "application/json");
+    send(request.body(half)).await.assert_problem(400, "malformed_json");
+    let request =
+        world.request(Method::POST, "/auth/login", None).header("content-type", eve.refresh_token.as_str());
+    send(request.body(PASSWORD)).await.assert_problem(415, "unsupported_media_type");
+    for path in [
+        format!("/users/{}", eve.refresh_token),
+        format!("/nowhere/{}?token={}", eve.access_token, eve.access_token),
+    ] {
+        world.get_as(eve, &path).await;
+    }
+    world.post("/auth/refresh", &json!({ "refresh_token": format!("{}x", eve.refresh_token) })).await;
+    let eve_again =
+        world.post("/auth/login", &json!({ "username": "eve-of-the-logs", "password": PASSWORD })).await;
+    let eve = &known.signed_in(&eve_again, eve);
+    for bad in [&eve.refresh_token, &code, &format!("{}x", eve.access_token)] {
+        send(world.request(Method::GET, "/auth/session", None).bearer_auth(bad)).await;
+    }
+    let body = json!({ "audio_base64": STANDARD.encode(&WEBM[..4000]) });
+    world.post_as(eve, "/users/me/voice", &body).await;
+    world.post_as(eve, "/users/me/voice", &json!({ "key": eve.refresh_token })).await;
+    for bad in
+        [json!({ "text": SPOKEN, "voice": SPOKEN }), json!({ "routine_type": SPOKEN, "value": SPOKEN })]
+    {
+        world.post_as(eve, "/perform", &bad).await;
+    }
+    eve.clone()
+}
+
+/// A handler that panics with everything in its text, behind the edge that every function has.
+async fn panic_with(known: &Known) {
+    let text = known.0.iter().map(|(_, secret)| secret.as_str()).collect::<Vec<_>>().join("\n");
+    let routes = Router::new().route(
+        "/panic",
+        post(async move || -> &'static str {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            panic!("{text}")
+        }),
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/panic", listener.local_addr().unwrap());
+    let server =
+        tokio::spawn(gateway::serve(listener, shared::http::service(routes), std::future::pending()));
+    let answer = send(reqwest::Client::new().post(url)).await;
+    let problem = answer.assert_problem(500, "internal_error");
+    assert!(known.found_in(&problem.to_string()).is_empty(), "{problem}");
+    server.abort();
+}
+
+async fn world() -> (World, Known) {
+    let key = SigningKey::generate();
+    let provider_key = "xi-secret-key-of-this-test";
+    let mut known = Known::default();
+    for (what, secret) in [
+        ("a password", PASSWORD),
+        ("a password", NEW_PASSWORD),
+        ("a password", WRONG_PASSWORD),
+        ("what a spectator thinks of", "Marigold"),
+        ("an email address", "@example.com"),
+        ("the signing key", &key.private),
+        ("the ElevenLabs key", provider_key),
+        ("the S3 key", s3::SECRET_KEY),
+    ] {
+        known.secret(what, secret);
+    }
+    // A recording, wherever it was cut out of: as base64 and as Rust prints bytes.
+    for at in [0, 3000, 30_000] {
+        known.secret("the recording", &STANDARD.encode(&WEBM[at..at + 36]));
+        known.secret("the recording", &WEBM[at..at + 12].escape_ascii().to_string());
+    }
+    let env = vec![("JWT_SIGNING_KEY", key.private.clone()), ("JWT_PUBLIC_KEYS", key.public_set.clone())];
+    let elevenlabs = elevenlabs::Config { api_key: provider_key.to_owned(), ..elevenlabs::Config::default() };
+    let world = World::with(Setup { env, elevenlabs }).await;
+    known.secret("the Gemini key", world.services.env.get("GEMINI_API_KEY").expect("a key"));
+    (world, known)
+}
+
+/// What must not be logged, each with what it is.
+#[derive(Default)]
+struct Known(Vec<(&'static str, String)>);
+
+impl Known {
+    fn secret(&mut self, what: &'static str, secret: &str) {
+        assert!(secret.len() >= 8, "{what} is too short to be looked for");
+        self.0.push((what, secret.to_owned()));
+    }
+
+    /// The latest of a kind.
+    fn of(&self, what: &str) -> String {
+        self.0.iter().rfind(|(kind, _)| *kind == what).expect("one is known").1.clone()
+    }
+
+    async fn register(&mut self, world: &World, username: &str) -> User {
+        let user = world.register(username).await;
+        self.secret("an activation code", &user.code);
+        self.tokens(&user);
+        self.hashes(world).await;
+        user
+    }
+
+    fn signed_in(&mut self, answer: &Answer, before: &User) -> User {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let body = answer.json();
+        let text = |member: &str| body[member].as_str().expect(member).to_owned();
+        let (access_token, refresh_token) = (text("access_token"), text("refresh_token"));
+        let user = User { access_token, refresh_token, ..before.clone() };
+        self.tokens(&user);
+        user
+    }
+
+    fn tokens(&mut self, user: &User) {
+        // The parts that are worth something: a token without its signature is not.
+        self.secret("an access token", user.access_token.rsplit('.').next().expect("three parts"));
+        self.secret("a refresh token", user.refresh_token.rsplit('.').next().expect("three parts"));
+    }
+
+    /// Adds what only the database knows: the hashes of the passwords, as they are now.
+    async fn hashes(&mut self, world: &World) {
+        let users = world.backend.database.collection::<Document>("users");
+        let users: Vec<Document> = users.find(doc! {}).await.unwrap().try_collect().await.unwrap();
+        for user in users {
+            let hash = user.get_str("password_hash").unwrap().to_owned();
+            // The salt alone would be too much.
+            self.secret("a password's hash", &hash[..29]);
+            self.secret("a password's hash", &hash[29..]);
+        }
+    }
+
+    /// Each kind of secret that a text holds, with the place.
+    fn found_in(&self, text: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for (what, secret) in &self.0 {
+            if let Some(line) = text.lines().find(|line| line.contains(secret.as_str())) {
+                found.push(format!("{what}: {}", line.chars().take(600).collect::<String>()));
+            }
+        }
+        found
+    }
+}
+
+/// All that is logged, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+thread_local! {
+    /// Whether what happens on this thread belongs to this test.
+    static LISTENED_TO: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A runtime whose every thread writes all levels, all crates and all spans to `log`, and panics as a bootstrap does.
+fn runtime(log: &Log) -> tokio::runtime::Runtime {
+    let log = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        // All levels of all crates, but for the S3 server's, whose log is not ours.
+        .with_env_filter(EnvFilter::new("trace,s3s=off,s3s_fs=off"))
+        .with_span_events(FmtSpan::NEW | FmtSpan::CLOSE)
+        .with_writer(move || log.clone())
+        .finish();
+    let dispatch = Dispatch::new(subscriber);
+    // While there is but one, `tracing` asks whichever thread comes first to a line whether anybody will ever want
+    // it, and the other tests' threads want none.
+    std::mem::forget(Dispatch::new(NoSubscriber::new()));
+    let listen = move || {
+        LISTENED_TO.set(true);
+        // For as long as the thread lives.
+        std::mem::forget(tracing::dispatcher::set_default(&dispatch));
+    };
+    listen();
+    hear_panics();
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .on_thread_start(listen)
+        .build()
+        .expect("a runtime")
+}
+
+/// The hook is the whole process's, and other tests keep theirs; so does this one, to say why it fails.
+fn hear_panics() {
+    let theirs = panic::take_hook();
+    telemetry::hide_panic_texts();
+    let ours = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if LISTENED_TO.get() {
+            ours(info);
+        }
+        theirs(info);
+    }));
+}

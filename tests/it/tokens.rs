@@ -1,0 +1,231 @@
+//! Attacks on access tokens, each against every closed route: none is accepted, nothing is read, nothing is changed.
+
+mod attacks;
+mod forge;
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::Method;
+use serde_json::{Value, json};
+use tests::app::SigningKey;
+
+use self::{
+    attacks::{Attack, Scene, with},
+    forge::Key,
+};
+use crate::{
+    closed_routes,
+    stored::Stored,
+    world::{Answer, PASSWORD, Setup, User, World, send},
+};
+
+#[tokio::test]
+async fn no_forged_or_misplaced_token_opens_any_route_or_causes_a_single_look_into_the_database() {
+    let key = SigningKey::generate();
+    let world = world_with(&key, &[&key]).await;
+    let ada = world.performer("ada").await;
+    let offer = json!({ "mime_type": "audio/webm", "bytes": 9000 });
+    assert_eq!(world.post_as(&ada, "/users/me/voice/upload", &offer).await.status, 201);
+    let eve = world.register("eve").await;
+    let scene = Scene {
+        genuine: Key::of(&key),
+        retired: Key::fresh(),
+        claims: claims(&ada),
+        token: ada.access_token.clone(),
+        refresh_token: ada.refresh_token.clone(),
+        others_token: eve.access_token.clone(),
+    };
+    // The workshop works: what it signs with the genuine key and leaves as it is is good.
+    let copy = scene.genuine.token(&scene.genuine.header(), &scene.claims);
+    assert_eq!(session(&world, &copy).await.status, 200);
+
+    let before = Stored::in_world(&world).await;
+    let attacks = scene.attacks();
+    assert!(attacks.len() >= 40);
+    for (attack, id) in attacks.iter().zip(["me", &ada.id].into_iter().cycle()) {
+        world.wire().reset();
+        refused_everywhere(&world, id, attack).await;
+        assert!(world.wire().commands().is_empty(), "{}: the database was asked", attack.name);
+    }
+    assert_eq!(Stored::in_world(&world).await, before);
+    assert_eq!(world.elevenlabs().ledger().created.len(), 0);
+    assert_eq!(session(&world, &ada.access_token).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_well_signed_token_without_a_living_session_of_that_user_opens_no_route() {
+    let key = SigningKey::generate();
+    let world = world_with(&key, &[&key]).await;
+    let ada = world.performer("ada").await;
+    let eve = world.register("eve").await;
+    let genuine = Key::of(&key);
+    let told =
+        |member: &str, value: Value| genuine.token(&genuine.header(), &with(&claims(&ada), member, value));
+    let mut attacks = vec![
+        Attack::bearer("another user's id", told("sub", json!(eve.id))),
+        Attack::bearer("nobody's id", told("sub", json!("000000000000000000000000"))),
+        Attack::bearer("another user's session", told("sid", claims(&eve)["sid"].clone())),
+        Attack::bearer("an unheard-of session", told("sid", json!("11111111-2222-4333-8444-555555555555"))),
+        Attack::bearer("a nameless session", told("sid", json!(""))),
+        Attack::bearer("a session like a query", told("sid", json!("{\"$ne\":null}"))),
+        Attack::bearer("a session like a pattern", told("sid", json!(".*"))),
+    ];
+
+    let out = login(&world, "ada").await;
+    assert_eq!(world.post_as(&out, "/auth/logout", &Value::Null).await.status, 204);
+    attacks.push(Attack::bearer("signed out", &out.access_token));
+
+    let stolen = login(&world, "ada").await;
+    for status in [200, 401] {
+        let answer = world.post("/auth/refresh", &json!({ "refresh_token": stolen.refresh_token })).await;
+        assert_eq!(answer.status, status);
+    }
+    attacks.push(Attack::bearer("a refresh token was used twice", &stolen.access_token));
+
+    let elsewhere = login(&world, "ada").await;
+    let body = json!({ "current_password": PASSWORD, "new_password": PASSWORD });
+    let answer = world.send_as(&ada, Method::PUT, "/users/me/password", &body).await;
+    assert_eq!(answer.status, 204, "{answer:?}");
+    attacks.push(Attack::bearer("the password was changed elsewhere", &elsewhere.access_token));
+
+    let bob = world.register("bob").await;
+    let reset = json!({ "email": "bob@example.com", "activation_code": bob.code, "new_password": PASSWORD });
+    assert_eq!(world.post("/activation/reset-password", &reset).await.status, 204);
+    attacks.push(Attack::bearer("the password was reset", &bob.access_token));
+
+    let carol = world.register("carol").await;
+    let delete = world.send_as(&carol, Method::DELETE, "/users/me", &json!({ "password": PASSWORD })).await;
+    assert_eq!(delete.status, 204);
+    attacks.push(Attack::bearer("the account is deleted", &carol.access_token));
+
+    let before = Stored::in_world(&world).await;
+    for attack in &attacks {
+        refused_everywhere(&world, "me", attack).await;
+    }
+    assert_eq!(Stored::in_world(&world).await, before);
+}
+
+#[tokio::test]
+async fn tokens_end_at_their_time_and_sessions_at_theirs_however_fresh_the_token() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    world.clock.advance(Duration::from_secs(899));
+    assert_eq!(session(&world, &ada.access_token).await.status, 200);
+    world.clock.advance(Duration::from_secs(1));
+    refused_everywhere(&world, &ada.id, &Attack::bearer("the token's end", &ada.access_token)).await;
+
+    // Thirty days after the sign-in, less five minutes: the last token outlives its session.
+    world.clock.advance(Duration::from_hours(30 * 24) - Duration::from_mins(20));
+    let answer = world.post("/auth/refresh", &json!({ "refresh_token": ada.refresh_token })).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let body = answer.json();
+    let token = body["access_token"].as_str().unwrap();
+    assert_eq!(session(&world, token).await.status, 200);
+    world.clock.advance(Duration::from_mins(5));
+    let before = Stored::in_world(&world).await;
+    refused_everywhere(&world, &ada.id, &Attack::bearer("the session's end", token)).await;
+    assert_eq!(Stored::in_world(&world).await, before);
+    let late = world.post("/auth/refresh", &json!({ "refresh_token": body["refresh_token"] })).await;
+    late.assert_problem(401, "invalid_refresh_token");
+}
+
+#[tokio::test]
+async fn while_the_signing_key_is_changed_tokens_of_both_keys_are_good_and_afterwards_only_the_new_ones() {
+    let (old, new) = (SigningKey::generate(), SigningKey::generate());
+    let world = world_with(&new, &[&old, &new]).await;
+    let ada = world.register("ada").await;
+    let token_of = |key: &SigningKey| {
+        let key = Key::of(key);
+        key.token(&key.header(), &claims(&ada))
+    };
+    assert_eq!(session(&world, &ada.access_token).await.status, 200);
+    assert_eq!(session(&world, &token_of(&old)).await.status, 200);
+    // Each key under its own name only.
+    let (old_key, new_key) = (Key::of(&old), Key::of(&new));
+    let crossed = old_key.token(&new_key.header(), &claims(&ada));
+    refused_everywhere(&world, &ada.id, &Attack::bearer("the old key as the new one", &crossed)).await;
+    let crossed = new_key.token(&old_key.header(), &claims(&ada));
+    refused_everywhere(&world, &ada.id, &Attack::bearer("the new key as the old one", &crossed)).await;
+
+    let world = world_with(&new, &[&new]).await;
+    let ada = world.register("ada").await;
+    let retired = old_key.token(&old_key.header(), &claims(&ada));
+    refused_everywhere(&world, &ada.id, &Attack::bearer("the old key", &retired)).await;
+}
+
+#[tokio::test]
+async fn the_scheme_is_read_without_case_and_the_times_to_the_second() {
+    let key = SigningKey::generate();
+    let world = world_with(&key, &[&key]).await;
+    let ada = world.register("ada").await;
+    for scheme in ["Bearer", "bearer", "BEARER", "bEaReR", "Bearer "] {
+        let request = world.request(Method::GET, "/auth/session", None);
+        let answer = send(request.header("authorization", format!("{scheme} {}", ada.access_token))).await;
+        assert_eq!(answer.status, 200, "{scheme}");
+    }
+    let genuine = Key::of(&key);
+    let now = claims(&ada)["iat"].as_i64().unwrap();
+    // Two hosts' clocks may differ by five seconds at the token's beginning; its end is its end.
+    for (member, value, status) in
+        [("nbf", now + 5, 200), ("nbf", now + 6, 401), ("exp", now + 1, 200), ("exp", now, 401)]
+    {
+        let token = genuine.token(&genuine.header(), &with(&claims(&ada), member, json!(value)));
+        assert_eq!(session(&world, &token).await.status, status, "{member} {}", value - now);
+    }
+}
+
+/// A world that signs with one key and believes these.
+async fn world_with(signs: &SigningKey, believes: &[&SigningKey]) -> World {
+    let keys: Vec<Value> = believes.iter().map(|key| Key::of(key).jwk).collect();
+    let env = vec![
+        ("JWT_SIGNING_KEY", signs.private.clone()),
+        ("JWT_PUBLIC_KEYS", json!({ "keys": keys }).to_string()),
+    ];
+    World::with(Setup { env, ..Setup::default() }).await
+}
+
+/// Tries an attack on every closed route; where the route names a user, that is this one.
+async fn refused_everywhere(world: &World, user_id: &str, attack: &Attack) {
+    for route in closed_routes::closed() {
+        let path = format!("{}{}", route.of(user_id), attack.query);
+        let mut request = world.request(route.method.clone(), &path, None);
+        for (name, value) in &attack.headers {
+            request = request.header(*name, value);
+        }
+        if !route.body.is_null() {
+            request = request.json(&route.body);
+        }
+        let answer = send(request).await;
+        let context = format!("{}: {} {path}: {}", attack.name, route.method, answer.status);
+        assert_eq!(answer.status, 401, "{context}");
+        let problem = answer.json();
+        let code = problem["code"].as_str().unwrap_or_default();
+        assert!(["missing_token", "invalid_token"].contains(&code), "{context}");
+        answer.assert_problem(401, code);
+    }
+}
+
+async fn session(world: &World, token: &str) -> Answer {
+    send(world.request(Method::GET, "/auth/session", None).bearer_auth(token)).await
+}
+
+async fn login(world: &World, username: &str) -> User {
+    let answer = world.post("/auth/login", &json!({ "username": username, "password": PASSWORD })).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let body = answer.json();
+    let text = |member: &str| body[member].as_str().expect(member).to_owned();
+    User {
+        id: text("user_id"),
+        username: text("username"),
+        access_token: text("access_token"),
+        refresh_token: text("refresh_token"),
+        code: String::new(),
+    }
+}
+
+/// What a user's access token says.
+fn claims(user: &User) -> Value {
+    let payload = user.access_token.split('.').nth(1).expect("three parts");
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).expect("base64")).expect("JSON")
+}
