@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use tests::standins::faults::Operation;
+use ::tests::standins::faults::Operation;
 
 use crate::{
     bootstraps::Bootstraps,
@@ -63,13 +63,31 @@ pub async fn measure(bootstraps: &Bootstraps, stage: &Stage, report: &mut Report
     Ok(())
 }
 
-/// The least time in which S3 and the providers could have served the last perform: the fetch, the making, the speech
-/// and the deletion, one after another; of the thought only what is longer than the fetch and the making, because
-/// it can be written beside both.
+/// The critical path of the last perform.
 fn critical_path(stage: &Stage) -> Result<Duration, String> {
     let length = |(started, ended): (Instant, Instant)| ended.duration_since(started);
-    let before_the_words = length(stage.fetch()?) + length(stage.span(Operation::Create)?);
-    let thought = length(stage.span(Operation::Generate)?).saturating_sub(before_the_words);
-    let speech = length(stage.span(Operation::Synthesize)?);
-    Ok(before_the_words + thought + speech + length(stage.span(Operation::Delete)?))
+    Ok(least_time(
+        length(stage.fetch()?) + length(stage.span(Operation::Create)?),
+        length(stage.span(Operation::Generate)?),
+        length(stage.span(Operation::Synthesize)?) + length(stage.span(Operation::Delete)?),
+    ))
+}
+
+/// The least time in which S3 and the providers could have served a perform: fetching the recording and making the
+/// clone, then speech and deletion. The thought can be written beside the first two, so of it only what is longer
+/// counts, whether the perform did so or not.
+fn least_time(fetch_and_create: Duration, thought: Duration, speech_and_deletion: Duration) -> Duration {
+    fetch_and_create.max(thought) + speech_and_deletion
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thought_counts_only_where_it_cannot_be_hidden() {
+        let seconds = Duration::from_secs;
+        assert_eq!(least_time(seconds(3), seconds(1), seconds(2)), seconds(5));
+        assert_eq!(least_time(seconds(3), seconds(4), seconds(2)), seconds(6));
+    }
 }

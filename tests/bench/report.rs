@@ -121,3 +121,34 @@ pub fn megabytes(bytes: u64) -> f64 {
     let bytes = bytes as f64;
     bytes / f64::from(1 << 20)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_at_its_limit_meets_the_goal_and_one_beyond_misses_it() {
+        let (second, millisecond) = (Duration::from_secs(1), Duration::from_millis(1));
+        let mut report = Report::default();
+        report.ratio("a", 2.0, second * 2, second);
+        report.bytes("b", 1.0, 1 << 20);
+        report.count("c", 1, &[String::from("find users")]);
+        assert!(report.all_met(), "{report}");
+        report.ratio("d", 2.0, second * 2 + millisecond, second);
+        assert!(!report.all_met());
+        let printed = report.to_string();
+        assert!(
+            printed
+                .lines()
+                .any(|line| line.starts_with("d ") && line.contains("2.001") && line.contains("MISSED"))
+        );
+        assert!(printed.ends_with("1 of 4 goals missed."), "{printed}");
+    }
+
+    #[test]
+    fn the_median_is_the_middle_one_in_any_order() {
+        let times: Vec<Duration> = [9, 1, 5].into_iter().map(Duration::from_secs).collect();
+        assert_eq!(median(&times), Duration::from_secs(5));
+        assert_eq!(spread(&times), "5000 ms (1000 ms to 9000 ms, 3 times)");
+    }
+}
