@@ -5,9 +5,11 @@
 //! - `gateway`: the HTTP API in front of them, with its CORS;
 //! - `keys`: signing keys; `codes`: activation codes; `mp3`: what came out, decoded;
 //! - `sample_events`: the files of `events/`, made whole;
+//! - `bootstraps`: the functions' real programs, built by cargo;
 //! - `lambda_runtime_api`: the platform's side of a real bootstrap.
 
 mod backend;
+mod bootstraps;
 pub mod gateway;
 mod keys;
 pub mod lambda_runtime_api;
@@ -16,5 +18,6 @@ pub mod sample_events;
 mod services;
 
 pub use backend::Backend;
+pub use bootstraps::Bootstraps;
 pub use keys::SigningKey;
 pub use services::{Options, Services};

@@ -5,8 +5,10 @@
 
 use std::time::Duration;
 
+use tests::app::Bootstraps;
+
 use crate::{
-    bootstraps::{Bootstraps, EMPTY, FUNCTIONS},
+    EMPTY, FUNCTIONS,
     report::{Report, median, spread},
     stage::Stage,
 };

@@ -2,8 +2,10 @@
 
 use std::{fs, path::Path, process::Command};
 
+use tests::app::Bootstraps;
+
 use crate::{
-    bootstraps::{Bootstraps, FUNCTIONS},
+    FUNCTIONS,
     report::{Report, megabytes},
     stage::{Delays, Stage},
 };

@@ -3,7 +3,6 @@
 //! Times on somebody's machine say little, so each of them stands beside a reference that was measured in the same
 //! run, and the goal is for their ratio. Sizes and counts are what they are anywhere.
 //!
-//! - `bootstraps`: builds the release programs, as they are shipped, and `empty`, the yardstick of cold starts;
 //! - `stage`: the stand-ins, a performer, and the provider's usual slowness;
 //! - `perform_time`: what a perform adds to the time of those it waits for, and what the first one adds to that;
 //! - `cold_start`: from the execution of a program to its first question for an event;
@@ -11,7 +10,6 @@
 //! - `round_trips`: commands to the database for each call;
 //! - `report`: what is printed.
 
-mod bootstraps;
 mod cold_start;
 mod footprint;
 mod perform_time;
@@ -21,9 +19,14 @@ mod stage;
 
 use std::process::ExitCode;
 
-use bootstraps::Bootstraps;
 use report::Report;
 use stage::Stage;
+use tests::app::Bootstraps;
+
+/// Every function.
+const FUNCTIONS: [&str; 7] = ["auth", "users", "activation", "thought", "perform", "usage", "sweep"];
+/// The function that does nothing: the yardstick of cold starts.
+const EMPTY: &str = "empty";
 
 const USAGE: &str = "\
 Usage:
@@ -56,7 +59,7 @@ async fn main() -> ExitCode {
 
 async fn measure() -> Result<Report, String> {
     println!("Building the release programs (some minutes at first):");
-    let bootstraps = Bootstraps::build()?;
+    let bootstraps = Bootstraps::build(Some("--release"), &[&FUNCTIONS[..], &[EMPTY]].concat())?;
     println!("Built in {:.0} s.", bootstraps.built_in.as_secs_f64());
 
     println!("Starting the stand-ins and registering a performer …");

@@ -7,10 +7,9 @@
 
 use std::time::{Duration, Instant};
 
-use ::tests::standins::faults::Operation;
+use ::tests::{app::Bootstraps, standins::faults::Operation};
 
 use crate::{
-    bootstraps::Bootstraps,
     report::{Report, median, milliseconds, spread},
     stage::{Delays, Stage},
 };

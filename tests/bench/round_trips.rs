@@ -5,12 +5,11 @@
 use http::Method;
 use serde_json::{Value, json};
 use tests::{
-    app::lambda_runtime_api::Function,
+    app::{Bootstraps, lambda_runtime_api::Function},
     standins::{faults::Operation, mongodb_wire::Command},
 };
 
 use crate::{
-    bootstraps::Bootstraps,
     report::Report,
     stage::{Delays, PASSWORD, Stage},
 };

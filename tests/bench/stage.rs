@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared::{clock::Clock, env::Env};
 use tests::{
     app::{
-        Backend, Options, Services, SigningKey,
+        Backend, Bootstraps, Options, Services, SigningKey,
         lambda_runtime_api::{self, Function, HttpAnswer},
     },
     standins::{
@@ -18,8 +18,6 @@ use tests::{
         s3::S3,
     },
 };
-
-use crate::bootstraps::Bootstraps;
 
 /// Half a minute of speech as Chrome records it.
 const RECORDING: &[u8] = include_bytes!("../recordings/speech-34s.webm");

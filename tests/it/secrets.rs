@@ -79,7 +79,7 @@ async fn live_a_life(world: &World, known: &mut Known) {
     for (name, value) in offer["headers"].as_object().unwrap() {
         put = put.header(name, value.as_str().unwrap());
     }
-    assert_eq!(send(put).await.status, 200);
+    assert_eq!(put.send().await.expect("S3 answers").status(), 200);
     assert_eq!(world.post_as(&ada, "/users/me/voice", &json!({ "key": offer["key"] })).await.status, 200);
 
     let perform =

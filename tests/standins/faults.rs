@@ -12,6 +12,7 @@ use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::watch;
 
 /// What a client can ask of a stand-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -107,6 +108,18 @@ impl Fault {
         self
     }
 
+    /// Whether what was asked for is done first.
+    pub(super) fn is_after_effect(&self) -> bool {
+        matches!(
+            self,
+            Self::TimeoutAfterEffect
+                | Self::DelayAfterEffect(_)
+                | Self::ResetAfterEffect
+                | Self::TruncatedBody
+                | Self::SlowDrip(_)
+        )
+    }
+
     fn respond(status: u16, content_type: &'static str, body: String) -> Self {
         let mut answer = Response::new(Bytes::from(body));
         *answer.status_mut() = StatusCode::from_u16(status).expect("an HTTP status");
@@ -115,9 +128,41 @@ impl Fault {
     }
 }
 
+/// Tells when a fault is met: for one "after effect", when the effect is there. Clones share it.
+///
+/// Whoever wants to do something in just that moment, such as killing the client, waits here.
+#[derive(Debug, Clone, Default)]
+pub struct Met(Arc<watch::Sender<bool>>);
+
+impl Met {
+    /// Waits until a fault was met since the last [`forget`](Self::forget).
+    pub async fn wait(&self) {
+        // It cannot fail: the sender is ours.
+        let _ = self.0.subscribe().wait_for(|met| *met).await;
+    }
+
+    /// Whether a fault was met since the last [`forget`](Self::forget).
+    #[must_use]
+    pub fn already(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// As if none had been met.
+    pub(super) fn forget(&self) {
+        self.0.send_replace(false);
+    }
+
+    pub(super) fn now(&self) {
+        self.0.send_replace(true);
+    }
+}
+
 /// The orders of one stand-in. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Faults(Arc<Mutex<HashMap<Operation, Orders>>>);
+pub struct Faults {
+    orders: Arc<Mutex<HashMap<Operation, Orders>>>,
+    met: Met,
+}
 
 #[derive(Debug, Default)]
 struct Orders {
@@ -141,9 +186,16 @@ impl Faults {
         self.with(operation, |orders| orders.always = Some(fault));
     }
 
-    /// Takes back every order.
+    /// Takes back every order, and forgets that any was met.
     pub fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.met.forget();
+    }
+
+    /// The moment in which a fault is met.
+    #[must_use]
+    pub fn met(&self) -> &Met {
+        &self.met
     }
 
     /// What the call that just came in shall meet.
@@ -154,6 +206,6 @@ impl Faults {
     }
 
     fn with<T>(&self, operation: Operation, change: impl FnOnce(&mut Orders) -> T) -> T {
-        change(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(operation).or_default())
+        change(self.orders.lock().unwrap_or_else(PoisonError::into_inner).entry(operation).or_default())
     }
 }

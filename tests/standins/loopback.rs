@@ -24,7 +24,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 use tower::ServiceExt as _;
 
-use super::faults::{Fault, Faults, Operation};
+use super::faults::{Fault, Faults, Met, Operation};
 use super::journal::Journal;
 
 /// In how many pieces a slow body arrives.
@@ -108,7 +108,7 @@ impl Service {
 
         let fault = self.faults.take(operation);
         let mut span = self.journal.open(operation);
-        let response = meet(fault, self.router, request).await?;
+        let response = meet(fault, self.faults.met(), self.router, request).await?;
         span.status = Some(response.status().as_u16());
         Ok(response.map(|body| {
             Body::new(body.map_frame(move |frame| {
@@ -120,28 +120,36 @@ impl Service {
     }
 }
 
-async fn meet(fault: Fault, router: Router, request: Request<Body>) -> Result<Response<Body>, Reset> {
+async fn meet(
+    fault: Fault,
+    met: &Met,
+    router: Router,
+    request: Request<Body>,
+) -> Result<Response<Body>, Reset> {
+    if !matches!(fault, Fault::Pass) && !fault.is_after_effect() {
+        met.now();
+    }
+    let delay = if let Fault::DelayBeforeEffect(delay) = fault { delay } else { Duration::ZERO };
     match fault {
-        Fault::Pass => effect(router, request, Duration::ZERO).await,
-        Fault::Respond(answer) => Ok(answer.map(Body::from)),
-        Fault::TimeoutBeforeEffect => std::future::pending().await,
-        Fault::TimeoutAfterEffect => {
-            let _unseen = effect(router, request, Duration::ZERO).await?;
-            std::future::pending().await
-        }
-        Fault::DelayBeforeEffect(delay) => effect(router, request, delay).await,
+        Fault::Respond(answer) => return Ok(answer.map(Body::from)),
+        Fault::TimeoutBeforeEffect => return std::future::pending().await,
+        Fault::ResetBeforeEffect => return Err(Reset),
+        _ => {}
+    }
+    let response = effect(router, request, delay).await?;
+    if fault.is_after_effect() {
+        met.now();
+    }
+    match fault {
+        Fault::TimeoutAfterEffect => std::future::pending().await,
+        Fault::ResetAfterEffect => Err(Reset),
+        Fault::TruncatedBody => truncated(response).await,
+        Fault::SlowDrip(total) => slow(response, total).await,
         Fault::DelayAfterEffect(delay) => {
-            let response = effect(router, request, Duration::ZERO).await?;
             sleep(delay).await;
             Ok(response)
         }
-        Fault::ResetBeforeEffect => Err(Reset),
-        Fault::ResetAfterEffect => {
-            let _unseen = effect(router, request, Duration::ZERO).await?;
-            Err(Reset)
-        }
-        Fault::TruncatedBody => truncated(effect(router, request, Duration::ZERO).await?).await,
-        Fault::SlowDrip(total) => slow(effect(router, request, Duration::ZERO).await?, total).await,
+        _ => Ok(response),
     }
 }
 

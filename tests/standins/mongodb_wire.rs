@@ -16,6 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::faults::Met;
+
 const HEADER: usize = 16;
 const OP_QUERY: i32 = 2004;
 const OP_MSG: i32 = 2013;
@@ -26,6 +28,10 @@ const LARGEST: usize = 48_000_000;
 /// What a driver says on its own account: connecting, watching the server, tidying up.
 const HOUSEKEEPING: [&str; 8] =
     ["hello", "ismaster", "ping", "buildinfo", "saslstart", "saslcontinue", "authenticate", "endsessions"];
+
+/// Codes that a server labels as worth repeating, on a write that carries a transaction number.
+/// <https://github.com/mongodb/specifications/blob/master/source/retryable-writes/retryable-writes.md>
+const RETRYABLE_WRITES: [i32; 11] = [6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435];
 
 /// One command that a client sent.
 #[derive(Debug, Clone)]
@@ -46,13 +52,20 @@ pub struct Command {
 /// What happens to a command instead of being relayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
+    /// No fault: lets a command through, so that the one after it can fail.
+    Pass,
     /// The connection closes before the server gets the command.
     CutBefore,
     /// The server executes the command, and the connection closes in place of the reply.
     CutAfter,
+    /// The server never gets it, and the connection stays open without a reply.
+    HangBefore,
+    /// The server executes it, and the connection stays open without the reply.
+    HangAfter,
     /// The server gets it this much later.
     Delay(Duration),
-    /// The reply is this error, and the server never sees the command.
+    /// The reply is this error, and the server never sees the command. It has the label that tells a driver to
+    /// repeat a write, if the code is one that servers label so.
     Refuse {
         /// A code of <https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml>.
         code: i32,
@@ -73,6 +86,7 @@ pub struct MongoWire {
 struct Shared {
     upstream: String,
     down: watch::Sender<bool>,
+    met: Met,
     state: Mutex<State>,
 }
 
@@ -97,7 +111,7 @@ struct Planned {
 /// A request of a connection whose reply is to come.
 struct Pending {
     id: u64,
-    cut: bool,
+    fault: Option<Fault>,
 }
 
 impl MongoWire {
@@ -109,7 +123,8 @@ impl MongoWire {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let uri = format!("mongodb://{user}{}{}", listener.local_addr()?, with_direct_connection(tail));
         let down = watch::Sender::new(false);
-        let shared = Arc::new(Shared { upstream: address, down, state: Mutex::default() });
+        let shared =
+            Arc::new(Shared { upstream: address, down, met: Met::default(), state: Mutex::default() });
         let server = tokio::spawn(accept(listener, Arc::clone(&shared))).abort_handle();
         Ok(Self { uri, shared, server })
     }
@@ -144,6 +159,13 @@ impl MongoWire {
         let mut state = self.shared.state();
         // The number goes on, so that a reply to a forgotten command ends no new one.
         *state = State { last_id: state.last_id, ..State::default() };
+        self.shared.met.forget();
+    }
+
+    /// The moment in which a fault is met.
+    #[must_use]
+    pub fn met(&self) -> &Met {
+        &self.shared.met
     }
 
     /// Delays every message to the server by this much from now on, handshakes included: a network's round trip.
@@ -221,18 +243,22 @@ async fn requests(
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        match fault {
+        if !matches!(fault, None | Some(Fault::Pass | Fault::CutAfter | Fault::HangAfter)) {
+            shared.met.now();
+        }
+        match &fault {
             Some(Fault::CutBefore) => return Ok(()),
+            // Read on, so that the end of the client is noticed.
+            Some(Fault::HangBefore) => continue,
             Some(Fault::Refuse { code, message }) => {
-                to_client.lock().await.write_all(&refusal(request, code, &message)?).await?;
+                to_client.lock().await.write_all(&refusal(request, *code, message)?).await?;
                 shared.replied(id);
                 continue;
             }
-            Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
-            Some(Fault::CutAfter) | None => {}
+            Some(Fault::Delay(delay)) => tokio::time::sleep(*delay).await,
+            Some(Fault::Pass | Fault::CutAfter | Fault::HangAfter) | None => {}
         }
-        let cut = fault == Some(Fault::CutAfter);
-        lock(pending).insert(request, Pending { id, cut });
+        lock(pending).insert(request, Pending { id, fault });
         server.write_all(&message).await?;
         if expects_no_reply(&message) {
             lock(pending).remove(&request);
@@ -250,8 +276,13 @@ async fn replies(
     loop {
         let message = read_message(&mut server).await?;
         let answered = lock(pending).remove(&int(&message, 8));
-        if answered.as_ref().is_some_and(|pending| pending.cut) {
-            return Ok(());
+        let fault = answered.as_ref().and_then(|pending| pending.fault.as_ref());
+        if let Some(Fault::CutAfter | Fault::HangAfter) = fault {
+            shared.met.now();
+            if fault == Some(&Fault::CutAfter) {
+                return Ok(());
+            }
+            continue;
         }
         to_client.lock().await.write_all(&message).await?;
         if let Some(pending) = answered {
@@ -369,7 +400,11 @@ fn expects_no_reply(message: &[u8]) -> bool {
 
 /// An `OP_MSG` that answers a request with an error.
 fn refusal(request: i32, code: i32, message: &str) -> io::Result<Vec<u8>> {
-    let document = doc! { "ok": 0.0, "code": code, "errmsg": message }.to_vec().map_err(io::Error::other)?;
+    let mut document = doc! { "ok": 0.0, "code": code, "errmsg": message };
+    if RETRYABLE_WRITES.contains(&code) {
+        document.insert("errorLabels", ["RetryableWriteError"]);
+    }
+    let document = document.to_vec().map_err(io::Error::other)?;
     let length = i32::try_from(HEADER + 4 + 1 + document.len()).map_err(io::Error::other)?;
     let header = [length, 0, request, OP_MSG, 0].map(i32::to_le_bytes).concat();
     Ok([header.as_slice(), &[0], &document].concat())

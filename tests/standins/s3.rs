@@ -22,6 +22,8 @@ use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 use tower::Layer;
+
+use super::faults::Met;
 use tower_http::cors::{Any, CorsLayer};
 
 /// The only access key that is accepted.
@@ -51,6 +53,8 @@ pub struct Entry {
 /// What happens to a request instead of the usual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
+    /// No fault: lets a request through, so that the one after it can fail.
+    Pass,
     /// 503 `SlowDown`, which the SDK repeats.
     SlowDown,
     /// 403 `AccessDenied`.
@@ -63,6 +67,10 @@ pub enum Fault {
     Truncate,
     /// No answer, ever; nothing was done.
     Hang,
+    /// It is done, and no answer comes, ever.
+    HangAfter,
+    /// It is done this much later.
+    Delay(Duration),
 }
 
 /// The server. It ends with this value, and a temporary root with it.
@@ -80,6 +88,7 @@ struct Shared {
     s3: S3Service,
     /// The file system answers the second of two deletions at once with an error; S3 lets both succeed.
     deletion: tokio::sync::Mutex<()>,
+    met: Met,
     state: Mutex<State>,
 }
 
@@ -115,6 +124,7 @@ impl S3 {
         let shared = Arc::new(Shared {
             s3: builder.build(),
             deletion: tokio::sync::Mutex::default(),
+            met: Met::default(),
             state: Mutex::default(),
         });
         let server = tokio::spawn(accept(listener, Arc::clone(&shared))).abort_handle();
@@ -163,6 +173,13 @@ impl S3 {
         let mut state = self.shared.state();
         let forgotten = state.forgotten + state.journal.len();
         *state = State { forgotten, ..State::default() };
+        self.shared.met.forget();
+    }
+
+    /// The moment in which a fault is met.
+    #[must_use]
+    pub fn met(&self) -> &Met {
+        &self.shared.met
     }
 
     /// Delays every request by this much from now on.
@@ -207,6 +224,12 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<R
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
+    if matches!(
+        fault,
+        Some(Fault::SlowDown | Fault::AccessDenied | Fault::Reset | Fault::Hang | Fault::Delay(_))
+    ) {
+        shared.met.now();
+    }
     let response = match fault {
         Some(Fault::SlowDown) => {
             refusal(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate.")
@@ -214,10 +237,21 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<R
         Some(Fault::AccessDenied) => refusal(StatusCode::FORBIDDEN, "AccessDenied", "Access Denied"),
         Some(Fault::Reset) => return Err(cut()),
         Some(Fault::Hang) => std::future::pending().await,
-        Some(Fault::LoseAnswer | Fault::Truncate) | None => shared.serve(request).await?,
+        Some(Fault::Delay(delay)) => {
+            tokio::time::sleep(delay).await;
+            shared.serve(request).await?
+        }
+        Some(Fault::Pass | Fault::LoseAnswer | Fault::HangAfter | Fault::Truncate) | None => {
+            shared.serve(request).await?
+        }
     };
-    if fault == Some(Fault::LoseAnswer) {
-        return Err(cut());
+    if matches!(fault, Some(Fault::LoseAnswer | Fault::HangAfter | Fault::Truncate)) {
+        shared.met.now();
+    }
+    match fault {
+        Some(Fault::LoseAnswer) => return Err(cut()),
+        Some(Fault::HangAfter) => std::future::pending().await,
+        _ => {}
     }
     shared.answered(number, response.status());
     Ok(response.map(|body| match fault {

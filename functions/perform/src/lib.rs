@@ -61,6 +61,9 @@ struct Settings {
 /// "George", the voice of the provider's own introduction (<https://elevenlabs.io/docs/overview/intro>).
 const DEFAULT_VOICE: &str = "JBFqnCBsd6RMkjVDRZzb";
 
+/// A clone's least time, and a little for what comes before it.
+const LEAST_TIMEOUT: Duration = Duration::from_secs(20);
+
 impl State {
     /// Reads the configuration and prepares the clients.
     pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
@@ -86,8 +89,7 @@ impl State {
 impl Settings {
     fn from_env(env: &Env) -> Result<Self, EnvError> {
         let timeout = Duration::from_secs(env.parsed("PERFORM_TIMEOUT_SECONDS", 60)?);
-        // A clone needs this much to be made, heard and deleted at all.
-        if timeout < temp_voice_clone::LEAST_TIME {
+        if timeout < LEAST_TIMEOUT {
             return Err(EnvError::Malformed {
                 name: "PERFORM_TIMEOUT_SECONDS",
                 expected: "long enough to make, hear and delete a voice: at least 20",

@@ -25,7 +25,7 @@ use shared::{
 /// What deleting the voice and writing that down may take; synthesis never spends it.
 pub const CLEANUP_RESERVE: Duration = Duration::from_secs(10);
 /// With less left, no clone is begun: it could not be made, heard and deleted.
-pub const LEAST_TIME: Duration = Duration::from_secs(20);
+pub const LEAST_TIME: Duration = Duration::from_secs(18);
 /// The least that synthesis needs; creating does not spend it.
 const SYNTHESIS_RESERVE: Duration = Duration::from_secs(4);
 /// One attempt at deleting or at listing.

@@ -1,4 +1,4 @@
-//! The programs that are measured: each function's bootstrap, built as it is shipped, and the yardstick `empty`.
+//! Builds the programs that the platform would run, and knows where they are.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,11 +8,6 @@ use std::{
 
 use serde::Deserialize;
 use shared::env::Env;
-
-/// Every function.
-pub const FUNCTIONS: [&str; 7] = ["auth", "users", "activation", "thought", "perform", "usage", "sweep"];
-/// The function that does nothing.
-pub const EMPTY: &str = "empty";
 
 /// The built programs.
 pub struct Bootstraps {
@@ -39,20 +34,20 @@ struct Target {
 }
 
 impl Bootstraps {
-    /// Builds them in release mode, with cargo's own progress. The packages are named, because cargo gives all that
-    /// it builds at once the features that any of them asks for, and the stand-ins ask for many.
-    pub fn build() -> Result<Self, String> {
+    /// Has cargo build these packages, with its own progress; `profile` is `--release` or nothing. The packages are
+    /// named, because cargo gives all that it builds at once the features that any of them asks for.
+    pub fn build(profile: Option<&str>, packages: &[&str]) -> Result<Self, String> {
         let started = Instant::now();
-        let names = FUNCTIONS.iter().chain([&EMPTY]);
         let output = Command::new(Env::of_process().get("CARGO").unwrap_or("cargo"))
-            .args(["build", "--release", "--locked", "--message-format=json-render-diagnostics"])
+            .args(["build", "--locked", "--message-format=json-render-diagnostics"])
             .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")])
-            .args(names.flat_map(|name| ["--package", *name]))
+            .args(profile)
+            .args(packages.iter().flat_map(|name| ["--package", *name]))
             .stderr(Stdio::inherit())
             .output()
             .map_err(|error| format!("cargo cannot be started: {error}."))?;
         if !output.status.success() {
-            return Err(format!("cargo could not build the release programs ({}).", output.status));
+            return Err(format!("cargo could not build the programs ({}).", output.status));
         }
         let messages = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Message>();
         let programs = messages.filter_map(|message| match message {

@@ -1,0 +1,217 @@
+//! One cell of the table: an invocation, something that goes wrong with one of its calls, and what must hold
+//! afterwards.
+//!
+//! Afterwards another user performs, and the same request comes again, as clients do. Then the leases run out, and
+//! one sweep must put everything right; then the same request must succeed, if it did not before.
+
+use std::fmt;
+
+use crate::{
+    answer::Answer,
+    call::Call,
+    scenario::Scenario,
+    trouble::{self, Then, Trouble},
+    world::{CLONE_SLOTS, Wish, World},
+};
+
+/// One cell.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    pub scenario: Scenario,
+    pub call: Call,
+    pub trouble: Trouble,
+}
+
+/// What became of it.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What the client got; nothing from a sweep.
+    pub answer: Option<Answer>,
+    /// Whether something was left to the sweep.
+    pub left: bool,
+    /// What must not be.
+    pub wrongs: Vec<Wrong>,
+}
+
+/// What must not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// A voice that must not live does, or one that must does not.
+    Leaked(String),
+    /// Something is held that nobody holds, or a request can never succeed.
+    Stuck(String),
+    /// Characters were charged without audio or twice, or a repeated request got something else.
+    Mischarged(String),
+    /// The client got an answer that is not in the contract.
+    Misanswered(String),
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Leaked(what) => write!(f, "LEAKED: {what}"),
+            Self::Stuck(what) => write!(f, "STUCK: {what}"),
+            Self::Mischarged(what) => write!(f, "MISCHARGED: {what}"),
+            Self::Misanswered(what) => write!(f, "MISANSWERED: {what}"),
+        }
+    }
+}
+
+impl Cell {
+    /// Runs it. An error means that the world is broken, not the functions.
+    pub async fn run(&self, world: &mut World, key: String) -> Result<Outcome, String> {
+        let wish = self.scenario.wish(key);
+        let before = Books::read(world).await?;
+        self.scenario.prepare(world, &wish).await?;
+        self.trouble.order(world, &self.call);
+        let answer = self.act(world, &wish).await?;
+        tokio::time::sleep(self.trouble.lingers).await;
+        let met = trouble::met(world, &self.call).already();
+        world.heal();
+
+        let mut outcome = Outcome { answer, ..Outcome::default() };
+        if !met {
+            outcome.wrongs.push(Wrong::Misanswered(String::from("the call never came")));
+        }
+        outcome.judge_answer(self.trouble.then == Then::Kill);
+        if self.trouble.then == Then::DeleteAccount {
+            after_deletion(world, &mut outcome).await?;
+        } else {
+            aftermath(world, &wish, &before, &mut outcome).await?;
+        }
+        Ok(outcome)
+    }
+
+    async fn act(&self, world: &World, wish: &Wish) -> Result<Option<Answer>, String> {
+        let act = self.scenario.act(world, wish);
+        let meanwhile = async {
+            trouble::met(world, &self.call).wait().await;
+            match self.trouble.then {
+                Then::Nothing => {}
+                Then::Kill => self.scenario.kill(world).await,
+                Then::DatabaseDown => world.wire().set_down(true),
+                Then::DeleteAccount => world.delete_account().await?,
+            }
+            // What was met first decides nothing: the answer ends it.
+            std::future::pending().await
+        };
+        tokio::select! {
+            answer = act => Ok(answer),
+            failed = meanwhile => failed,
+        }
+    }
+}
+
+/// Characters charged to both users.
+pub struct Books {
+    ada: i64,
+    bob: i64,
+}
+
+impl Books {
+    /// As they are now.
+    pub async fn read(world: &World) -> Result<Self, String> {
+        Ok(Self { ada: world.charged(&world.ada).await?, bob: world.charged(&world.bob).await? })
+    }
+}
+
+impl Outcome {
+    /// Whether the answer is one that a client may see.
+    pub fn judge_answer(&mut self, may_be_killed: bool) {
+        let wrong = match &self.answer {
+            Some(Answer::Wrong(what)) => what.clone(),
+            Some(Answer::Killed) if !may_be_killed => String::from("the process ended"),
+            _ => return,
+        };
+        self.wrongs.push(Wrong::Misanswered(wrong));
+    }
+}
+
+/// What clients and the sweep do afterwards, and what must hold then.
+pub async fn aftermath(
+    world: &World,
+    wish: &Wish,
+    before: &Books,
+    outcome: &mut Outcome,
+) -> Result<(), String> {
+    let mut answers: Vec<Answer> = outcome.answer.iter().cloned().collect();
+    let bystander = Wish { body: Wish::routine(), key: None };
+    let bobs = Answer::read(world.perform(&world.bob, &bystander).await);
+    answers.push(Answer::read(world.perform(&world.ada, wish).await));
+    let busy = [&bobs, &answers[answers.len() - 1]].into_iter().any(|answer| !answer.is_audio());
+
+    world.run_out_leases().await?;
+    match world.sweep().await {
+        Ok(swept) => {
+            let did = |what: &str| swept[what].as_u64().unwrap_or(0) > 0;
+            outcome.left = busy || did("swept") || did("released");
+            if did("failed") {
+                outcome.wrongs.push(Wrong::Leaked(String::from("a sweep could not delete a voice")));
+            }
+        }
+        Err(failure) => outcome.wrongs.push(Wrong::Stuck(format!("a sweep failed: {failure}"))),
+    }
+    outcome.nothing_remains(world).await?;
+
+    let last = Answer::read(world.perform(&world.ada, wish).await);
+    if !last.is_audio() {
+        outcome.wrongs.push(Wrong::Stuck(format!("the same request again gave: {last}")));
+    }
+    answers.push(last);
+    for answer in answers.iter().skip(1).chain([&bobs]) {
+        if let Answer::Wrong(what) = answer {
+            outcome.wrongs.push(Wrong::Misanswered(format!("afterwards: {what}")));
+        }
+    }
+    outcome.nothing_remains(world).await?;
+    outcome.charges(&answers, &bobs, before, &Books::read(world).await?);
+    Ok(())
+}
+
+/// What must hold when the user has deleted the account in the middle of a perform.
+async fn after_deletion(world: &mut World, outcome: &mut Outcome) -> Result<(), String> {
+    world.run_out_leases().await?;
+    if let Err(failure) = world.sweep().await {
+        outcome.wrongs.push(Wrong::Stuck(format!("a sweep failed: {failure}")));
+    }
+    outcome.nothing_remains(world).await?;
+    let objects = world.objects_of(&world.ada);
+    if !objects.is_empty() {
+        outcome.wrongs.push(Wrong::Stuck(format!("of a deleted account there remains: {objects:?}")));
+    }
+    world.register_again().await
+}
+
+impl Outcome {
+    async fn nothing_remains(&mut self, world: &World) -> Result<(), String> {
+        for name in world.living() {
+            self.wrongs.push(Wrong::Leaked(format!("{name} lives")));
+        }
+        let gone = world.foreign_gone();
+        if gone > 0 {
+            self.wrongs.push(Wrong::Leaked(format!("{gone} foreign voices are gone")));
+        } else if world.most_living() > CLONE_SLOTS {
+            let most = world.most_living();
+            self.wrongs.push(Wrong::Leaked(format!("{most} voices lived at once")));
+        }
+        self.wrongs.extend(world.held().await?.into_iter().map(Wrong::Stuck));
+        Ok(())
+    }
+
+    /// One charge for all requests with one key, if one of them gave audio, and then equal bytes for all.
+    fn charges(&mut self, adas: &[Answer], bobs: &Answer, before: &Books, after: &Books) {
+        let audio: Vec<&Answer> = adas.iter().filter(|answer| answer.is_audio()).collect();
+        if audio.windows(2).any(|pair| pair[0] != pair[1]) {
+            self.wrongs.push(Wrong::Mischarged(String::from("equal requests got different bytes")));
+        }
+        let cost = audio.first().map_or(0, |answer| answer.cost());
+        let charged = after.ada - before.ada;
+        if charged != cost {
+            self.wrongs.push(Wrong::Mischarged(format!("{charged} characters charged and not {cost}")));
+        }
+        let (charged, cost) = (after.bob - before.bob, bobs.cost());
+        if charged != cost {
+            self.wrongs.push(Wrong::Mischarged(format!("bystander: {charged} charged and not {cost}")));
+        }
+    }
+}

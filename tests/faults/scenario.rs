@@ -1,0 +1,123 @@
+//! What runs while something goes wrong: an invocation, and what was before it.
+
+use std::fmt;
+
+use serde_json::json;
+use tests::standins::faults::{Fault, Operation};
+
+use crate::{
+    answer::Answer,
+    call::{Call, Kind},
+    world::{Wish, World},
+};
+
+/// One kind of invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// A perform in the user's own voice.
+    Perform,
+    /// A perform whose voice was made, but the answer that says so was lost.
+    LostCreate,
+    /// A perform of a user whose last one was killed while its voice lived: it sweeps first.
+    AfterCrash,
+    /// A perform in the stock voice: no clone.
+    StockVoice,
+    /// The same request once more, after a success.
+    Repeat,
+    /// The scheduled sweep, after a perform was killed while its voice lived.
+    Sweep,
+}
+
+/// Every one of them.
+pub const ALL: [Scenario; 6] = [
+    Scenario::Perform,
+    Scenario::LostCreate,
+    Scenario::AfterCrash,
+    Scenario::StockVoice,
+    Scenario::Repeat,
+    Scenario::Sweep,
+];
+
+impl Scenario {
+    /// The request that is made, and later repeated, with a key that no other has.
+    pub fn wish(self, key: String) -> Wish {
+        let mut body = Wish::routine();
+        if self == Self::StockVoice {
+            body["voice"] = json!("default");
+        }
+        Wish { body, key: Some(key) }
+    }
+
+    /// Whether a fault in this call tells something that another scenario does not.
+    pub fn is_about(self, call: &Call) -> bool {
+        match self {
+            Self::LostCreate => {
+                matches!(call.kind, Kind::ElevenLabs(operation) if operation != Operation::Create)
+            }
+            _ => true,
+        }
+    }
+
+    /// Brings about what was before.
+    pub async fn prepare(self, world: &World, wish: &Wish) -> Result<(), String> {
+        world.heal();
+        match self {
+            Self::Perform | Self::StockVoice => {}
+            Self::LostCreate => {}
+            Self::AfterCrash | Self::Sweep => crash(world).await?,
+            Self::Repeat => {
+                let first = Answer::read(world.perform(&world.ada, wish).await);
+                if !first.is_audio() {
+                    return Err(format!("A perform without a fault gave: {first}"));
+                }
+            }
+        }
+        world.heal();
+        if self == Self::LostCreate {
+            world.elevenlabs().faults().next(Operation::Create, Fault::ResetAfterEffect);
+        }
+        Ok(())
+    }
+
+    /// Runs the invocation. `None` is what a sweep answers.
+    pub async fn act(self, world: &World, wish: &Wish) -> Option<Answer> {
+        if self == Self::Sweep {
+            let _ = world.sweep().await;
+            return None;
+        }
+        Some(Answer::read(world.perform(&world.ada, wish).await))
+    }
+
+    /// Kills whoever runs.
+    pub async fn kill(self, world: &World) {
+        let running = if self == Self::Sweep { &world.sweep } else { &world.perform };
+        running.kill().await;
+    }
+}
+
+/// A perform that is killed while its voice lives, and whose leases have run out since.
+async fn crash(world: &World) -> Result<(), String> {
+    let faults = world.elevenlabs().faults();
+    faults.next(Operation::Create, Fault::TimeoutAfterEffect);
+    let wish = Wish { body: Wish::routine(), key: None };
+    tokio::select! {
+        answer = world.perform(&world.ada, &wish) => {
+            return Err(format!("A perform that was to be killed answered: {}", Answer::read(answer)));
+        }
+        () = faults.met().wait() => world.perform.kill().await,
+    }
+    world.run_out_leases().await
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Perform => "perform",
+            Self::LostCreate => "perform, its create's answer lost",
+            Self::AfterCrash => "perform after a crash",
+            Self::StockVoice => "perform in the stock voice",
+            Self::Repeat => "repeated perform",
+            Self::Sweep => "sweep",
+        })
+    }
+}
