@@ -146,9 +146,13 @@ impl Recordings {
         self.store(replay_key(user_id, lease_id), recording).await
     }
 
-    /// The audio of an earlier perform; `None` if it is not there (any more).
-    pub async fn get_replay(&self, user_id: ObjectId, lease_id: ObjectId) -> Result<Option<Bytes>, S3Error> {
-        Ok(self.fetch(&replay_key(user_id, lease_id)).await?.map(|audio| audio.bytes))
+    /// The audio of an earlier perform. That it is not there is a failure: it was promised.
+    pub async fn get_replay(&self, user_id: ObjectId, lease_id: ObjectId) -> Result<Bytes, S3Error> {
+        let audio = self.fetch(&replay_key(user_id, lease_id)).await?.map(|audio| audio.bytes);
+        audio.ok_or_else(|| S3Error {
+            operation: "GetObject",
+            cause: String::from("the audio of a finished perform is not there"),
+        })
     }
 
     /// Deletes the audio of an earlier perform; having none is no error.

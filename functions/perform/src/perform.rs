@@ -34,8 +34,11 @@ use crate::{
     idempotency::IdempotencyKey,
     lease::{self, LEASE_MARGIN, Taken},
     request::{Body, Request, Voice, Words},
-    temp_voice_clone::{CLEANUP_RESERVE, CloneRecord, LEAST_TIME, with_temp_voice_clone},
+    temp_voice_clone::{CLEANUP_RESERVE, CloneRecord, LEAST_TIME, PAUSES, with_temp_voice_clone},
 };
+
+/// After this long, no further attempt to settle is begun: the audience waits.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Performs. The work runs in a task of its own: if the client goes away and this future is dropped, the clone is
 /// deleted all the same.
@@ -99,11 +102,7 @@ async fn run(
             Some(Replay { idempotency, lease_id: want.lease_id, at, answer: facts.stored()? })
         }),
     };
-    if let Err(error) = state.clones.sweeper.users.settle(user.id, want.lease_id, &settlement).await {
-        // If there is audio, it exists all the same, and the show goes on.
-        error.log();
-        tracing::warn!(user_id = %user.id, lease_id = %want.lease_id, "a perform could not be settled; the sweep will free it");
-    }
+    settle(&state, &user, want.lease_id, &settlement, deadline).await;
     let ended = Ended {
         user_id: user.id,
         request_id: &request_id,
@@ -117,6 +116,23 @@ async fn run(
     let spoken = spoken.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     let facts = facts.ok_or_else(|| Error::internal("a perform has audio and no facts"))?;
     Ok((facts, spoken.audio))
+}
+
+/// Settles the lease, with a few attempts: a settlement that is repeated changes nothing. If none succeeds, the audio
+/// exists all the same and the show goes on; the sweep frees the lease, uncharged.
+async fn settle(state: &State, user: &User, lease_id: ObjectId, settlement: &Settlement, deadline: Deadline) {
+    let patience = deadline.within(SETTLE_PATIENCE);
+    let mut pauses = PAUSES.into_iter();
+    while let Err(error) = state.clones.sweeper.users.settle(user.id, lease_id, settlement).await {
+        error.log();
+        match pauses.next() {
+            Some(pause) if pause < patience.remaining() => tokio::time::sleep(pause).await,
+            _ => {
+                tracing::warn!(user_id = %user.id, %lease_id, "a perform could not be settled; the sweep will free it");
+                return;
+            }
+        }
+    }
 }
 
 /// What a perform gave.
@@ -134,7 +150,6 @@ pub struct Spoken {
 /// The answer of an earlier perform, as it was.
 async fn again(state: &State, caller: &Caller, replay: Replay) -> Result<(Facts, Bytes), Error> {
     let audio = state.recordings.get_replay(caller.user_id, replay.lease_id).await?;
-    let audio = audio.ok_or_else(|| Error::internal("the audio of a finished perform is not there"))?;
     Ok((Facts::read(replay.answer)?, audio))
 }
 

@@ -30,8 +30,8 @@ pub const LEAST_TIME: Duration = Duration::from_secs(18);
 const SYNTHESIS_RESERVE: Duration = Duration::from_secs(4);
 /// One attempt at deleting or at listing.
 const ATTEMPT: Duration = Duration::from_secs(3);
-/// Pauses before each further attempt at deleting.
-const PAUSES: [Duration; 3] =
+/// Pauses before each further attempt at cleaning up.
+pub const PAUSES: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
 
 /// What the lifecycle touches: the same as the sweep, and the time.

@@ -172,7 +172,7 @@ impl Users {
 
     /// Ends a lease: what was spoken is charged to the month in which it was reserved, and the clone's id is cleared.
     /// If the clone is not surely gone, the lease stays until the sweep has deleted it, so that the user never has
-    /// two. Gives whether the lease was still held.
+    /// two. Settling again changes nothing. Gives whether there was something to settle.
     pub async fn settle(
         &self,
         user_id: ObjectId,
@@ -200,7 +200,8 @@ impl Users {
         let settled = self
             .collection
             .update_one(
-                doc! { "_id": user_id, "lease.id": lease_id },
+                // What was settled holds no reservation any more.
+                doc! { "_id": user_id, "lease.id": lease_id, "lease.reserved": { "$gt": 0 } },
                 vec![doc! { "$set": first }, doc! { "$set": last }],
             )
             .await?;
