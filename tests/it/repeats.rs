@@ -104,6 +104,27 @@ async fn an_answer_that_never_arrived_is_had_again_and_goes_with_the_account() {
 }
 
 #[tokio::test]
+async fn an_account_that_is_deleted_during_its_perform_leaves_nothing() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    let delays = elevenlabs::Delays { create: Duration::from_millis(800), ..elevenlabs::Delays::default() };
+    world.elevenlabs().set_delays(delays);
+    let body = queen();
+    let (performed, deleted) = tokio::join!(keyed(&world, &ada, "k", &body), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let password = json!({ "password": crate::world::PASSWORD });
+        world.send_as(&ada, Method::DELETE, "/users/me", &password).await
+    });
+    assert_eq!((performed.status.as_u16(), deleted.status.as_u16()), (200, 204), "{performed:?} {deleted:?}");
+    assert_eq!(world.elevenlabs().ledger().created.len(), 1);
+    assert_eq!(world.elevenlabs().ledger().living.len(), 0);
+    assert_eq!(world.held_slots().await, 0);
+    assert_eq!(world.s3().keys(), Vec::<String>::new());
+    let users = world.backend.database.collection::<Document>("users");
+    assert_eq!(users.count_documents(doc! {}).await.expect("the database answers"), 0);
+}
+
+#[tokio::test]
 async fn a_key_is_checked_and_kept_for_a_day() {
     let world = World::new().await;
     let ada = world.performer("ada").await;

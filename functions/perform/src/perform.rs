@@ -102,7 +102,10 @@ async fn run(
             Some(Replay { idempotency, lease_id: want.lease_id, at, answer: facts.stored()? })
         }),
     };
-    settle(&state, &user, want.lease_id, &settlement, deadline).await;
+    let settled = settle(&state, &user, want.lease_id, &settlement, deadline).await;
+    if settled == Some(false) && settlement.replay.is_some() {
+        forget(&state, user.id, want.lease_id).await;
+    }
     let ended = Ended {
         user_id: user.id,
         request_id: &request_id,
@@ -119,19 +122,37 @@ async fn run(
 }
 
 /// Settles the lease, with a few attempts: a settlement that is repeated changes nothing. If none succeeds, the audio
-/// exists all the same and the show goes on; the sweep frees the lease, uncharged.
-async fn settle(state: &State, user: &User, lease_id: ObjectId, settlement: &Settlement, deadline: Deadline) {
+/// exists all the same and the show goes on; the sweep frees the lease, uncharged. Gives whether there was a lease to
+/// settle, where that is known.
+async fn settle(
+    state: &State,
+    user: &User,
+    lease_id: ObjectId,
+    settlement: &Settlement,
+    deadline: Deadline,
+) -> Option<bool> {
     let patience = deadline.within(SETTLE_PATIENCE);
     let mut pauses = PAUSES.into_iter();
-    while let Err(error) = state.clones.sweeper.users.settle(user.id, lease_id, settlement).await {
+    loop {
+        let error = match state.clones.sweeper.users.settle(user.id, lease_id, settlement).await {
+            Ok(settled) => return Some(settled),
+            Err(error) => error,
+        };
         error.log();
         match pauses.next() {
             Some(pause) if pause < patience.remaining() => tokio::time::sleep(pause).await,
             _ => {
                 tracing::warn!(user_id = %user.id, %lease_id, "a perform could not be settled; the sweep will free it");
-                return;
+                return None;
             }
         }
+    }
+}
+
+/// There was no lease to settle: the account was deleted meanwhile, and its audio goes with it.
+async fn forget(state: &State, user_id: ObjectId, lease_id: ObjectId) {
+    if let Err(error) = state.recordings.delete_replay(user_id, lease_id).await {
+        tracing::warn!(%error, %lease_id, "the audio of a deleted account could not be deleted; it expires");
     }
 }
 
