@@ -111,7 +111,9 @@ async fn run(arguments: &Arguments) -> Result<Sum, String> {
         cells.retain(|cell| arguments.wants(cell));
         let outcomes = workers::run(Arc::clone(&ground), WORLDS, cells).await?;
         println!("{}", report::table(&outcomes));
-        outcomes.iter().for_each(|(_, outcome)| sum.add(outcome));
+        for (_, outcome) in &outcomes {
+            sum.add(outcome);
+        }
     }
 
     let kills = arguments.kills.unwrap_or(if arguments.short || arguments.only.is_some() { 0 } else { 100 });
@@ -121,7 +123,9 @@ async fn run(arguments: &Arguments) -> Result<Sum, String> {
         let kills = Kill::random(kills, arguments.seed, took);
         let outcomes = workers::run(ground, WORLDS, kills).await?;
         print!("{}", report::kills(&outcomes));
-        outcomes.iter().for_each(|(_, outcome)| sum.add(outcome));
+        for (_, outcome) in &outcomes {
+            sum.add(outcome);
+        }
     }
     Ok(sum)
 }
@@ -137,15 +141,15 @@ async fn cells_of(world: &World, scenario: Scenario) -> Result<Vec<Cell>, String
     // A journal may be written an instant after the answer.
     tokio::time::sleep(Duration::from_millis(100)).await;
     let calls: Vec<Call> = call::received(world).into_iter().filter(|call| scenario.is_about(call)).collect();
-    let cell = |call: &Call, trouble| Cell { scenario, call: call.clone(), trouble };
-    let mut cells: Vec<Cell> = calls
+    let of = |call: &Call, trouble| Cell { scenario, call: call.clone(), trouble };
+    let mut all: Vec<Cell> = calls
         .iter()
-        .flat_map(|call| trouble::of(call).into_iter().map(|trouble| cell(call, trouble)))
+        .flat_map(|call| trouble::of(call).into_iter().map(|trouble| of(call, trouble)))
         .collect();
     if scenario == Scenario::Perform {
-        cells.extend(calls.iter().map(|call| cell(call, trouble::deletion(call))));
+        all.extend(calls.iter().map(|call| of(call, trouble::deletion(call))));
     }
-    Ok(cells)
+    Ok(all)
 }
 
 impl Task for Cell {

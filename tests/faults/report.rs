@@ -1,5 +1,7 @@
 //! What is printed: the table of the cells, and the one line that says it all.
 
+use std::fmt::Write as _;
+
 use crate::{
     cell::{Cell, Outcome, Wrong},
     kills::Kill,
@@ -12,10 +14,10 @@ pub fn table(outcomes: &[(Cell, Outcome)]) -> String {
     for (cell, outcome) in outcomes {
         let this = format!("{}: {}", cell.scenario, cell.call);
         if this != heading {
-            table.push_str(&format!("\n{this}\n"));
+            let _ = writeln!(table, "\n{this}");
             heading = this;
         }
-        table.push_str(&format!("  {:24} {}\n", cell.trouble.name, line(outcome)));
+        let _ = writeln!(table, "  {:24} {}", cell.trouble.name, line(outcome));
     }
     table
 }
@@ -23,7 +25,10 @@ pub fn table(outcomes: &[(Cell, Outcome)]) -> String {
 /// The same for random kills: only those after which something was wrong.
 pub fn kills(outcomes: &[(Kill, Outcome)]) -> String {
     let wrong = outcomes.iter().filter(|(_, outcome)| !outcome.wrongs.is_empty());
-    wrong.map(|(kill, outcome)| format!("  killed after {:?}: {}\n", kill.after, line(outcome))).collect()
+    wrong.fold(String::new(), |mut lines, (kill, outcome)| {
+        let _ = writeln!(lines, "  killed after {:?}: {}", kill.after, line(outcome));
+        lines
+    })
 }
 
 fn line(outcome: &Outcome) -> String {

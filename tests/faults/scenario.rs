@@ -62,8 +62,7 @@ impl Scenario {
     pub async fn prepare(self, world: &World, wish: &Wish) -> Result<(), String> {
         world.heal();
         match self {
-            Self::Perform | Self::StockVoice => {}
-            Self::LostCreate => {}
+            Self::Perform | Self::StockVoice | Self::LostCreate => {}
             Self::AfterCrash | Self::Sweep => crash(world).await?,
             Self::Repeat => {
                 let first = Answer::read(world.perform(&world.ada, wish).await);
