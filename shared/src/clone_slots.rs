@@ -110,9 +110,8 @@ impl CloneSlots {
             .collection
             .find_one_and_update(filter, update)
             .upsert(true)
-            .return_document(ReturnDocument::After)
-            .await;
-        match claimed {
+            .return_document(ReturnDocument::After);
+        match mongo::answered(claimed).await {
             Ok(slots) => {
                 let held = slots.and_then(|slots| Some(slots.get_array("held").ok()?.len() as u64));
                 Ok(Some((Slot { lease_id, user_id }, held.unwrap_or(1))))
@@ -143,7 +142,7 @@ impl CloneSlots {
     /// Frees the slot of a lease, if it is still held; tells whether it was.
     pub async fn free_lease(&self, lease_id: ObjectId) -> Result<bool, Error> {
         let pull = doc! { "$pull": { "held": { "lease_id": lease_id } } };
-        Ok(self.collection.update_one(self.stages(), pull).await?.modified_count > 0)
+        Ok(mongo::answered(self.collection.update_one(self.stages(), pull)).await?.modified_count > 0)
     }
 
     /// Every held slot, told apart by the database's clock. One round trip.
@@ -153,7 +152,7 @@ impl CloneSlots {
         let held = |condition: Document| {
             doc! { "$filter": { "input": { "$ifNull": ["$held", []] }, "cond": condition } }
         };
-        let mut found = self
+        let found = self
             .collection
             .aggregate([
                 doc! { "$match": self.stages() },
@@ -162,14 +161,15 @@ impl CloneSlots {
                     "expired": held(expired),
                 } },
             ])
-            .with_type::<Held>()
-            .await?;
+            .with_type::<Held>();
+        // The one document comes with the first answer.
+        let mut found = mongo::answered(found).await?;
         if found.advance().await? { Ok(found.deserialize_current()?) } else { Ok(Held::default()) }
     }
 
     async fn set(&self, lease_id: ObjectId, set: Document) -> Result<(), Error> {
         let filter = doc! { "_id": &self.stage, "held.lease_id": lease_id };
-        self.collection.update_one(filter, doc! { "$set": set }).await?;
+        mongo::answered(self.collection.update_one(filter, doc! { "$set": set })).await?;
         Ok(())
     }
 

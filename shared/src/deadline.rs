@@ -51,6 +51,11 @@ impl Deadline {
         self.0.saturating_duration_since(Instant::now())
     }
 
+    /// What some work gives, or `None` if the time is up before it does.
+    pub async fn limit<T>(self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::time::timeout(self.remaining(), work).await.ok()
+    }
+
     /// Whether nothing is left.
     #[must_use]
     pub fn has_passed(self) -> bool {

@@ -1,6 +1,6 @@
 //! The connection to MongoDB and the indexes that the stores rely on.
 
-use std::time::Duration;
+use std::{future::IntoFuture, io, time::Duration};
 
 use mongodb::{
     Client, Database, IndexModel,
@@ -33,6 +33,18 @@ pub async fn connect(env: &Env) -> Result<Database, ConnectError> {
     options.server_selection_timeout.get_or_insert(Duration::from_secs(4));
     let client = Client::with_options(options).map_err(|_| ConnectError::Uri)?;
     Ok(client.database(env.get("MONGODB_DATABASE").unwrap_or("newvisions")))
+}
+
+/// One operation may take this long, the wait for a server included.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the database answers, if it does so in time: the driver itself waits for a reply without end, and a
+/// connection that died while its Lambda was frozen gives none. Whether the operation had its effect is then unknown.
+pub async fn answered<T>(
+    operation: impl IntoFuture<Output = Result<T, MongoError>>,
+) -> Result<T, MongoError> {
+    let operation = tokio::time::timeout(PATIENCE, operation.into_future());
+    operation.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// Makes every index that is missing. Safe to repeat; the sweep does so at each run, so a fresh deployment

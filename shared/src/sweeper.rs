@@ -21,6 +21,8 @@ use crate::{
     users::Users,
 };
 
+/// The list of all voices.
+const LIST_PATIENCE: Duration = Duration::from_secs(10);
 /// One deletion.
 const DELETION_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -58,7 +60,8 @@ impl Sweeper {
     /// One sweep. Fails only if the provider's list or the database cannot be read.
     pub async fn sweep(&self, by: Deadline) -> Result<Swept, Error> {
         let mut done = Swept::default();
-        let voices = self.elevenlabs.cloned_voices("", by).await.map_err(Error::ProviderUnavailable)?;
+        let voices = self.elevenlabs.cloned_voices("", by.within(LIST_PATIENCE)).await;
+        let voices = voices.map_err(Error::ProviderUnavailable)?;
         let held = self.slots.held().await?;
         let live: HashSet<ObjectId> = held.live.iter().map(|slot| slot.lease_id).collect();
 

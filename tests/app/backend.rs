@@ -53,7 +53,7 @@ impl Backend {
 
     /// One sweep.
     pub async fn sweep(&self) -> Result<Swept, Error> {
-        sweep::sweep(&self.sweep).await
+        sweep::sweep(&self.sweep, None).await
     }
 
     /// A fresh activation code, as an operator would make one.

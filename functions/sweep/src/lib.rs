@@ -4,6 +4,7 @@ mod measured;
 
 use std::time::Duration;
 
+use lambda_runtime::Context;
 use mongodb::Database;
 use shared::{
     clock::Clock,
@@ -19,9 +20,13 @@ use shared::{
 
 pub use shared::sweeper::Swept;
 
-/// Less than the function's timeout of 120 s.
-const PATIENCE: Duration = Duration::from_secs(100);
+/// The function's timeout, where the platform does not tell it.
+const TIMEOUT: Duration = Duration::from_secs(120);
+/// What is left to the freeing of slots and users once no more voices are deleted, and to what follows.
+const RESERVE: Duration = Duration::from_secs(15);
 
+/// Asking for indexes, most of the time in vain; where there is much to index, the database goes on without us.
+const INDEXES_PATIENCE: Duration = Duration::from_secs(8);
 /// Asking for the account.
 const ACCOUNT_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -47,12 +52,17 @@ impl State {
     }
 }
 
-/// One sweep, and every index that is missing: that is what makes a fresh deployment ready.
-pub async fn sweep(state: &State) -> Result<Swept, Error> {
-    mongo::ensure_indexes(&state.database).await?;
-    let swept = state.sweeper.sweep(Deadline::after(PATIENCE)).await?;
+/// One sweep, and then every index that is missing: that is what makes a fresh deployment ready.
+///
+/// In this order, because the driver repeats what the sweep asks for when a connection broke, and the making of
+/// indexes it does not: no sweep shall fail for that.
+pub async fn sweep(state: &State, invocation: Option<&Context>) -> Result<Swept, Error> {
+    let deadline = Deadline::of_invocation(invocation, &state.clock, TIMEOUT);
+    let swept = state.sweeper.sweep(deadline.less(RESERVE)).await?;
+    let indexed = deadline.within(INDEXES_PATIENCE).limit(mongo::ensure_indexes(&state.database)).await;
+    indexed.ok_or_else(|| Error::internal("the database made no indexes in time"))??;
     // The month's remaining creations are watched here, every five minutes, and not by every perform.
-    let account = state.sweeper.elevenlabs.subscription(Deadline::after(ACCOUNT_PATIENCE)).await;
+    let account = state.sweeper.elevenlabs.subscription(deadline.within(ACCOUNT_PATIENCE)).await;
     if let Err(error) = &account {
         tracing::warn!(%error, "ElevenLabs does not say what is left of its account");
     }

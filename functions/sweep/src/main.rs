@@ -11,8 +11,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let state = sweep::State::from_env(&env, Clock::system()).await?;
     let state = &state;
     // Whatever the event says, a sweep is a sweep: scheduled, repeated, or invoked by hand.
-    lambda_runtime::run(service_fn(async move |_: LambdaEvent<Value>| {
-        sweep::sweep(state).await.inspect_err(Error::log).map_err(lambda_runtime::Error::from)
+    lambda_runtime::run(service_fn(async move |event: LambdaEvent<Value>| {
+        sweep::sweep(state, Some(&event.context))
+            .await
+            .inspect_err(Error::log)
+            .map_err(lambda_runtime::Error::from)
     }))
     .await
 }

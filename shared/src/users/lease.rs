@@ -16,7 +16,7 @@ use super::{
     User, Users,
     replays::{self, Idempotency, Replay},
 };
-use crate::{error::Error, quota, session::Caller};
+use crate::{error::Error, mongo, quota, session::Caller};
 
 /// The perform that holds a user.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -113,12 +113,11 @@ impl Users {
             "lease_asked_at": "$$NOW",
             "lease": { "$cond": [{ "$and": conditions }, lease, { "$ifNull": ["$lease", null] }] },
         } }];
-        let user = self
+        let taken = self
             .collection
             .find_one_and_update(self.of(caller), update)
-            .return_document(ReturnDocument::After)
-            .await?
-            .ok_or(Error::InvalidToken)?;
+            .return_document(ReturnDocument::After);
+        let user = mongo::answered(taken).await?.ok_or(Error::InvalidToken)?;
         if user.lease.as_ref().is_some_and(|lease| lease.id == want.lease_id) {
             return Ok(Ok(user));
         }
@@ -161,12 +160,11 @@ impl Users {
         lease_id: ObjectId,
         voice_id: &str,
     ) -> Result<(), Error> {
-        self.collection
-            .update_one(
-                doc! { "_id": user_id, "lease.id": lease_id },
-                doc! { "$set": { "voice_clone_id": voice_id } },
-            )
-            .await?;
+        let noted = self.collection.update_one(
+            doc! { "_id": user_id, "lease.id": lease_id },
+            doc! { "$set": { "voice_clone_id": voice_id } },
+        );
+        mongo::answered(noted).await?;
         Ok(())
     }
 
@@ -197,15 +195,12 @@ impl Users {
             // Run out, so that the sweep and the user's next perform know that nobody works under it any more.
             doc! { "lease.reserved": 0_i64, "lease.until": "$$NOW" }
         };
-        let settled = self
-            .collection
-            .update_one(
-                // What was settled holds no reservation any more.
-                doc! { "_id": user_id, "lease.id": lease_id, "lease.reserved": { "$gt": 0 } },
-                vec![doc! { "$set": first }, doc! { "$set": last }],
-            )
-            .await?;
-        Ok(settled.matched_count > 0)
+        let settled = self.collection.update_one(
+            // What was settled holds no reservation any more.
+            doc! { "_id": user_id, "lease.id": lease_id, "lease.reserved": { "$gt": 0 } },
+            vec![doc! { "$set": first }, doc! { "$set": last }],
+        );
+        Ok(mongo::answered(settled).await?.matched_count > 0)
     }
 
     /// Frees every user whose lease ran out and is not among `still_held` (their clones could not be deleted
@@ -217,7 +212,7 @@ impl Users {
             "$expr": { "$lte": ["$lease.until", "$$NOW"] },
         };
         let update = doc! { "$set": { "lease": null, "voice_clone_id": null } };
-        Ok(self.collection.update_many(expired, update).await?.modified_count)
+        Ok(mongo::answered(self.collection.update_many(expired, update)).await?.modified_count)
     }
 }
 
