@@ -21,7 +21,7 @@ use shared::{
 pub use shared::sweeper::Swept;
 
 /// The function's timeout, where the platform does not tell it.
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_mins(2);
 /// What is left to the freeing of slots and users once no more voices are deleted, and to what follows.
 const RESERVE: Duration = Duration::from_secs(15);
 
