@@ -53,7 +53,7 @@ impl Deadline {
 
     /// What some work gives, or `None` if the time is up before it does.
     pub async fn limit<T>(self, work: impl Future<Output = T>) -> Option<T> {
-        tokio::time::timeout(self.remaining(), work).await.ok()
+        tokio::time::timeout(self.remaining(), Box::pin(work)).await.ok()
     }
 
     /// Whether nothing is left.
