@@ -6,6 +6,7 @@ mod access;
 mod accounts;
 mod activation;
 mod bad_input;
+mod clock_skew;
 mod clone_creation;
 mod clone_deletion;
 mod closed_routes;

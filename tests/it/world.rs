@@ -182,6 +182,11 @@ impl World {
         }
     }
 
+    /// Another machine of the same deployment, whose clock is its own.
+    pub async fn machine(&self, clock: &Clock) -> Backend {
+        Backend::start(&self.services.env, clock).await.expect("another machine starts")
+    }
+
     /// A user's document, as stored.
     pub async fn stored(&self, user: &User) -> Document {
         let id = ObjectId::parse_str(&user.id).expect("an id");
