@@ -28,6 +28,7 @@ mod secrets;
 mod service;
 mod sessions;
 mod settings;
+mod shipped;
 mod storage_failures;
 mod stored;
 mod strangers;
