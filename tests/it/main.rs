@@ -14,6 +14,7 @@ mod concurrency;
 mod configuration;
 mod events;
 mod guessing;
+mod invariants;
 mod main_job;
 mod outgoing;
 mod passwords;
