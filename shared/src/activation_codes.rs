@@ -9,6 +9,7 @@ use mongodb::{
     bson::{DateTime, doc, oid::ObjectId},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{clock::Clock, error::Error, json::Reason};
 
@@ -16,8 +17,9 @@ use crate::{clock::Clock, error::Error, json::Reason};
 pub const CODE_LENGTH: usize = 11;
 
 /// An activation code: 11 letters or digits. Upper and lower case are different codes.
-#[derive(Clone, Debug, Deserr, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserr, PartialEq, Eq, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> Reason)]
+#[schema(pattern = "^[0-9A-Za-z]{11}$", example = "PUT11CODE42")]
 pub struct ActivationCode(String);
 
 /// No 0, 1, I or O: people read codes aloud and copy them from paper.

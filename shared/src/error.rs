@@ -9,6 +9,7 @@ use std::{borrow::Cow, time::Duration};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     audio::NotARecording, elevenlabs::ElevenLabsError, json::FieldError, mongo, recordings::S3Error,
@@ -255,19 +256,21 @@ impl Error {
 }
 
 /// Problem details (RFC 9457) before the request's id and the accepted media type are known.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
 pub struct Problem {
     /// A URI reference that names the kind of problem.
     pub r#type: String,
     /// The status in words.
     pub title: &'static str,
     /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
     pub status: u16,
     /// One sentence for a person.
     pub detail: String,
     /// The stable word that a program can switch on.
     pub code: &'static str,
-    /// Filled in by [`crate::http`].
+    /// The request's id, as in `X-Request-Id`.
     pub request_id: String,
     /// Every bad field, for 422 `invalid_request`; otherwise empty.
     pub errors: Vec<FieldError>,

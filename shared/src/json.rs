@@ -14,11 +14,12 @@ use deserr::{DeserializeError, Deserr, ErrorKind, IntoValue, MergeWithError, Val
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
 
 use crate::error::Error;
 
 /// One bad member of a request.
-#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Serialize, PartialEq, Eq, ToSchema)]
 pub struct FieldError {
     /// The member's path, such as `settings_override.voice_stability`; empty for the whole body.
     pub field: String,

@@ -11,7 +11,7 @@
 //! what performs left behind there.
 //!
 //! What is known: [`audio`] (what a recording is), [`content`] (what may be said and how), [`quota`] and
-//! [`settings`].
+//! [`settings`]. [`schema`] says what some strings look like, in the description of the API.
 //!
 //! A request runs route → handler → [`session::Caller`] → a few calls into these files → answer; errors leave by
 //! `?`. This crate knows no function.
@@ -35,6 +35,7 @@ pub mod outgoing;
 pub mod password;
 pub mod quota;
 pub mod recordings;
+pub mod schema;
 pub mod session;
 pub mod settings;
 pub mod sweeper;

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use deserr::Deserr;
 use mongodb::bson::Bson;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::ToSchema;
 
 use crate::{
     env::{Env, EnvError},
@@ -19,8 +21,9 @@ const MOST_BYTES: usize = 72;
 const LEAST_CHARS: usize = 8;
 
 /// A password that a user chooses. It does not print.
-#[derive(Debug, deserr::Deserr)]
+#[derive(Debug, Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> Reason)]
+#[schema(value_type = String, format = Password, min_length = 8, max_length = 72, example = "correct horse battery staple")]
 pub struct NewPassword(SecretString);
 
 impl TryFrom<String> for NewPassword {
@@ -41,8 +44,9 @@ impl TryFrom<String> for NewPassword {
 }
 
 /// A password that somebody claims is theirs: of any form. It does not print.
-#[derive(Clone, Debug, deserr::Deserr)]
+#[derive(Clone, Debug, Deserr, ToSchema)]
 #[deserr(from(String) = Self::from)]
+#[schema(value_type = String, format = Password, example = "correct horse battery staple")]
 pub struct ClaimedPassword(SecretString);
 
 impl From<String> for ClaimedPassword {

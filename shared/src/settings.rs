@@ -4,11 +4,15 @@ use deserr::Deserr;
 use mongodb::bson::{Bson, deserialize_from_bson};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use time::{Date, macros::format_description};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
 
 use crate::json::{Invalid, Reason};
 
 /// The settings, in the words of the contract. A PUT replaces them; what is left out has its default.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
 #[serde(from = "Stored")]
 #[deserr(error = Invalid)]
 pub struct Settings {
@@ -42,7 +46,7 @@ pub struct Settings {
 }
 
 /// Settings for one perform: what is left out stays as the user has it.
-#[derive(Clone, Debug, Default, Deserr)]
+#[derive(Clone, Debug, Default, Deserr, ToSchema)]
 #[deserr(error = Invalid)]
 pub struct SettingsOverride {
     #[deserr(default)]
@@ -81,6 +85,26 @@ impl Default for Settings {
     }
 }
 
+/// What a PUT takes, for the API's description: the same members, of which any may be left out.
+pub struct SettingsBody;
+
+impl PartialSchema for SettingsBody {
+    fn schema() -> RefOr<Schema> {
+        let mut schema = Settings::schema();
+        if let RefOr::T(Schema::Object(settings)) = &mut schema {
+            settings.required.clear();
+            settings.default = serde_json::to_value(Settings::default()).ok();
+        }
+        schema
+    }
+}
+
+impl ToSchema for SettingsBody {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Settings::schemas(schemas);
+    }
+}
+
 /// A language as ISO 639-1 writes it: two lower-case letters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr)]
 #[deserr(try_from(String) = Self::try_from -> Reason)]
@@ -93,6 +117,15 @@ impl Language {
         &self.0
     }
 }
+
+impl PartialSchema for Language {
+    fn schema() -> RefOr<Schema> {
+        let codes = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(ISO_639_1.split(' ')));
+        codes.description(Some("ISO 639-1. Requests may write it in upper case too.")).into()
+    }
+}
+
+impl ToSchema for Language {}
 
 impl Default for Language {
     fn default() -> Self {
@@ -122,7 +155,7 @@ const ISO_639_1: &str = "aa ab ae af ak am an ar as av ay az ba be bg bi bm bn b
      vo wa wo xh yi yo za zh zu";
 
 /// The speaker's sex, where a language's grammar asks for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[deserr(rename_all = lowercase)]
 pub enum SpeakerSex {
@@ -133,8 +166,9 @@ pub enum SpeakerSex {
 }
 
 /// A whole number from 0 to 100; a slider's fraction is rounded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
 #[deserr(try_from(f64) = Self::try_from -> Reason)]
+#[schema(value_type = f64, minimum = 0, maximum = 100, example = 50)]
 pub struct Percent(u8);
 
 impl Percent {
@@ -168,8 +202,9 @@ impl TryFrom<f64> for Percent {
 }
 
 /// At most 50 characters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> Reason)]
+#[schema(max_length = 50, example = "The seven of hearts")]
 pub struct NoteName(String);
 
 impl TryFrom<String> for NoteName {
@@ -185,8 +220,9 @@ impl TryFrom<String> for NoteName {
 }
 
 /// A day of the calendar, `YYYY-MM-DD`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> Reason)]
+#[schema(format = Date, example = "2026-11-22")]
 pub struct NoteDate(String);
 
 impl TryFrom<String> for NoteDate {

@@ -4,6 +4,7 @@
 //! - `backend`: the functions' own routers on these services, and their sweep;
 //! - `gateway`: the HTTP API in front of them, with its CORS;
 //! - `keys`: signing keys; `codes`: activation codes; `mp3`: what came out, decoded;
+//! - `openapi`: the description of the API;
 //! - `sample_events`: the files of `events/`, made whole;
 //! - `bootstraps`: the functions' real programs, built by cargo;
 //! - `lambda_runtime_api`: the platform's side of a real bootstrap.
@@ -14,6 +15,7 @@ pub mod gateway;
 mod keys;
 pub mod lambda_runtime_api;
 pub mod mp3;
+pub mod openapi;
 pub mod sample_events;
 mod services;
 

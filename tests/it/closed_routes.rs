@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 use crate::world::PASSWORD;
 
 /// What answers without an access token.
-const OPEN: [&str; 6] = [
+const OPEN: [&str; 7] = [
     "POST /auth/register",
     "POST /auth/login",
     "POST /auth/refresh",
     "POST /activation/verify",
     "POST /activation/reset-password",
     "GET /health",
+    "GET /openapi.json",
 ];
 
 /// A route that needs an access token.

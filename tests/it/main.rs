@@ -12,6 +12,7 @@ mod clone_deletion;
 mod closed_routes;
 mod concurrency;
 mod configuration;
+mod contract;
 mod events;
 mod guessing;
 mod invariants;

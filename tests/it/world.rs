@@ -26,6 +26,8 @@ use time::macros::datetime;
 use tokio::{net::TcpListener, task::AbortHandle};
 use tower::ServiceExt;
 
+use crate::{contract, routes::Route};
+
 /// Half a minute of real speech as Chrome records it.
 pub const WEBM: &[u8] = include_bytes!("../recordings/speech-34s.webm");
 /// The password of every user.
@@ -305,6 +307,15 @@ impl Answer {
         }
     }
 
+    /// That the API's description has it; where it has no such route, there is none.
+    #[track_caller]
+    fn assert_described(&self, route: Option<&Route>) {
+        match route {
+            Some(route) => contract::assert_described(route, self),
+            None => assert!([404, 405].contains(&self.status.as_u16()), "an unknown route answers: {self:?}"),
+        }
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|_| panic!("not JSON: {}", String::from_utf8_lossy(&self.body)))
@@ -368,25 +379,31 @@ pub fn http_from(host: usize) -> reqwest::Client {
     reqwest::Client::builder().local_address(IpAddr::from([127, 0, 0, host])).build().expect("a client")
 }
 
-/// Sends a request and reads the whole answer, which must be well-formed.
+/// Sends a request and reads the whole answer, which must be well-formed and described.
 pub async fn send(request: reqwest::RequestBuilder) -> Answer {
-    let response = request.send().await.expect("the backend answers");
+    let (http, request) = request.build_split();
+    let request = request.expect("a request");
+    let route = contract::route_of(request.method(), request.url().path());
+    let response = http.execute(request).await.expect("the backend answers");
     let answer = Answer {
         status: response.status(),
         headers: response.headers().clone(),
         body: response.bytes().await.expect("a whole answer").to_vec(),
     };
     answer.assert_well_formed();
+    answer.assert_described(route.as_ref());
     answer
 }
 
 /// The answer of routes to a request that did not come over a connection.
 pub async fn call(routes: &Router, request: Request<Body>) -> Answer {
+    let route = contract::route_of(request.method(), request.uri().path());
     let Ok(response) = routes.clone().oneshot(request).await;
     let (head, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.expect("a whole answer").to_vec();
     let answer = Answer { status: head.status, headers: head.headers, body };
     answer.assert_well_formed();
+    answer.assert_described(route.as_ref());
     answer
 }
 

@@ -4,6 +4,7 @@
 //! - `cargo local demo [RECORDING]` runs the main job once on a fresh stack;
 //! - `cargo local services` runs the stand-ins alone, for `cargo lambda watch`;
 //! - `cargo local event [NAME]` prints a sample event for `cargo lambda invoke`;
+//! - `cargo local openapi` prints the description of the API;
 //! - `cargo local key` makes a signing key for a deployment.
 
 mod configuration;
@@ -22,6 +23,7 @@ Usage:
   cargo local demo [RECORDING]   run the main job once: register, record, perform, hear, nothing remains
   cargo local services           run MongoDB, S3 and the providers' stand-ins alone, for cargo lambda watch
   cargo local event [NAME]       print an event of events/ for cargo lambda invoke, with the values of those services
+  cargo local openapi            print the description of the API, as the code has it
   cargo local key                make a signing key for a deployment, and the public set that verifies it
 
 ELEVENLABS_API_KEY, GEMINI_API_KEY (with *_BASE_URL), MONGODB_URI, S3_ENDPOINT and RECORDINGS_BUCKET in the
@@ -42,6 +44,10 @@ async fn main() -> ExitCode {
             let key = SigningKey::generate();
             println!("JWT_SIGNING_KEY (secret, for auth alone):\n{}\n", key.private);
             println!("JWT_PUBLIC_KEYS:\n{}", key.public_set);
+            Ok(())
+        }
+        ["openapi"] => {
+            print!("{}", tests::app::openapi::text());
             Ok(())
         }
         ["help" | "--help" | "-h"] => {

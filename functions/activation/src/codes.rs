@@ -10,26 +10,38 @@ use shared::{
     session::Caller,
     users::Users,
 };
+use utoipa::ToSchema;
 
 /// The body.
-#[derive(Deserr)]
+#[derive(Deserr, ToSchema)]
 #[deserr(error = Invalid)]
 pub struct Issue {
     count: Count,
 }
 
 /// 1–1000.
-#[derive(Deserr)]
+#[derive(Deserr, ToSchema)]
 #[deserr(try_from(i64) = Self::try_from -> Reason)]
+#[schema(value_type = i64, minimum = 1, maximum = 1000, example = 10)]
 struct Count(usize);
 
 /// The answer.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Codes {
+    #[schema(value_type = Vec<ActivationCode>)]
     codes: Vec<String>,
 }
 
 /// Makes and stores codes. The role is read from the database, here and now.
+#[utoipa::path(
+    post,
+    path = "/activation/codes",
+    operation_id = "issueActivationCodes",
+    request_body = Issue,
+    responses((status = 201, body = Codes)),
+    security(("bearer" = [])),
+    extensions(("x-codes" = json!(["forbidden"]))),
+)]
 pub async fn issue(
     State(users): State<Users>,
     State(codes): State<ActivationCodes>,

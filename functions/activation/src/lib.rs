@@ -9,6 +9,7 @@ use shared::{
     activation_codes::ActivationCodes, attempts::Attempts, clock::Clock, env::Env, mongo,
     password::Passwords, session::TokenVerifier, users::Users,
 };
+use utoipa::OpenApi;
 
 /// What this function touches.
 #[derive(Clone, FromRef)]
@@ -42,3 +43,8 @@ pub fn router(state: State) -> Router {
         .route("/activation/codes", post(codes::issue))
         .with_state(state)
 }
+
+/// The description of the routes.
+#[derive(OpenApi)]
+#[openapi(paths(verify::verify, reset_password::reset_password, codes::issue,))]
+pub struct Api;

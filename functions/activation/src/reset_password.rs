@@ -10,9 +10,10 @@ use shared::{
     password::{NewPassword, Passwords, Purpose},
     users::{Email, Users},
 };
+use utoipa::ToSchema;
 
 /// The body.
-#[derive(Deserr)]
+#[derive(Deserr, ToSchema)]
 #[deserr(error = Invalid)]
 pub struct ResetPassword {
     email: Email,
@@ -22,6 +23,14 @@ pub struct ResetPassword {
 
 /// Sets the password and ends every session. A wrong email and a wrong code answer alike and take alike time:
 /// the hash is made before anything is looked up.
+#[utoipa::path(
+    post,
+    path = "/activation/reset-password",
+    operation_id = "resetPassword",
+    request_body = ResetPassword,
+    responses((status = 204)),
+    extensions(("x-codes" = json!(["invalid_activation_code", "too_many_attempts"]))),
+)]
 pub async fn reset_password(
     State(users): State<Users>,
     State(passwords): State<Passwords>,

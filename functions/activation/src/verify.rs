@@ -10,21 +10,31 @@ use shared::{
     json::{Invalid, Json},
     users::Users,
 };
+use utoipa::ToSchema;
 
 /// The body. A code of the wrong form is no error here: it is merely not valid.
-#[derive(Deserr)]
+#[derive(Deserr, ToSchema)]
 #[deserr(error = Invalid)]
 pub struct Verify {
+    #[schema(example = "PUT11CODE42")]
     code: String,
 }
 
 /// The answer.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Verdict {
     valid: bool,
 }
 
 /// Unknown, used and malformed codes answer alike.
+#[utoipa::path(
+    post,
+    path = "/activation/verify",
+    operation_id = "verifyActivationCode",
+    request_body = Verify,
+    responses((status = 200, body = Verdict)),
+    extensions(("x-codes" = json!(["too_many_attempts"]))),
+)]
 pub async fn verify(
     State(codes): State<ActivationCodes>,
     State(users): State<Users>,

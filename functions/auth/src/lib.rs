@@ -16,6 +16,7 @@ use shared::{
     activation_codes::ActivationCodes, attempts::Attempts, clock::Clock, env::Env, mongo,
     password::Passwords, session::TokenVerifier, users::Users,
 };
+use utoipa::OpenApi;
 
 use tokens::TokenSigner;
 
@@ -55,3 +56,8 @@ pub fn router(state: State) -> Router {
         .route("/auth/session", get(session::session))
         .with_state(state)
 }
+
+/// The description of the routes.
+#[derive(OpenApi)]
+#[openapi(paths(register::register, login::login, refresh::refresh, logout::logout, session::session,))]
+pub struct Api;

@@ -9,18 +9,28 @@ use shared::{
     password::{ClaimedPassword, Passwords},
     users::Users,
 };
+use utoipa::ToSchema;
 
 use crate::tokens::{self, SignedIn, TokenSigner};
 
 /// The body; `username` is a username or an email address.
-#[derive(Deserr)]
+#[derive(Deserr, ToSchema)]
 #[deserr(error = Invalid)]
 pub struct Login {
+    #[schema(example = "ada")]
     username: String,
     password: ClaimedPassword,
 }
 
 /// Opens a session. An unknown user and a wrong password answer alike and take alike time.
+#[utoipa::path(
+    post,
+    path = "/auth/login",
+    operation_id = "login",
+    request_body = Login,
+    responses((status = 200, body = SignedIn)),
+    extensions(("x-codes" = json!(["invalid_credentials", "too_many_attempts"]))),
+)]
 pub async fn login(
     State(users): State<Users>,
     State(passwords): State<Passwords>,

@@ -7,17 +7,26 @@ use shared::{
     json::{Invalid, Json},
     users::{RefreshToken, Users},
 };
+use utoipa::ToSchema;
 
 use crate::tokens::{self, SignedIn, TokenSigner};
 
 /// The body.
-#[derive(Deserr)]
+#[derive(Deserr, ToSchema)]
 #[deserr(error = Invalid)]
 pub struct Refresh {
     refresh_token: String,
 }
 
 /// Exchanges a refresh token; the old one used again ends the session.
+#[utoipa::path(
+    post,
+    path = "/auth/refresh",
+    operation_id = "refresh",
+    request_body = Refresh,
+    responses((status = 200, body = SignedIn)),
+    extensions(("x-codes" = json!(["invalid_refresh_token"]))),
+)]
 pub async fn refresh(
     State(users): State<Users>,
     State(signer): State<TokenSigner>,

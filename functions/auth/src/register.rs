@@ -15,21 +15,31 @@ use shared::{
     password::{NewPassword, Passwords, Purpose},
     users::{Email, NewUser, Username, Users},
 };
+use utoipa::ToSchema;
 
 use crate::tokens::{self, SignedIn, TokenSigner};
 
 /// The body.
-#[derive(Deserr)]
+#[derive(Deserr, ToSchema)]
 #[deserr(error = Invalid)]
 pub struct Register {
     username: Username,
     email: Email,
     password: NewPassword,
     #[deserr(rename = "activationCode")]
+    #[schema(rename = "activationCode")]
     activation_code: ActivationCode,
 }
 
 /// Makes the account and signs it in.
+#[utoipa::path(
+    post,
+    path = "/auth/register",
+    operation_id = "register",
+    request_body = Register,
+    responses((status = 201, body = SignedIn)),
+    extensions(("x-codes" = json!(["invalid_activation_code", "activation_code_used", "username_taken", "email_taken", "too_many_attempts"]))),
+)]
 pub async fn register(
     State(users): State<Users>,
     State(codes): State<ActivationCodes>,

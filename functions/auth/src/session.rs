@@ -2,24 +2,44 @@
 
 use axum::extract::State;
 use serde::Serialize;
-use shared::{clock::rfc3339, error::Error, json::Json, session::Caller, users::Users};
+use shared::{
+    clock::rfc3339,
+    error::Error,
+    json::Json,
+    schema::{Id, Timestamp},
+    session::Caller,
+    users::Users,
+};
+use utoipa::ToSchema;
 
 /// The answer.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct LoginState {
+    #[schema(value_type = Id)]
     user_id: String,
+    #[schema(value_type = String, example = "ada")]
     username: String,
+    #[schema(example = "ada@example.com")]
     email: String,
     session: Times,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Times {
+    #[schema(value_type = Timestamp)]
     created_at: String,
+    #[schema(value_type = Timestamp)]
     expires_at: String,
 }
 
 /// Who is signed in, and until when.
+#[utoipa::path(
+    get,
+    path = "/auth/session",
+    operation_id = "getSession",
+    responses((status = 200, body = LoginState)),
+    security(("bearer" = [])),
+)]
 pub async fn session(State(users): State<Users>, caller: Caller) -> Result<Json<LoginState>, Error> {
     let user = users.signed_in(&caller).await?;
     let session = user

@@ -15,9 +15,11 @@ use shared::{
     clock::Clock,
     env::{Env, EnvError},
     error::Error,
+    schema::Id,
     session::{Claims, ISSUER, TOKEN_TYPE, audience},
     users::{REFRESH_SECRET_BYTES, RefreshToken},
 };
+use utoipa::ToSchema;
 
 /// Signs access tokens. Cloning it is cheap; it does not print.
 #[derive(Clone)]
@@ -32,14 +34,19 @@ struct Inner {
 }
 
 /// The answer to every call that signs somebody in.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct SignedIn {
+    #[schema(value_type = Id)]
     user_id: String,
+    #[schema(example = "ada")]
     username: String,
+    #[schema(example = "ada@example.com")]
     email: String,
     access_token: String,
+    #[schema(pattern = "^Bearer$")]
     token_type: &'static str,
     /// Seconds until the access token ends.
+    #[schema(minimum = 1, example = 900)]
     expires_in: i64,
     refresh_token: String,
 }

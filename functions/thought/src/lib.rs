@@ -7,6 +7,7 @@ use shared::{
     clock::Clock, content::Thoughts, env::Env, gemini::Gemini, mongo, outgoing, session::TokenVerifier,
     users::Users,
 };
+use utoipa::OpenApi;
 
 /// What this function touches.
 #[derive(Clone, FromRef)]
@@ -35,3 +36,8 @@ pub fn router(state: State) -> Router {
         .route("/generate-thought", post(thought::thought))
         .with_state(state)
 }
+
+/// The description of the routes.
+#[derive(OpenApi)]
+#[openapi(paths(thought::thought,))]
+pub struct Api;

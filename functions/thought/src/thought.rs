@@ -14,12 +14,13 @@ use shared::{
     settings::Language,
     users::Users,
 };
+use utoipa::ToSchema;
 
 /// Shorter than the function's timeout.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// The body.
-#[derive(Deserr)]
+#[derive(Deserr, ToSchema)]
 #[deserr(error = Invalid)]
 pub struct Ask {
     topic: Topic,
@@ -29,12 +30,13 @@ pub struct Ask {
 }
 
 /// 1–100 characters.
-#[derive(Deserr)]
+#[derive(Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> Reason)]
+#[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "a playing card")]
 struct Topic(String);
 
 /// The answer.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Written {
     thought: String,
     source: ThoughtSource,
@@ -42,6 +44,15 @@ pub struct Written {
 }
 
 /// Writes a thought, in the language asked for or the user's own.
+#[utoipa::path(
+    post,
+    path = "/thought",
+    operation_id = "writeThought",
+    request_body = Ask,
+    responses((status = 200, body = Written)),
+    security(("bearer" = [])),
+    extensions(("x-codes" = json!(["content_rejected"]))),
+)]
 pub async fn thought(
     State(users): State<Users>,
     State(thoughts): State<Thoughts>,

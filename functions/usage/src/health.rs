@@ -3,10 +3,12 @@
 use axum::extract::State;
 use serde::Serialize;
 use shared::{env::Env, json::Json, quota::Quota};
+use utoipa::ToSchema;
 
 /// The answer, fixed at start.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, ToSchema)]
 pub struct Health {
+    #[schema(pattern = "^ok$")]
     status: &'static str,
     app: &'static str,
     env: String,
@@ -32,6 +34,12 @@ impl Health {
 }
 
 /// Whether the service is up and how it is set up.
+#[utoipa::path(
+    get,
+    path = "/health",
+    operation_id = "getHealth",
+    responses((status = 200, body = Health)),
+)]
 pub async fn health(State(health): State<Health>) -> Json<Health> {
     Json(health)
 }

@@ -1,6 +1,7 @@
 //! What was used, and whether the service is up.
 
 mod health;
+mod openapi;
 mod provider;
 mod usage;
 
@@ -9,6 +10,7 @@ use shared::{
     clock::Clock, elevenlabs::ElevenLabs, env::Env, mongo, outgoing, quota::Quota, session::TokenVerifier,
     users::Users,
 };
+use utoipa::OpenApi;
 
 use health::Health;
 
@@ -47,5 +49,11 @@ pub fn router(state: State) -> Router {
         .route("/users/{user_id}/meta", get(usage::meta))
         .route("/usage/provider", get(provider::provider))
         .route("/health", get(health::health))
+        .route("/openapi.json", get(openapi::openapi))
         .with_state(state)
 }
+
+/// The description of the routes.
+#[derive(OpenApi)]
+#[openapi(paths(usage::usage, usage::meta, provider::provider, health::health, openapi::openapi,))]
+pub struct Api;

@@ -9,16 +9,18 @@ use shared::{
     elevenlabs::{ElevenLabs, Subscription},
     error::Error,
     json::Json,
+    schema::Timestamp,
     session::Caller,
     users::Users,
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use utoipa::ToSchema;
 
 /// Shorter than the function's timeout.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// The answer. What ElevenLabs does not say is null.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Account {
     tier: String,
     voice_slots_used: Option<i64>,
@@ -28,10 +30,19 @@ pub struct Account {
     voice_add_edits_limit: Option<i64>,
     characters_used: i64,
     characters_limit: i64,
+    #[schema(value_type = Option<Timestamp>)]
     next_reset: Option<String>,
 }
 
 /// The account's plan and what is used of it. The role is read from the database, here and now.
+#[utoipa::path(
+    get,
+    path = "/usage/provider",
+    operation_id = "getProviderAccount",
+    responses((status = 200, body = Account)),
+    security(("bearer" = [])),
+    extensions(("x-codes" = json!(["forbidden", "provider_unavailable"]))),
+)]
 pub async fn provider(
     State(users): State<Users>,
     State(elevenlabs): State<Option<ElevenLabs>>,

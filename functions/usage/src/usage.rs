@@ -7,27 +7,31 @@ use shared::{
     error::Error,
     json::Json,
     quota::{self, Quota},
+    schema::Timestamp,
     session::Caller,
     users::Users,
 };
 use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
 
 /// The answer of `/usage`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageNow {
     char_count: i64,
     monthly_limit: i64,
     remaining: i64,
     /// As `2026-11`, in UTC.
+    #[schema(pattern = r"^\d{4}-\d{2}$", example = "2026-11")]
     period: String,
+    #[schema(value_type = Timestamp)]
     resets_at: String,
     model: String,
     cost_factor: f64,
 }
 
 /// The answer of `/users/{user_id}/meta`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Meta {
     char_count: i64,
@@ -35,6 +39,13 @@ pub struct Meta {
 }
 
 /// What was spent this month, what is left, and when it starts anew.
+#[utoipa::path(
+    get,
+    path = "/usage",
+    operation_id = "getUsage",
+    responses((status = 200, body = UsageNow)),
+    security(("bearer" = [])),
+)]
 pub async fn usage(
     State(users): State<Users>,
     State(quota): State<Quota>,
@@ -54,6 +65,13 @@ pub async fn usage(
 }
 
 /// The same in short, as the app's header shows it.
+#[utoipa::path(
+    get,
+    path = "/users/{user_id}/meta",
+    operation_id = "getUsageInShort",
+    responses((status = 200, body = Meta)),
+    security(("bearer" = [])),
+)]
 pub async fn meta(
     State(users): State<Users>,
     State(quota): State<Quota>,

@@ -15,11 +15,12 @@ use shared::{
     session::Caller,
     users::Users,
 };
+use utoipa::ToSchema;
 
 use crate::owner::Owner;
 
 /// The body.
-#[derive(Deserr)]
+#[derive(Deserr, ToSchema)]
 #[deserr(error = Invalid)]
 pub struct DeleteAccount {
     password: ClaimedPassword,
@@ -27,6 +28,15 @@ pub struct DeleteAccount {
 
 /// Deletes the account, in an order that a crash cannot turn into something left behind: its code stays used,
 /// then the recording goes, and the document that names them goes last.
+#[utoipa::path(
+    delete,
+    path = "/users/{user_id}",
+    operation_id = "deleteAccount",
+    request_body = DeleteAccount,
+    responses((status = 204)),
+    security(("bearer" = [])),
+    extensions(("x-codes" = json!(["invalid_credentials", "too_many_attempts"]))),
+)]
 pub async fn delete(
     State(users): State<Users>,
     State(codes): State<ActivationCodes>,

@@ -18,6 +18,7 @@ use shared::{
     activation_codes::ActivationCodes, attempts::Attempts, audio::MAX_BYTES, clock::Clock, env::Env, mongo,
     outgoing, password::Passwords, recordings::Recordings, session::TokenVerifier, users::Users,
 };
+use utoipa::OpenApi;
 
 use owner::Owner;
 
@@ -63,3 +64,19 @@ pub fn router(state: State) -> Router {
         .route("/users/{user_id}/voice/meta", get(meta::show))
         .with_state(state)
 }
+
+/// The description of the routes.
+#[derive(OpenApi)]
+#[openapi(paths(
+    profile::show,
+    profile::rename,
+    account::delete,
+    password::change,
+    settings::show,
+    settings::replace,
+    voice::adopt,
+    voice::delete,
+    upload::offer,
+    meta::show,
+))]
+pub struct Api;

@@ -6,30 +6,44 @@ use shared::{
     clock::rfc3339,
     error::Error,
     json::Json,
+    schema::{Sha256, Timestamp},
     session::Caller,
     users::{User, Users},
 };
+use utoipa::ToSchema;
 
 /// The answer; also part of the profile.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VoiceMeta {
     has_sample: bool,
     /// False except while a perform runs.
     has_clone: bool,
     /// Null except while a perform runs.
+    #[schema(examples(json!(null)))]
     voice_clone_id: Option<String>,
     /// SHA-256 of the recording, in hex.
+    #[schema(value_type = Option<Sha256>)]
     hash: Option<String>,
     /// Seconds.
+    #[schema(minimum = 0, example = 34.02)]
     duration: Option<f64>,
     #[serde(rename = "mime_type")]
+    #[schema(example = "audio/webm")]
     mime_type: Option<String>,
     #[serde(rename = "uploaded_at")]
+    #[schema(value_type = Option<Timestamp>)]
     uploaded_at: Option<String>,
 }
 
 /// What is known of the caller's voice.
+#[utoipa::path(
+    get,
+    path = "/users/{user_id}/voice/meta",
+    operation_id = "getVoice",
+    responses((status = 200, body = VoiceMeta)),
+    security(("bearer" = [])),
+)]
 pub async fn show(State(users): State<Users>, caller: Caller) -> Result<Json<VoiceMeta>, Error> {
     users.signed_in(&caller).await.map(|user| Json(VoiceMeta::of(&user)))
 }

@@ -10,11 +10,12 @@ use shared::{
     session::Caller,
     users::Users,
 };
+use utoipa::ToSchema;
 
 use crate::owner::Owner;
 
 /// The body.
-#[derive(Deserr)]
+#[derive(Deserr, ToSchema)]
 #[deserr(error = Invalid)]
 pub struct ChangePassword {
     current_password: ClaimedPassword,
@@ -22,6 +23,15 @@ pub struct ChangePassword {
 }
 
 /// Changes the caller's password; every other session ends.
+#[utoipa::path(
+    put,
+    path = "/users/{user_id}/password",
+    operation_id = "changePassword",
+    request_body = ChangePassword,
+    responses((status = 204)),
+    security(("bearer" = [])),
+    extensions(("x-codes" = json!(["invalid_credentials", "too_many_attempts"]))),
+)]
 pub async fn change(
     State(users): State<Users>,
     State(passwords): State<Passwords>,

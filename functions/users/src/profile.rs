@@ -7,26 +7,32 @@ use shared::{
     clock::rfc3339,
     error::Error,
     json::{Invalid, Json},
+    schema::{Id, Timestamp},
     session::Caller,
     settings::Settings,
     users::{Email, User, Username, Users},
 };
+use utoipa::ToSchema;
 
 use crate::meta::VoiceMeta;
 
 /// The answer of both.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Profile {
+    #[schema(value_type = Id)]
     user_id: String,
+    #[schema(example = "ada")]
     username: String,
+    #[schema(example = "ada@example.com")]
     email: String,
+    #[schema(value_type = Timestamp)]
     created_at: String,
     settings: Settings,
     voice: VoiceMeta,
 }
 
 /// The body of the `PATCH`; what is left out stays.
-#[derive(Deserr)]
+#[derive(Deserr, ToSchema)]
 #[deserr(error = Invalid)]
 pub struct Rename {
     #[deserr(default)]
@@ -36,11 +42,27 @@ pub struct Rename {
 }
 
 /// The caller's profile.
+#[utoipa::path(
+    get,
+    path = "/users/{user_id}",
+    operation_id = "getProfile",
+    responses((status = 200, body = Profile)),
+    security(("bearer" = [])),
+)]
 pub async fn show(State(users): State<Users>, caller: Caller) -> Result<Json<Profile>, Error> {
     users.signed_in(&caller).await.map(|user| Json(user.into()))
 }
 
 /// Changes the caller's username, email address, or both.
+#[utoipa::path(
+    patch,
+    path = "/users/{user_id}",
+    operation_id = "updateProfile",
+    request_body = Rename,
+    responses((status = 200, body = Profile)),
+    security(("bearer" = [])),
+    extensions(("x-codes" = json!(["username_taken", "email_taken"]))),
+)]
 pub async fn rename(
     State(users): State<Users>,
     caller: Caller,

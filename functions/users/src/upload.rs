@@ -12,9 +12,10 @@ use shared::{
     session::Caller,
     users::Users,
 };
+use utoipa::ToSchema;
 
 /// The body.
-#[derive(Deserr)]
+#[derive(Deserr, ToSchema)]
 #[deserr(error = Invalid)]
 pub struct Offer {
     mime_type: AudioType,
@@ -22,28 +23,42 @@ pub struct Offer {
 }
 
 /// What the client says the recording is. Its bytes decide later.
-#[derive(Deserr)]
+#[derive(Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> Reason)]
+#[schema(pattern = r#"^audio/[0-9A-Za-z/.+;= "-]*$"#, max_length = 100, example = "audio/webm")]
 struct AudioType(String);
 
 /// A size within the limit.
-#[derive(Deserr)]
+#[derive(Deserr, ToSchema)]
 #[deserr(try_from(i64) = Self::try_from -> Reason)]
+#[schema(minimum = 1, maximum = 10485760, example = 9000000)]
 struct Size(i64);
 
 /// The answer.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct UploadOffer {
+    #[schema(format = "uri")]
     upload_url: String,
+    #[schema(pattern = "^PUT$")]
     method: &'static str,
     /// To be sent exactly so; they are part of the signature.
+    #[schema(value_type = BTreeMap<String, String>)]
     headers: Map<String, Value>,
     key: String,
     /// Seconds.
+    #[schema(minimum = 1, example = 900)]
     expires_in: u64,
 }
 
 /// Offers one upload of exactly that size; the signature makes S3 refuse any other.
+#[utoipa::path(
+    post,
+    path = "/users/{user_id}/voice/upload",
+    operation_id = "offerUpload",
+    request_body = Offer,
+    responses((status = 201, body = UploadOffer)),
+    security(("bearer" = [])),
+)]
 pub async fn offer(
     State(users): State<Users>,
     State(recordings): State<Recordings>,

@@ -24,10 +24,11 @@ use shared::{
     session::Caller,
     users::{RecordingFacts, Users},
 };
+use utoipa::ToSchema;
 
 /// The JSON body: one of `audio_base64` and `key`. The client's `mime_type` and `duration_seconds` are ignored:
 /// the bytes tell both.
-#[derive(Deserr)]
+#[derive(Deserr, ToSchema)]
 #[deserr(error = Invalid)]
 struct Adopt {
     /// Base64 of the file, with or without a data URL's head.
@@ -39,18 +40,32 @@ struct Adopt {
 }
 
 /// The answer.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Adopted {
+    #[schema(pattern = "^ok$")]
     status: &'static str,
+    #[schema(minimum = 1, example = 550000)]
     bytes: usize,
     /// SHA-256, in hex.
+    #[schema(value_type = shared::schema::Sha256)]
     hash: String,
     /// Seconds.
+    #[schema(minimum = 0, example = 34.02)]
     duration: f64,
+    #[schema(example = "audio/webm")]
     mime_type: &'static str,
 }
 
 /// Checks a recording and stores it in place of any earlier one.
+#[utoipa::path(
+    post,
+    path = "/users/{user_id}/voice",
+    operation_id = "replaceVoice",
+    request_body(content((Adopt = "application/json"), (Vec<u8> = "audio/*"))),
+    responses((status = 200, body = Adopted)),
+    security(("bearer" = [])),
+    extensions(("x-codes" = json!(["invalid_recording"]))),
+)]
 pub async fn adopt(
     State(users): State<Users>,
     State(recordings): State<Recordings>,
@@ -115,6 +130,13 @@ pub async fn adopt(
 }
 
 /// Deletes the caller's recording; having none is no error.
+#[utoipa::path(
+    delete,
+    path = "/users/{user_id}/voice",
+    operation_id = "deleteVoice",
+    responses((status = 204)),
+    security(("bearer" = [])),
+)]
 pub async fn delete(
     State(users): State<Users>,
     State(recordings): State<Recordings>,

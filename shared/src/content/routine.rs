@@ -2,11 +2,12 @@
 
 use deserr::Deserr;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::json::Reason;
 
 /// What the spectator thinks of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserr, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 #[deserr(try_from(String) = Self::try_from -> Reason)]
 pub enum Routine {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::Speakable;
 use crate::{deadline::Deadline, gemini::Gemini, settings::Language};
@@ -31,7 +32,7 @@ pub struct Thought {
 }
 
 /// Who wrote a thought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ThoughtSource {
     /// Gemini.

@@ -1,12 +1,14 @@
 //! What the spectator thinks of.
 
 use deserr::Deserr;
+use utoipa::ToSchema;
 
 use crate::json::Reason;
 
 /// A card, a name, a film: 1–500 characters, without the blanks around it. Not filtered yet.
-#[derive(Debug, Deserr)]
+#[derive(Debug, Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> Reason)]
+#[schema(min_length = 1, max_length = 500, pattern = r"\S", example = "Queen of Hearts")]
 pub struct Value(pub String);
 
 impl TryFrom<String> for Value {

@@ -20,6 +20,7 @@ use mongodb::{
     bson::{DateTime, oid::ObjectId},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{clock::Clock, json::Reason, password::PasswordHash, quota::Usage, settings::Settings};
 
@@ -131,8 +132,9 @@ pub struct RecordingFacts {
 }
 
 /// A username: 3–32 of letters, digits, `_ . -`.
-#[derive(Clone, Debug, Deserr)]
+#[derive(Clone, Debug, Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> Reason)]
+#[schema(pattern = "^[0-9A-Za-z_.-]{3,32}$", example = "ada")]
 pub struct Username(String);
 
 impl Username {
@@ -163,8 +165,9 @@ impl fmt::Display for Username {
 }
 
 /// An email address, checked by syntax (RFC 5321 and 5322).
-#[derive(Clone, Debug, Deserr)]
+#[derive(Clone, Debug, Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> Reason)]
+#[schema(format = "email", example = "ada@example.com")]
 pub struct Email(String);
 
 impl Email {
