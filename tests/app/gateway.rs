@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tower_http::cors::{Any, CorsLayer};
 
 /// Headers that a browser's script may read, beside the ones it always may. The same as in `template.yaml`.
-pub const EXPOSED: [&str; 11] = [
+pub const EXPOSED: [&str; 12] = [
     "x-request-id",
     "retry-after",
     "x-routine-type",
@@ -25,6 +25,7 @@ pub const EXPOSED: [&str; 11] = [
     "x-monthly-limit",
     "x-voice-source",
     "x-thought-source",
+    "x-background-sound",
     "x-chars-used-raw",
     "x-chars-used-effective",
 ];

@@ -16,7 +16,7 @@ use shared::{
     quota::Quota,
 };
 
-use crate::{perform::Spoken, request::Request};
+use crate::{ambience::BackgroundSound, perform::Spoken, request::Request};
 
 /// What an answer says beside the audio; also what is stored for a repeated request.
 #[derive(Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct Facts {
     voice_source: String,
     #[serde(rename = "thoughtSource")]
     thought_source: Option<String>,
+    /// Answers that were kept before there was an ambience do not have it.
+    #[serde(rename = "backgroundSound", default)]
+    background_sound: BackgroundSound,
     #[serde(rename = "charsUsedRaw")]
     chars_used_raw: i64,
     #[serde(rename = "charsUsedEffective")]
@@ -67,6 +70,7 @@ impl Facts {
             monthly_limit: quota.monthly_limit,
             voice_source: request.voice.source().to_owned(),
             thought_source: spoken.thought_source.map(|source| ThoughtSource::word(source).to_owned()),
+            background_sound: spoken.background_sound,
             chars_used_raw: i64::try_from(characters).unwrap_or(i64::MAX),
             chars_used_effective: cost,
             request_id: request_id.0.clone(),
@@ -99,6 +103,7 @@ impl Facts {
             ("x-monthly-limit", self.monthly_limit.to_string()),
             ("x-voice-source", self.voice_source.clone()),
             ("x-thought-source", self.thought_source.clone().unwrap_or_default()),
+            ("x-background-sound", self.background_sound.word().to_owned()),
             ("x-chars-used-raw", self.chars_used_raw.to_string()),
             ("x-chars-used-effective", self.chars_used_effective.to_string()),
         ];

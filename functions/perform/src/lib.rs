@@ -2,12 +2,14 @@
 //!
 //! - `request`: what a perform is asked for;
 //! - `perform`: the handler, and the order of a perform;
+//! - `ambience`: the fan under the voice;
 //! - `temp_voice_clone`: the lifecycle of the clone, the heart of it all;
 //! - `lease`: the user's lease and the slot, both waited for within bounds;
 //! - `idempotency`: repeated requests;
 //! - `audit`: the log line and the metrics that a perform leaves;
 //! - `answer`: the audio as JSON or as MP3.
 
+pub mod ambience;
 mod answer;
 mod audit;
 mod idempotency;

@@ -29,6 +29,7 @@ use tracing::Instrument as _;
 
 use crate::{
     State,
+    ambience::{BackgroundSound, Mixing},
     answer::{self, Facts},
     audit::Ended,
     idempotency::IdempotencyKey,
@@ -39,6 +40,8 @@ use crate::{
 
 /// After this long, no further attempt to settle is begun: the audience waits.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(5);
+/// What keeping the audio, settling and answering may take; an ambience that is not mixed by then is done without.
+const SETTLE_RESERVE: Duration = Duration::from_secs(3);
 
 /// Performs. The work runs in a task of its own: if the client goes away and this future is dropped, the clone is
 /// deleted all the same.
@@ -164,6 +167,8 @@ pub struct Spoken {
     pub thought_source: Option<ThoughtSource>,
     /// MP3, 44.1 kHz.
     pub audio: Bytes,
+    /// Whether the ambience is in it.
+    pub background_sound: BackgroundSound,
     /// How long the provider took to speak.
     pub synthesis: Duration,
 }
@@ -194,7 +199,8 @@ async fn speak(
     if request.voice == Voice::Default {
         let (text, thought_source) = written(&mut writing).await?;
         let voice_id = &state.settings.default_voice;
-        return synthesize(state, voice_id, text, thought_source, &settings, deadline).await;
+        let said = synthesize(state, voice_id, text, thought_source, &settings, deadline).await?;
+        return Ok(said.begin_ambience(&settings, lease_id, deadline).finish(deadline).await);
     }
 
     // Both to their ends: a claim that was dropped half-way could hold a slot that nobody knows of.
@@ -216,11 +222,13 @@ async fn speak(
             return Err(error);
         }
     };
-    with_temp_voice_clone(&state.clones, slot, recording, deadline, clone, async |voice_id| {
+    let said = with_temp_voice_clone(&state.clones, slot, recording, deadline, clone, async |voice_id| {
         let (text, thought_source) = written(&mut writing).await?;
-        synthesize(state, &voice_id, text, thought_source, &settings, deadline).await
-    })
-    .await
+        let said = synthesize(state, &voice_id, text, thought_source, &settings, deadline).await?;
+        // Mixed while the clone is being deleted, which waits for nothing.
+        Ok(said.begin_ambience(&settings, lease_id, deadline))
+    });
+    Ok(said.await?.finish(deadline).await)
 }
 
 /// The words: a task that writes them beside everything else, and stops when it is dropped.
@@ -252,6 +260,31 @@ async fn written(writing: &mut Writing) -> Result<(Speakable, Option<ThoughtSour
     }
 }
 
+/// What was said, by the voice alone or while its ambience is being mixed.
+struct Said<Audio> {
+    text: Speakable,
+    thought_source: Option<ThoughtSource>,
+    audio: Audio,
+    synthesis: Duration,
+}
+
+impl Said<Bytes> {
+    fn begin_ambience(self, settings: &Settings, lease_id: ObjectId, deadline: Deadline) -> Said<Mixing> {
+        // No two performs sound alike, and one that is mixed again does.
+        let seed = lease_id.bytes().iter().fold(0, |seed: u64, byte| seed.rotate_left(8) ^ u64::from(*byte));
+        let audio = Mixing::begin(self.audio, settings, seed, deadline.less(SETTLE_RESERVE));
+        Said { text: self.text, thought_source: self.thought_source, audio, synthesis: self.synthesis }
+    }
+}
+
+impl Said<Mixing> {
+    async fn finish(self, deadline: Deadline) -> Spoken {
+        let (audio, background_sound) = self.audio.finish(deadline.less(SETTLE_RESERVE)).await;
+        let Self { text, thought_source, synthesis, .. } = self;
+        Spoken { text, thought_source, audio, background_sound, synthesis }
+    }
+}
+
 async fn synthesize(
     state: &State,
     voice_id: &str,
@@ -259,7 +292,7 @@ async fn synthesize(
     thought_source: Option<ThoughtSource>,
     settings: &Settings,
     deadline: Deadline,
-) -> Result<Spoken, Error> {
+) -> Result<Said<Bytes>, Error> {
     let model = &state.quota.model;
     let speech = Speech {
         text: text.as_str(),
@@ -282,7 +315,7 @@ async fn synthesize(
         }
         error => Error::SynthesisFailed(error),
     })?;
-    Ok(Spoken { text, thought_source, audio, synthesis: begun.elapsed() })
+    Ok(Said { text, thought_source, audio, synthesis: begun.elapsed() })
 }
 
 /// Other models refuse `language_code` (<https://elevenlabs.io/docs/api-reference/text-to-speech/convert>).
