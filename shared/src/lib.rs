@@ -10,8 +10,8 @@
 //! Who is asked: [`elevenlabs`] and [`gemini`], plain clients on [`outgoing`], the one way out; [`sweeper`] deletes
 //! what performs left behind there.
 //!
-//! What is known: [`audio`] (what a recording is), [`content`] (what may be said and how), [`quota`] and
-//! [`settings`].
+//! What is known: [`audio`] (what a recording is), [`content`] (what may be said and how), [`speech_model`] (who says
+//! it, and for how much), [`quota`] and [`settings`].
 //!
 //! A request runs route → handler → [`session::Caller`] → a few calls into these files → answer; errors leave by
 //! `?`. This crate knows no function.
@@ -37,6 +37,7 @@ pub mod quota;
 pub mod recordings;
 pub mod session;
 pub mod settings;
+pub mod speech_model;
 pub mod sweeper;
 pub mod telemetry;
 pub mod users;

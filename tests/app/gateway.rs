@@ -40,6 +40,7 @@ pub fn with_cors(routes: Router) -> Router {
             header::CONTENT_TYPE,
             header::ACCEPT,
             HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static("x-consent"),
         ])
         .expose_headers(EXPOSED.map(HeaderName::from_static))
         .max_age(Duration::from_hours(1));

@@ -15,6 +15,7 @@ mod configuration;
 mod events;
 mod guessing;
 mod main_job;
+mod models;
 mod outgoing;
 mod passwords;
 mod performing;

@@ -110,9 +110,14 @@ async fn a_thought_is_charged_for_what_it_is_and_not_for_what_it_might_have_been
 }
 
 #[tokio::test]
-async fn usage_is_shown_in_full_and_in_short() {
+async fn usage_is_shown_in_full_and_in_short_also_before_the_first_use() {
     let world = World::new().await;
     let ada = world.register("ada").await;
+    let unused = world.get_as(&ada, "/usage").await.json();
+    assert_eq!((&unused["charCount"], &unused["remaining"]), (&json!(0), &json!(4000)));
+    assert_eq!(unused["period"], "2026-11");
+    let meta = world.get_as(&ada, "/users/me/meta").await.json();
+    assert_eq!(meta, json!({ "charCount": 0, "monthlyLimit": 4000 }));
     let body = json!({ "text": "la ".repeat(7).trim(), "voice": "default" });
     assert_eq!(world.post_as(&ada, "/perform", &body).await.status, 200);
     let usage = world.get_as(&ada, "/usage").await.json();

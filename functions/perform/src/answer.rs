@@ -61,7 +61,7 @@ impl Facts {
     ) -> Self {
         let routine = request.routine.map(Routine::word);
         let characters = spoken.text.characters();
-        let cost = if is_charged { quota.cost(characters) } else { 0 };
+        let cost = if is_charged { quota.model.cost(characters) } else { 0 };
         Self {
             routine_type: routine.map(str::to_owned),
             text: spoken.text.as_str().to_owned(),

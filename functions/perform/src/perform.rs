@@ -78,7 +78,7 @@ async fn run(
     let want = Reservation {
         lease_id: ObjectId::new(),
         lasts: state.settings.timeout + LEASE_MARGIN,
-        characters: state.quota.cost(request.words.most_characters()),
+        characters: state.quota.model.cost(request.words.most_characters()),
         monthly_limit: state.quota.monthly_limit,
         needs_recording: request.voice == Voice::Own,
         idempotency,
@@ -319,8 +319,8 @@ async fn synthesize(
     let model = &state.quota.model;
     let speech = Speech {
         text: text.as_str(),
-        model_id: model,
-        language_code: honours_language(model).then(|| settings.voice_language.code()),
+        model_id: &model.id,
+        language_code: model.honours_language().then(|| settings.voice_language.code()),
         voice_settings: VoiceSettings {
             stability: settings.voice_stability.fraction(),
             similarity_boost: settings.voice_similarity.fraction(),
@@ -339,9 +339,4 @@ async fn synthesize(
         error => Error::SynthesisFailed(error),
     })?;
     Ok(Said { text, thought_source, audio, synthesis: begun.elapsed() })
-}
-
-/// Other models refuse `language_code` (<https://elevenlabs.io/docs/api-reference/text-to-speech/convert>).
-fn honours_language(model: &str) -> bool {
-    ["eleven_flash_v2_5", "eleven_turbo_v2_5", "eleven_v3"].contains(&model)
 }

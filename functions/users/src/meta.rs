@@ -27,6 +27,9 @@ pub struct VoiceMeta {
     mime_type: Option<String>,
     #[serde(rename = "uploaded_at")]
     uploaded_at: Option<String>,
+    /// When the speaker's consent to cloning this recording was given; null if the client did not say.
+    #[serde(rename = "consent_at")]
+    consent_at: Option<String>,
 }
 
 /// What is known of the caller's voice.
@@ -46,6 +49,7 @@ impl VoiceMeta {
             duration: recording.map(|recording| recording.duration),
             mime_type: recording.map(|recording| recording.mime_type.clone()),
             uploaded_at: recording.map(|recording| rfc3339(recording.uploaded_at)),
+            consent_at: recording.and_then(|recording| recording.consent_at).map(rfc3339),
         }
     }
 }

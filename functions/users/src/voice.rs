@@ -2,10 +2,14 @@
 //!
 //! It arrives as base64 in JSON, as the bare audio, or as the key of an upload; either way its bytes are judged
 //! before anything is stored. No endpoint ever gives it out again.
+//!
+//! With it, the client may say that the speaker consents to being cloned, which the provider's usage policy asks for
+//! (<https://elevenlabs.io/use-policy>): `"consent": true` in JSON, or `X-Consent: true` beside bare audio. When that
+//! was is kept with the recording. Whoever says no is refused: the recording would serve nothing else.
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode},
 };
 use base64::{
     Engine as _, alphabet,
@@ -36,7 +40,13 @@ struct Adopt {
     /// The key of an offered upload.
     #[deserr(default)]
     key: Option<String>,
+    /// Whether the speaker consents to being cloned.
+    #[deserr(default)]
+    consent: Option<bool>,
 }
+
+/// Says the same of bare audio, which has no members.
+const CONSENT_HEADER: &str = "x-consent";
 
 /// The answer.
 #[derive(Serialize)]
@@ -60,11 +70,15 @@ pub async fn adopt(
     request: Request,
 ) -> Result<Json<Adopted>, Error> {
     let user = users.signed_in(&caller).await?;
-    let bytes = match source(&headers)? {
-        Source::Audio => json::read(request, &()).await?,
+    let (bytes, consents) = match source(&headers)? {
+        Source::Audio => {
+            let consents = consent_header(&headers)?;
+            (json::read(request, &()).await?, consents)
+        }
         Source::Json => {
             let body: Adopt = json::parse(&json::read(request, &()).await?)?;
-            match (body.audio_base64, body.key) {
+            let consents = consent("consent", body.consent)?;
+            let bytes = match (body.audio_base64, body.key) {
                 (Some(text), None) => decode(&text)?,
                 (None, Some(key)) if user.pending_upload.as_deref() == Some(&key) => {
                     let upload = recordings.get_upload(&key).await?;
@@ -83,7 +97,8 @@ pub async fn adopt(
                         "is missing (or send the key of an upload, not both)",
                     ));
                 }
-            }
+            };
+            (bytes, consents)
         }
     };
 
@@ -92,7 +107,7 @@ pub async fn adopt(
         .await
         .map_err(|_| Error::internal("judging a recording panicked"))??;
 
-    let facts = facts(&bytes, &audio, &clock);
+    let facts = facts(&bytes, &audio, consents, &clock);
     let recording = Recording { bytes, mime_type: facts.mime_type.clone() };
     recordings.put(caller.user_id, recording).await?;
     if let Err(error) = users.set_recording(&caller, &facts).await {
@@ -160,7 +175,24 @@ fn decode(text: &str) -> Result<Bytes, Error> {
     Ok(Bytes::from(bytes))
 }
 
-fn facts(bytes: &Bytes, audio: &Audio, clock: &Clock) -> RecordingFacts {
+/// Whether consent was given; that it is refused is an error.
+fn consent(field: &str, said: Option<bool>) -> Result<bool, Error> {
+    match said {
+        Some(false) => Err(invalid(field, "must be true: without the speaker's consent no voice is cloned")),
+        said => Ok(said.unwrap_or(false)),
+    }
+}
+
+fn consent_header(headers: &HeaderMap) -> Result<bool, Error> {
+    match headers.get(CONSENT_HEADER).map(HeaderValue::as_bytes) {
+        None => Ok(false),
+        Some(b"true") => Ok(true),
+        Some(b"false") => consent("X-Consent", Some(false)),
+        Some(_) => Err(invalid("X-Consent", "must be true or left out")),
+    }
+}
+
+fn facts(bytes: &Bytes, audio: &Audio, consents: bool, clock: &Clock) -> RecordingFacts {
     let hash = hex::encode(Sha256::digest(bytes));
     RecordingFacts {
         hash,
@@ -169,6 +201,7 @@ fn facts(bytes: &Bytes, audio: &Audio, clock: &Clock) -> RecordingFacts {
         duration: (audio.duration.as_secs_f64() * 1000.0).round() / 1000.0,
         mime_type: audio.format.mime_type().to_owned(),
         uploaded_at: clock.now(),
+        consent_at: consents.then(|| clock.now()),
     }
 }
 

@@ -219,6 +219,18 @@ fn silence_is_refused() {
 }
 
 #[test]
+fn a_recording_that_the_microphone_cut_off_is_refused_and_a_loud_one_is_not() {
+    #[expect(clippy::cast_possible_truncation, reason = "clamped to 16 bits")]
+    let hum = |loudness: f64| {
+        let hum = move |at: u32| (f64::from(at) * 0.1).sin() * loudness;
+        wav(31.0, move |at| (hum(at) * 32_767.0).clamp(-32_768.0, 32_767.0) as i16)
+    };
+    assert!((seconds(&hum(1.0)) - 31.0).abs() < 0.001, "its crests just touch full scale");
+    assert_eq!(inspect(&hum(1.2)), Err(NotARecording::Clipped));
+    assert_eq!(inspect(&hum(20.0)), Err(NotARecording::Clipped));
+}
+
+#[test]
 fn a_decompression_bomb_is_refused_at_once() {
     let bomb = recording!("ten-minutes.flac");
     assert!(bomb.len() < 12_000, "ten minutes in {} bytes", bomb.len());

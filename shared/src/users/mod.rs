@@ -128,6 +128,9 @@ pub struct RecordingFacts {
     pub mime_type: String,
     /// When it was adopted.
     pub uploaded_at: DateTime,
+    /// When the client said that the speaker consents to the cloning of this recording; `None` if it did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent_at: Option<DateTime>,
 }
 
 /// A username: 3–32 of letters, digits, `_ . -`.
