@@ -34,6 +34,7 @@ mod stored;
 mod strangers;
 mod sweeping;
 mod synthesis;
+mod takes;
 mod template;
 mod thoughts;
 mod tokens;

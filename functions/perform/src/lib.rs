@@ -2,20 +2,24 @@
 //!
 //! - `request`: what a perform is asked for;
 //! - `perform`: the handler, and the order of a perform;
+//! - `takes`: what is said, take by take;
 //! - `ambience`: the fan under the voice;
 //! - `temp_voice_clone`: the lifecycle of the clone, the heart of it all;
 //! - `lease`: the user's lease and the slot, both waited for within bounds;
 //! - `idempotency`: repeated requests;
 //! - `audit`: the log line and the metrics that a perform leaves;
+//! - `facts`: what is said of a perform beside its audio;
 //! - `answer`: the audio as JSON or as MP3.
 
 pub mod ambience;
 mod answer;
 mod audit;
+mod facts;
 mod idempotency;
 mod lease;
 mod perform;
 mod request;
+mod takes;
 mod temp_voice_clone;
 
 use std::time::Duration;
