@@ -153,10 +153,11 @@ impl Facts {
             voice_source: request.voice.source().to_owned(),
             request_id: request_id.0.clone(),
         };
-        if !request.is_list && matches!(takes.as_slice(), [Outcome::Ok { .. }]) {
-            if let Some(Outcome::Ok { take, .. }) = takes.pop() {
-                return Self::One(One { common, take });
-            }
+        let can_be_heard = |take: &mut Outcome| matches!(take, Outcome::Ok { .. });
+        if !request.is_list
+            && let Some(Outcome::Ok { take, .. }) = takes.pop_if(can_be_heard)
+        {
+            return Self::One(One { common, take });
         }
         Self::Several(Several { total: Total { common, chars_used_raw, chars_used_effective }, takes })
     }
