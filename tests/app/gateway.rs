@@ -9,7 +9,7 @@ use axum::{
     middleware::{self, Next},
     response::Response,
 };
-use http::{HeaderName, Method, header};
+use http::{HeaderName, Method};
 use lambda_http::{aws_lambda_events::apigw::ApiGatewayV2httpRequestContext, request::RequestContext};
 use tokio::net::TcpListener;
 use tower_http::cors::{Any, CorsLayer};
@@ -30,18 +30,15 @@ pub const EXPOSED: [&str; 12] = [
     "x-chars-used-effective",
 ];
 
+/// Headers that a browser's script may send. The same as in `template.yaml`.
+pub const ALLOWED: [&str; 5] = ["authorization", "content-type", "accept", "idempotency-key", "x-consent"];
+
 /// Puts the platform's CORS around the functions' routes.
 pub fn with_cors(routes: Router) -> Router {
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([
-            header::AUTHORIZATION,
-            header::CONTENT_TYPE,
-            header::ACCEPT,
-            HeaderName::from_static("idempotency-key"),
-            HeaderName::from_static("x-consent"),
-        ])
+        .allow_headers(ALLOWED.map(HeaderName::from_static))
         .expose_headers(EXPOSED.map(HeaderName::from_static))
         .max_age(Duration::from_hours(1));
     routes.layer(cors)

@@ -79,6 +79,7 @@ struct EventProperties {
 #[serde(rename_all = "PascalCase", default)]
 struct Cors {
     expose_headers: Vec<String>,
+    allow_headers: Vec<String>,
 }
 
 /// One function.
@@ -117,6 +118,15 @@ impl Template {
             .values()
             .filter(|resource| resource.r#type == "AWS::Serverless::Function")
             .map(of)
+            .collect()
+    }
+
+    /// The headers of requests that a browser's script may send.
+    pub fn allowed_headers(&self) -> Vec<&str> {
+        self.resources
+            .values()
+            .flat_map(|resource| &resource.properties.cors_configuration.allow_headers)
+            .map(String::as_str)
             .collect()
     }
 
