@@ -24,7 +24,7 @@ pub fn measure(bootstraps: &Bootstraps, report: &mut Report) -> Result<(), Strin
     let check = run(bootstraps, "check-mp3")?;
     let mix = run(bootstraps, "mix")?;
     report.ratio("checking a recording ÷ decoding it", 1.5, check.time(), decode.time());
-    report.ratio("mixing the ambience ÷ decoding the voice", 15.0, mix.time(), decode.time());
+    report.ratio("mixing the ambience ÷ decoding the voice", 20.0, mix.time(), decode.time());
     if let Some(bytes) = mix.peak_bytes {
         report.bytes("memory of mixing half a minute", 8.0, bytes);
     }

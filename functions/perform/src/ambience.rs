@@ -116,7 +116,7 @@ impl Mixing {
     }
 }
 
-/// Mixes the ambience under a voice. The same seed makes the same bytes. Keeps a core busy for some 8 ms per second of
+/// Mixes the ambience under a voice. The same seed makes the same bytes. Keeps a core busy for some 12 ms per second of
 /// sound: call it off the async threads.
 pub fn mix(voice: &[u8], volume: Percent, seed: u64, by: Deadline) -> Result<Vec<u8>, NotMixed> {
     let (frames, gain) = measure(voice, volume, seed, by)?;
