@@ -146,7 +146,7 @@ fn no_mutation_of_a_voice_hangs() {
         let began = Instant::now();
         // A decoder that panics does so on a thread of its own.
         let _ = catch_unwind(|| mix(&voice, percent(50), 1, soon()));
-        assert!(began.elapsed() < Duration::from_secs(2));
+        assert!(began.elapsed() < Duration::from_secs(10));
     }
 }
 

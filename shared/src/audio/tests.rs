@@ -33,6 +33,9 @@ const SNIPPETS: [&[u8]; 7] = [
     recording!("snippets/flac.flac"),
 ];
 
+/// What takes this long hangs. Listening gives up by itself a while later; a busy machine takes a part of it.
+const HANG: Duration = Duration::from_secs(6);
+
 /// A WAV of 16-bit PCM at 8 kHz.
 fn wav(seconds: f64, mut sample: impl FnMut(u32) -> i16) -> Vec<u8> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
@@ -280,10 +283,7 @@ fn no_cut_of_a_recording_passes_or_hangs() {
             let before = Instant::now();
             let result = inspect(&bytes[..bytes.len() * cut / CUTS]);
             assert!(result.is_err(), "{format:?} cut at {cut}/{CUTS} passed");
-            assert!(
-                before.elapsed() < Duration::from_secs(2),
-                "{format:?} cut at {cut}/{CUTS} took too long"
-            );
+            assert!(before.elapsed() < HANG, "{format:?} cut at {cut}/{CUTS} took too long");
         }
     }
 }
@@ -304,7 +304,7 @@ fn no_mutation_of_a_recording_hangs() {
             }
             let before = Instant::now();
             assert!(inspect(&bytes).is_err(), "a second became half a minute");
-            assert!(before.elapsed() < Duration::from_secs(2), "round {round} took too long");
+            assert!(before.elapsed() < HANG, "round {round} took too long");
         }
     }
 }
