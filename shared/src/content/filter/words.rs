@@ -152,9 +152,6 @@ fn joined(words: &[Word]) -> Vec<char> {
 impl Entry {
     /// Whether a word is this one, in any of its allowed lengths.
     fn is(&self, letters: &[char]) -> bool {
-        if !letters.iter().any(|c| c.is_alphabetic()) {
-            return false;
-        }
         let starts = if self.open_start { 0..letters.len() } else { 0..1 };
         starts.into_iter().any(|start| self.begins(&letters[start..], self.open_end))
     }
@@ -165,8 +162,13 @@ impl Entry {
     }
 
     fn begins(&self, letters: &[char], open_end: bool) -> bool {
+        // Nearly every word is none of the list, and most are told by their first letter.
+        if !letters.first().is_some_and(|&found| self.stands_for(found, self.letters[0])) {
+            return false;
+        }
         let hidden = letters.iter().filter(|c| matches!(c, '*' | '#')).count();
-        if hidden * 2 > self.letters.len() {
+        // Digits alone are a number.
+        if hidden * 2 > self.letters.len() || !letters.iter().any(|c| c.is_alphabetic()) {
             return false;
         }
         let mut at = 0;
