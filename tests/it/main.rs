@@ -35,4 +35,5 @@ mod synthesis;
 mod template;
 mod thoughts;
 mod tokens;
+mod words;
 mod world;

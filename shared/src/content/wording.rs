@@ -51,6 +51,8 @@ pub fn places(text: &str, about: &About) -> Vec<Range<usize>> {
     if wanted.len() > 1 && ARTICLES.contains(&wanted[0].as_str()) {
         wanted.remove(0);
     }
+    let whole: Vec<Range<usize>> =
+        text.match_indices(value).map(|(at, found)| at..at + found.len()).collect();
     let said: Vec<Word> = words(text).collect();
     let as_written = is_small(value);
     let mut places = Vec::new();
@@ -63,14 +65,16 @@ pub fn places(text: &str, about: &About) -> Vec<Range<usize>> {
             row.iter().zip(&wanted).all(|(said, wanted)| is_form_of(&said.plain, wanted, about))
         };
         if same {
-            places.push(place);
+            // With the signs at the value's own ends, where they were kept.
+            let with_signs = whole.iter().find(|whole| whole.start <= place.start && place.end <= whole.end);
+            places.push(with_signs.cloned().unwrap_or(place));
             from += wanted.len();
         } else {
             from += 1;
         }
     }
     if places.is_empty() && (wanted.is_empty() || about.tongue().is_none()) {
-        places = text.match_indices(value).map(|(at, found)| at..at + found.len()).collect();
+        places = whole;
     }
     places
 }
