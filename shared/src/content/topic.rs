@@ -13,56 +13,13 @@ pub enum Topic {
 }
 
 /// Words of a topic that say nothing about it.
-const EMPTY: &[&str] = &[
-    "some",
-    "something",
-    "someone",
-    "somebody",
-    "that",
-    "this",
-    "with",
-    "from",
-    "your",
-    "their",
-    "about",
-    "what",
-    "which",
-    "favorite",
-    "favourite",
-    "thing",
-    "things",
-    "personal",
-    "algo",
-    "alguien",
-    "cosa",
-    "cosas",
-    "sobre",
-    "para",
-    "como",
-    "quelque",
-    "chose",
-    "avec",
-    "pour",
-    "etwas",
-    "jemand",
-    "eine",
-    "einen",
-    "einer",
-    "dein",
-    "deine",
-    "qualcosa",
-    "qualcuno",
-    "della",
-    "delle",
-    "alguem",
-    "alguma",
-    "coisa",
-    "coisas",
-];
+const EMPTY: &str = "about algo alguem alguien alguma avec chose coisa coisas como cosa cosas dein deine delle della eine \
+    einen einer etwas favorite favourite from jemand para personal pour qualcosa qualcuno quelque sobre some somebody \
+    someone something that their thing things this what which with your";
 
 impl Topic {
     /// In words, for Gemini.
-    pub fn words(&self) -> &str {
+    pub(super) fn words(&self) -> &str {
         match self {
             Self::Of(routine) => routine.kind(),
             Self::Named(words) => words.as_str(),
@@ -70,7 +27,7 @@ impl Topic {
     }
 
     /// The routine that it is about, also where the user only named its kind.
-    pub fn routine(&self) -> Routine {
+    pub(super) fn routine(&self) -> Routine {
         match self {
             Self::Of(routine) => *routine,
             Self::Named(words) => wording::words(words.as_str())
@@ -80,13 +37,13 @@ impl Topic {
     }
 
     /// The words that a dream in this language must not say, in plain letters.
-    pub fn unspeakable(&self, language: &Language) -> Vec<String> {
+    pub(super) fn unspeakable(&self, language: &Language) -> Vec<String> {
         let mut unspeakable: Vec<String> =
             Tongue::or_english(language).kind(self.routine()).iter().map(|&word| word.to_owned()).collect();
         if let Self::Named(words) = self {
-            let telling = wording::words(words.as_str())
-                .map(|word| word.plain)
-                .filter(|word| word.chars().count() > 3 && !EMPTY.contains(&word.as_str()));
+            let telling = wording::words(words.as_str()).map(|word| word.plain).filter(|word| {
+                word.chars().count() > 3 && !EMPTY.split_whitespace().any(|empty| empty == word)
+            });
             unspeakable.extend(telling);
         }
         unspeakable

@@ -14,9 +14,12 @@ use std::sync::LazyLock;
 use super::{fold::fold, words::Word};
 
 /// Everything that the filter knows.
+#[derive(Default)]
 pub struct Lists {
     /// What is refused as one word.
     pub words: Vec<Entry>,
+    /// Those of them that are also looked for in pieces.
+    pub strong: Vec<Entry>,
     /// What is refused as words in a row.
     pub phrases: Vec<Vec<Entry>>,
     /// What is refused when it is spelled exactly so.
@@ -34,13 +37,13 @@ pub struct Entry {
     pub open_start: bool,
     /// May have letters behind it.
     pub open_end: bool,
-    /// Is looked for across blanks.
+    /// No name is spelled like it: it is looked for across blanks and in slang's spellings.
     pub strong: bool,
 }
 
 /// The lists, read at their first use.
 pub static LISTS: LazyLock<Lists> = LazyLock::new(|| {
-    let mut lists = Lists { words: Vec::new(), phrases: Vec::new(), exact: Vec::new(), innocent: Vec::new() };
+    let mut lists = Lists::default();
     for file in [
         include_str!("lists/en.txt"),
         include_str!("lists/es.txt"),
@@ -72,9 +75,11 @@ impl Lists {
         }
         let mut row: Vec<Vec<Entry>> = line.split_whitespace().map(Entry::read).collect();
         if row.len() == 1 {
-            self.words.extend(row.remove(0));
+            let forms = row.remove(0);
+            self.strong.extend(forms.iter().filter(|form| form.strong).cloned());
+            self.words.extend(forms);
         } else {
-            self.phrases.push(row.into_iter().flat_map(|forms| forms.into_iter().next()).collect());
+            self.phrases.push(row.into_iter().filter_map(|forms| forms.into_iter().next()).collect());
         }
     }
 }

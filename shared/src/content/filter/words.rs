@@ -41,7 +41,7 @@ impl Word {
                 continue;
             }
             if !letters.is_empty() {
-                words.push(Self { letters: std::mem::take(&mut letters), joint, innocent: false });
+                words.push(Self { letters: shortened(letters.drain(..)), joint, innocent: false });
                 joint = Joint::Sign;
             }
             joint = match (c, joint) {
@@ -62,7 +62,7 @@ pub fn inappropriate(text: &str) -> bool {
     spelled_exactly(text)
         || words.iter().any(|word| !word.innocent && listed(&word.letters))
         || in_row(&words)
-        || (words.iter().all(|word| !word.innocent) && with_symbols(&folded))
+        || with_symbols(&folded)
         || joined_by_signs(&words)
         || letter_by_letter(&words)
         || in_pieces(&words)
@@ -74,7 +74,9 @@ fn pardon(words: &mut [Word]) {
         for start in 0..words.len().saturating_sub(name.len() - 1) {
             let found = &mut words[start..start + name.len()];
             if found.iter().zip(name).all(|(word, name)| name.chars().eq(word.letters.iter().copied())) {
-                found.iter_mut().for_each(|word| word.innocent = true);
+                for word in found {
+                    word.innocent = true;
+                }
             }
         }
     }
@@ -98,16 +100,13 @@ fn in_row(words: &[Word]) -> bool {
     })
 }
 
-/// `sh!t`, `f*ck`: symbols within a word are letters.
+/// `sh!t`, `f*ck`: symbols within a word are letters; around it they are none.
 fn with_symbols(folded: &str) -> bool {
-    folded.split_whitespace().filter(|chunk| chunk.contains(SYMBOLS)).any(|chunk| {
-        let chunk = chunk.trim_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '@' | '$'));
-        let letters: Vec<char> = chunk
-            .chars()
-            .filter(|c| c.is_alphanumeric() || matches!(c, '@' | '$') || SYMBOLS.contains(c))
-            .collect();
-        listed(&letters)
-    })
+    let is_letter = |c: char| c.is_alphanumeric() || matches!(c, '@' | '$');
+    let chunks = folded.split_whitespace().map(|chunk| chunk.trim_matches(|c| !is_letter(c)));
+    chunks
+        .filter(|chunk| chunk.contains(SYMBOLS))
+        .any(|chunk| listed(&shortened(chunk.chars().filter(|&c| is_letter(c) || SYMBOLS.contains(&c)))))
 }
 
 /// `p.u.t.a`, `fu-ck`: words without a blank between them.
@@ -122,9 +121,9 @@ fn letter_by_letter(words: &[Word]) -> bool {
     let rows = words.chunk_by(|one, next| single(one) && single(next) && next.joint != Joint::Apostrophe);
     rows.filter(|row| row.len() >= 3).any(|row| {
         let letters = joined(row);
+        // Whatever follows the word is the next word's.
         (0..letters.len()).any(|start| {
-            (start + 3..=letters.len())
-                .any(|end| LISTS.words.iter().any(|entry| entry.is_whole(&letters[start..end])))
+            LISTS.words.iter().any(|entry| entry.letters.len() > 2 && entry.begins(&letters[start..], true))
         })
     })
 }
@@ -139,14 +138,25 @@ fn in_pieces(words: &[Word]) -> bool {
                 && window[0].joint != Joint::Apostrophe;
             whole && {
                 let letters = joined(window);
-                LISTS.words.iter().any(|entry| entry.strong && entry.is_whole(&letters))
+                LISTS.strong.iter().any(|entry| entry.is_whole(&letters))
             }
         })
     })
 }
 
 fn joined(words: &[Word]) -> Vec<char> {
-    words.iter().flat_map(|word| word.letters.iter().copied()).collect()
+    shortened(words.iter().flat_map(|word| word.letters.iter().copied()))
+}
+
+/// Letters with no more than three of a kind in a row: more say nothing more, and would take long to look through.
+fn shortened(letters: impl Iterator<Item = char>) -> Vec<char> {
+    let mut short: Vec<char> = Vec::new();
+    for c in letters {
+        if !short.ends_with(&[c; 3]) {
+            short.push(c);
+        }
+    }
+    short
 }
 
 impl Entry {
