@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use tests::standins::faults::{Fault, Operation};
 
-use crate::world::{User, World};
+use crate::world::{Setup, User, World};
 
 const LANGUAGES: [&str; 6] = ["en", "es", "fr", "de", "it", "pt"];
 
@@ -34,7 +34,7 @@ const INJECTIONS: [&str; 8] = [
 
 #[tokio::test]
 async fn every_routine_is_told_in_six_languages() {
-    let world = World::new().await;
+    let world = talkative().await;
     let ada = world.register("ada").await;
     for (routine, values, kinds) in ROUTINES {
         for language in LANGUAGES {
@@ -72,8 +72,10 @@ async fn the_instruction_holds_no_word_of_the_users() {
     let innocent = instruction_for("a colour", "blue").await;
     for injection in INJECTIONS {
         assert_eq!(instruction_for("a colour", injection).await, innocent, "{injection}");
-        let topic: String = injection.chars().take(100).collect();
-        assert_eq!(instruction_for(topic.trim(), "blue").await, innocent, "{injection}");
+        // A topic may be one of ours, and then it gets our own words about it; none of the user's.
+        let told = instruction_for(injection, "blue").await;
+        let like_name = instruction_for("a name", "blue").await;
+        assert!(told == innocent || told == like_name, "{injection} {told}");
     }
 }
 
@@ -130,7 +132,7 @@ async fn what_the_filter_refuses_reaches_no_provider_in_any_disguise() {
 
 #[tokio::test]
 async fn the_longest_value_is_told_within_what_was_reserved() {
-    let world = World::new().await;
+    let world = talkative().await;
     let ada = world.register("ada").await;
     let value = "a very long corridor ".repeat(24).trim()[..500].trim().to_owned();
     for language in LANGUAGES {
@@ -145,6 +147,11 @@ async fn the_longest_value_is_told_within_what_was_reserved() {
             assert!(world.char_count(&ada).await > before);
         }
     }
+}
+
+/// A world whose month is long enough for a hundred performs.
+async fn talkative() -> World {
+    World::with(Setup { env: vec![("MONTHLY_CHAR_LIMIT", String::from("100000"))], ..Setup::default() }).await
 }
 
 async fn perform(world: &World, user: &User, routine: &str, value: &str, language: &str) -> Value {
