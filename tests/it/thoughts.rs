@@ -166,16 +166,13 @@ async fn gemini_is_given_the_pause_that_it_asks_for_if_the_show_has_the_time() {
 async fn both_attempts_share_one_budget_of_time() {
     let world = World::new().await;
     let ada = world.register("ada").await;
-    let budget = Duration::from_secs(5);
+    let budget = Duration::from_millis(4_900)..Duration::from_secs(6);
     world.gemini().faults().next(Operation::Generate, Fault::resource_exhausted_for("2s"));
     world.gemini().faults().always(Operation::Generate, Fault::TimeoutBeforeEffect);
     let began = Instant::now();
     assert_eq!(think(&world, &ada, "Fargo").await.json()["source"], "template");
     let took = began.elapsed();
-    assert!(
-        took >= budget - Duration::from_millis(100) && took < budget + Duration::from_secs(1),
-        "{took:?}"
-    );
+    assert!(budget.contains(&took), "{took:?}");
 }
 
 #[test]
