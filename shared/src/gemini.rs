@@ -24,8 +24,8 @@ pub const DEFAULT_MODEL: &str = "gemini-3.5-flash-lite";
 /// How long an overloaded server is left alone before it is asked again.
 const BREATH: Duration = Duration::from_millis(250);
 
-/// What each kind of harm is blocked from on (<https://ai.google.dev/gemini-api/docs/safety-settings>). Set although
-/// these models' defaults are lower: a show is stage-safe by default. Spiders, blood and the titles of horror films are
+/// What each kind of harm is blocked from on (<https://ai.google.dev/gemini-api/docs/safety-settings>). Set because
+/// newer models block nothing by default, and a show is for everybody. Spiders, blood and the titles of horror films are
 /// its daily bread, so danger and harassment are blocked only where they are certain; sex and hatred have no place on
 /// the stage. What passes goes through the content filter all the same.
 const SAFETY: [(&str, &str); 4] = [
@@ -98,10 +98,9 @@ impl GeminiError {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Some("GEMINI_API_KEY is missing, unknown or may not use the Gemini API")
             }
-            StatusCode::BAD_REQUEST => Some(
-                "GEMINI_API_KEY is not valid, or GEMINI_MODEL does not take GEMINI_THINKING_LEVEL or a region's rules \
-                 forbid the call",
-            ),
+            StatusCode::BAD_REQUEST => {
+                Some("GEMINI_API_KEY is not valid, or GEMINI_MODEL does not take GEMINI_THINKING_LEVEL")
+            }
             _ => None,
         }
     }

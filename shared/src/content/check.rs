@@ -79,7 +79,7 @@ pub fn check(text: &str, about: &About) -> Result<Speakable, Flaw> {
     places.iter().rev().for_each(|place| rest.replace_range(place.clone(), "…"));
     match places.len() {
         0 => return Err(Flaw::NoValue),
-        2.. if !wording::is_small(about.value.as_str()) => return Err(Flaw::Repeated),
+        2.. if !wording::may_be_ordinary(about) => return Err(Flaw::Repeated),
         _ if length < FEWEST => return Err(Flaw::Short),
         _ => {}
     }

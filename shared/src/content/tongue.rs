@@ -164,7 +164,7 @@ const PORTUGUESE: Tongue = Tongue {
     detected: Lang::Por,
     dreams: [
         "Acabei de acordar de um sonho tão estranho… para onde quer que olhasse, lá estava {}.",
-        "Ainda estou meio a dormir… da noite inteira só me ficou uma coisa na cabeça, mais nada: {}.",
+        "Ainda nem abri bem os olhos… da noite inteira só me ficou uma coisa na cabeça, mais nada: {}.",
         "Abri os olhos agora mesmo e não me sai do ouvido… no sonho, uma voz repetia baixinho: {}.",
     ],
     kinds: [

@@ -43,7 +43,8 @@ const ARTICLES: &[&str] = &[
 /// plural's or genitive's `s`, and in German `n`, `en`, `es`, but not in names, where "Carlos" is not "Carlo". Numbers
 /// and years are digits where the value is in digits: their words can be spelled in too many ways to be sure of them.
 ///
-/// Words of up to three letters ("It", "Up") are often ordinary words too, so they are looked for as they are written.
+/// Words of up to three letters ("It", "Al") are often ordinary words too, so those with a capital are looked for as they
+/// are written.
 /// Where words are not told apart by blanks (Japanese), and where a value has none (♥), any place counts.
 pub fn places(text: &str, about: &About) -> Vec<Range<usize>> {
     let value = about.value.as_str();
@@ -54,7 +55,7 @@ pub fn places(text: &str, about: &About) -> Vec<Range<usize>> {
     let whole: Vec<Range<usize>> =
         text.match_indices(value).map(|(at, found)| at..at + found.len()).collect();
     let said: Vec<Word> = words(text).collect();
-    let as_written = is_small(value);
+    let as_written = is_small(value) && value.contains(char::is_uppercase);
     let mut places = Vec::new();
     let mut from = 0;
     while let Some(row) = said.get(from..from + wanted.len()).filter(|row| !row.is_empty()) {
@@ -79,8 +80,13 @@ pub fn places(text: &str, about: &About) -> Vec<Range<usize>> {
     places
 }
 
-/// One word of up to three letters, which may stand in a sentence of its own accord.
-pub fn is_small(value: &str) -> bool {
+/// Whether the value may stand in a sentence of its own accord too, as the film "It" does, and a sign or a name does not.
+pub fn may_be_ordinary(about: &About) -> bool {
+    let routine = about.topic.routine();
+    is_small(about.value.as_str()) && !matches!(routine, Routine::Cards | Routine::StarSigns | Routine::Names)
+}
+
+fn is_small(value: &str) -> bool {
     value.chars().count() <= 3 && value.chars().all(char::is_alphabetic)
 }
 

@@ -32,6 +32,11 @@ fn the_value_has_to_be_there_once() {
     assert_eq!(changed("Fargo", "Embargo"), Some(Flaw::NoValue));
     assert_eq!(changed("the snow", "the snow of Fargo"), Some(Flaw::Repeated));
     assert_eq!(changed("Fargo", "FARGO"), None);
+    let said = "I just woke up and all night long I was dreaming of Leo and nothing but Leo, so strange.";
+    assert_eq!(flaw(said, Routine::Names, "Leo", "en"), Some(Flaw::Repeated));
+    let said = "I just woke up and it was so strange, all night long I was in it, I mean in It, somehow.";
+    assert_eq!(flaw(said, Routine::Movies, "It", "en"), None);
+    assert_eq!(flaw(said, Routine::Movies, "it", "en"), None);
     assert_eq!(changed("Fargo", "Fargo's streets"), None);
 }
 
@@ -207,6 +212,7 @@ fn values_are_found_in_the_forms_that_speech_gives_them() {
         ("ich träumte vom Löwen", "Löwe", Routine::StarSigns, "de"),
         ("j’étais dans l’Odyssée", "L'Odyssée", Routine::Movies, "fr"),
         ("it was Assassin’s Creed", "Assassin's Creed", Routine::Movies, "en"),
+        ("somebody called Eva", "eva", Routine::Names, "en"),
         ("it was ame\u{301}lie", "Amélie", Routine::Names, "en"),
         ("it said 1987 there", "1987", Routine::Years, "en"),
         ("STRASSE", "Straße", Routine::Custom, "de"),
