@@ -139,7 +139,7 @@ impl<'a> Takes<'a> {
         let model = &self.state.quota.model;
         let settings = self.settings;
         let speech = Speech {
-            text: text.as_str(),
+            text,
             model_id: &model.id,
             language_code: model.honours_language().then(|| settings.voice_language.code()),
             voice_settings: VoiceSettings {
