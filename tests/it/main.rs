@@ -14,6 +14,7 @@ mod configuration;
 mod events;
 mod guessing;
 mod main_job;
+mod operating;
 mod outgoing;
 mod passwords;
 mod performing;
