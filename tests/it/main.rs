@@ -5,6 +5,7 @@
 mod access;
 mod accounts;
 mod activation;
+mod alarms;
 mod bad_input;
 mod clone_creation;
 mod clone_deletion;
