@@ -19,6 +19,7 @@ mod operating;
 mod outgoing;
 mod passwords;
 mod performing;
+mod policies;
 mod quota;
 mod races;
 mod recordings;
