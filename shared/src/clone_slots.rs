@@ -4,6 +4,9 @@
 //! guards, so no more than `CLONE_SLOTS` are ever held, whatever runs at once. A slot's record is written before
 //! the provider is asked for a voice: after a crash it tells the sweep what to look for. A slot whose lease ran
 //! out is still taken; only the sweep frees it, once its voice is surely gone.
+//!
+//! Who finds no slot stands in line by asking, and is served in the order in which they came. Whoever stops asking
+//! (a perform that gave up, or died) falls out of the line.
 
 use std::time::Duration;
 
@@ -21,6 +24,10 @@ use crate::{
     mongo,
     users::from_now,
 };
+
+/// How long whoever waits for a slot keeps their place in the line without asking again: several times as long as
+/// they pause in between.
+const IN_LINE: Duration = Duration::from_millis(1500);
 
 /// The slots of this deployment. Cloning it is cheap.
 #[derive(Clone)]
@@ -62,6 +69,12 @@ pub struct HeldSlot {
     pub orphaned: bool,
 }
 
+/// A stage's document.
+#[derive(Debug, Default, Deserialize)]
+struct Slots {
+    held: Vec<HeldSlot>,
+}
+
 /// The held slots, told apart by the database's clock.
 ///
 /// An orphan whose voice is known counts as expired at once: its perform has given it up. An orphan whose voice is
@@ -89,35 +102,63 @@ impl CloneSlots {
         })
     }
 
-    /// Takes a slot for a lease, and tells how many are held with it; `None` if all are held. One round trip.
+    /// Takes a slot for a lease, and tells how many are held with it; `None` if none is free for it yet: then it stands
+    /// in line, as long as it asks again within [`IN_LINE`]. One round trip.
     pub async fn claim(
         &self,
         lease_id: ObjectId,
         user_id: ObjectId,
         lasts: Duration,
     ) -> Result<Option<(Slot, u64)>, Error> {
-        // There is room while the list has no last place.
-        let last = format!("held.{}", self.limit - 1);
-        let filter = doc! { "_id": &self.stage, last: { "$exists": false } };
-        let held = doc! {
+        let slot = doc! {
             "lease_id": lease_id, "user_id": user_id, "until": from_now(lasts),
             "voice_id": null, "created_at": null, "orphaned": false,
         };
-        let update = vec![doc! { "$set": {
-            "held": { "$concatArrays": [{ "$ifNull": ["$held", []] }, [held]] },
-        } }];
-        let claimed = self
-            .collection
-            .find_one_and_update(filter, update)
+        let filtered = |list: &str, condition: Document| {
+            doc! { "$filter": { "input": { "$ifNull": [list, []] }, "cond": condition } }
+        };
+        let others = doc! { "$ne": ["$$this.lease_id", lease_id] };
+        let place = doc! { "lease_id": lease_id, "until": from_now(IN_LINE) };
+        let kept = doc! { "$map": {
+            "input": "$line",
+            "in": { "$cond": [&others, "$$this", &place] },
+        } };
+        let in_line = doc! { "$map": { "input": "$line", "in": "$$this.lease_id" } };
+        let stands = doc! { "$in": [lease_id, &in_line] };
+        let update = vec![
+            doc! { "$set": {
+                "held": { "$ifNull": ["$held", []] },
+                "line": filtered("$line", doc! { "$gt": ["$$this.until", "$$NOW"] }),
+            } },
+            // Those who came before.
+            doc! { "$set": { "ahead": {
+                "$cond": [&stands, { "$indexOfArray": [in_line, lease_id] }, { "$size": "$line" }],
+            } } },
+            doc! { "$set": { "free": { "$subtract": [self.limit, { "$size": "$held" }] } } },
+            doc! { "$set": {
+                "held": { "$cond": [
+                    { "$lt": ["$ahead", "$free"] }, { "$concatArrays": ["$held", [slot]] }, "$held",
+                ] },
+                "line": { "$cond": [
+                    { "$lt": ["$ahead", "$free"] },
+                    filtered("$line", others),
+                    { "$cond": [stands, kept, { "$concatArrays": ["$line", [place]] }] },
+                ] },
+            } },
+            doc! { "$unset": ["ahead", "free"] },
+        ];
+        let collection = self.collection.clone_with_type::<Slots>();
+        let asked = collection
+            .find_one_and_update(self.stages(), update)
             .upsert(true)
             .return_document(ReturnDocument::After);
-        match mongo::answered(claimed).await {
+        match mongo::answered(asked).await {
             Ok(slots) => {
-                let held = slots.and_then(|slots| Some(slots.get_array("held").ok()?.len() as u64));
-                Ok(Some((Slot { lease_id, user_id }, held.unwrap_or(1))))
+                let held = slots.map(|slots| slots.held).unwrap_or_default();
+                let is_mine = held.iter().any(|slot| slot.lease_id == lease_id);
+                Ok(is_mine.then(|| (Slot { lease_id, user_id }, held.len() as u64)))
             }
-            // The document exists and the filter did not match it: every slot is held. (Or two first claims of
-            // a new deployment met; the caller asks again.)
+            // Two first claims of a new deployment met; the caller asks again.
             Err(error) if mongo::is_duplicate(&error) => Ok(None),
             Err(error) => Err(error.into()),
         }

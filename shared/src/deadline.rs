@@ -7,9 +7,6 @@ use lambda_http::Context;
 
 use crate::clock::Clock;
 
-/// The longest that a Lambda function can be given (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html>).
-const LONGEST: Duration = Duration::from_mins(15);
-
 /// A moment on the monotonic clock by which the work must be done.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Instant);
@@ -21,16 +18,17 @@ impl Deadline {
         Self(Instant::now() + time)
     }
 
-    /// The invocation's own deadline, or `default` from now where the platform gives none that makes sense:
-    /// `cargo lambda watch` sends the year 1970.
+    /// The invocation's own deadline, but never later than the function's configured timeout from now: leases are
+    /// counted by that, and no work may outlive its lease. Where the platform gives no deadline that makes sense
+    /// (`cargo lambda watch` sends the year 1970, and a machine's clock may be wrong), the timeout alone counts.
     #[must_use]
-    pub fn of_invocation(context: Option<&Context>, clock: &Clock, default: Duration) -> Self {
+    pub fn of_invocation(context: Option<&Context>, clock: &Clock, timeout: Duration) -> Self {
         let now = u64::try_from(clock.now().timestamp_millis()).unwrap_or(0);
         let left = context
             .and_then(|context| context.deadline.checked_sub(now))
             .map(Duration::from_millis)
-            .filter(|left| !left.is_zero() && *left <= LONGEST);
-        Self::after(left.unwrap_or(default))
+            .filter(|left| !left.is_zero());
+        Self::after(left.map_or(timeout, |left| left.min(timeout)))
     }
 
     /// A deadline that much earlier.
@@ -53,7 +51,7 @@ impl Deadline {
 
     /// What some work gives, or `None` if the time is up before it does.
     pub async fn limit<T>(self, work: impl Future<Output = T>) -> Option<T> {
-        tokio::time::timeout(self.remaining(), work).await.ok()
+        tokio::time::timeout(self.remaining(), Box::pin(work)).await.ok()
     }
 
     /// Whether nothing is left.
@@ -71,5 +69,38 @@ impl<S: Sync> FromRequestParts<S> for Invocation {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
         Ok(Self(parts.extensions.get::<Context>().cloned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn no_work_outlives_the_timeout_that_leases_are_counted_by() {
+        let clock = Clock::fixed(datetime!(2026-11-22 12:00 UTC));
+        let now = u64::try_from(clock.now().timestamp_millis()).unwrap();
+        let timeout = Duration::from_mins(1);
+        let left = |deadline: Option<u64>| {
+            let mut context = Context::default();
+            context.deadline = deadline.unwrap_or_default();
+            Deadline::of_invocation(deadline.is_some().then_some(&context), &clock, timeout).remaining()
+        };
+        let about = |left: Duration, seconds: u64| left.as_secs_f64().round() as u64 == seconds;
+        assert!(about(left(Some(now + 20_000)), 20), "the platform's own");
+        for deadline in [
+            // None; 1970; this machine's clock a minute behind, ahead, and an hour behind.
+            None,
+            Some(0),
+            Some(now + 120_000),
+            Some(now),
+            Some(now - 1),
+            Some(now + 3_600_000),
+            Some(u64::MAX),
+        ] {
+            assert!(about(left(deadline), 60), "{deadline:?}");
+        }
     }
 }

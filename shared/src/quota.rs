@@ -63,18 +63,28 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Characters spent in the month that is now; nothing has to reset what an earlier month left.
+    /// Characters spent in the month that is now; nothing has to reset what an earlier month left. If a machine whose
+    /// clock is ahead has already begun the next month, that is the month.
     #[must_use]
     pub fn now(&self, clock: &Clock) -> i64 {
-        if self.period == period(clock.now()) { self.chars } else { 0 }
+        if [period(clock.now()), next_period(clock)].contains(&self.period) { self.chars } else { 0 }
     }
 }
 
 /// The UTC calendar month of a time, as `2026-11`.
 #[must_use]
 pub fn period(at: DateTime) -> String {
-    let at = calendar(at);
+    month(calendar(at))
+}
+
+fn month(at: OffsetDateTime) -> String {
     format!("{:04}-{:02}", at.year(), u8::from(at.month()))
+}
+
+/// The month after the one that is now.
+#[must_use]
+pub fn next_period(clock: &Clock) -> String {
+    month(resets_at(clock))
 }
 
 /// The first moment of the next UTC month.

@@ -173,6 +173,16 @@ impl Function {
         self.inner.current().kill().await;
     }
 
+    /// Has the process stand still, as a machine that is paused does.
+    pub async fn stop(&self) {
+        self.inner.current().signal("-STOP").await;
+    }
+
+    /// Has it go on.
+    pub async fn go_on(&self) {
+        self.inner.current().signal("-CONT").await;
+    }
+
     /// Whether a process lives.
     #[must_use]
     pub fn is_alive(&self) -> bool {

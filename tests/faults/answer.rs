@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use serde_json::Value;
 use tests::app::{
     lambda_runtime_api::{Failure, HttpAnswer},
     mp3,
@@ -21,6 +22,8 @@ pub enum Answer {
     },
     /// A problem from the contract.
     Problem(u16, String),
+    /// A sweep's own account of itself, or its failure.
+    Sweep(String),
     /// The platform's error: the process ended.
     Killed,
     /// What no client should ever see.
@@ -67,6 +70,16 @@ impl Answer {
         }
     }
 
+    /// Reads what a sweep answered: it may fail as long as it says so in time.
+    pub fn of_sweep(answer: Result<Value, Failure>) -> Self {
+        match answer {
+            Ok(_) => Self::Sweep(String::from("swept")),
+            Err(Failure::Function { .. }) => Self::Sweep(String::from("failed")),
+            Err(Failure::Exited(_)) => Self::Killed,
+            Err(failure) => Self::Wrong(failure.to_string()),
+        }
+    }
+
     /// What it cost; nothing without audio.
     pub fn cost(&self) -> i64 {
         if let Self::Audio { cost, .. } = self { *cost } else { 0 }
@@ -84,7 +97,7 @@ impl fmt::Display for Answer {
             Self::Audio { .. } => f.write_str("200"),
             Self::Problem(status, code) => write!(f, "{status} {code}"),
             Self::Killed => f.write_str("killed"),
-            Self::Wrong(what) => f.write_str(what),
+            Self::Sweep(what) | Self::Wrong(what) => f.write_str(what),
         }
     }
 }

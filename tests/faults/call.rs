@@ -50,6 +50,17 @@ pub fn received(world: &World) -> Vec<Call> {
     numbered.collect()
 }
 
+impl Call {
+    /// Whether it keeps what a perform gave. What cannot be kept is heard all the same, and not charged.
+    pub fn writes_down(&self) -> bool {
+        match &self.kind {
+            Kind::MongoDb { command, collection } => command == "update" && collection == "users",
+            Kind::S3(method) => method == Method::PUT,
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {

@@ -72,12 +72,11 @@ impl Task for Kill {
         };
         let answer = tokio::select! {
             answer = act => answer,
-            () = kill => None,
+            () = kill => Answer::Killed,
         };
         world.heal();
-        let mut outcome = Outcome { answer, ..Outcome::default() };
-        outcome.judge_answer(true);
-        aftermath(world, &wish, &before, &mut outcome).await?;
+        let mut outcome = Outcome::of(answer, true);
+        aftermath(world, &wish, &before, false, &mut outcome).await?;
         Ok(outcome)
     }
 }

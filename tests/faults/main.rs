@@ -25,7 +25,6 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use shared::env::Env;
 use tests::{app::Bootstraps, standins::mongodb::MongoDb};
 
-use call::Call;
 use cell::{Cell, Outcome};
 use kills::Kill;
 use report::Sum;
@@ -110,10 +109,8 @@ async fn run(arguments: &Arguments) -> Result<Sum, String> {
         }
         cells.retain(|cell| arguments.wants(cell));
         let outcomes = workers::run(Arc::clone(&ground), WORLDS, cells).await?;
-        println!("{}", report::table(&outcomes));
-        for (_, outcome) in &outcomes {
-            sum.add(outcome);
-        }
+        report::print_table(&outcomes);
+        sum.add(&outcomes);
     }
 
     let kills = arguments.kills.unwrap_or(if arguments.short || arguments.only.is_some() { 0 } else { 100 });
@@ -122,10 +119,8 @@ async fn run(arguments: &Arguments) -> Result<Sum, String> {
         println!("{kills} kills within {took:.0?} of a perform; --seed {}", arguments.seed);
         let kills = Kill::random(kills, arguments.seed, took);
         let outcomes = workers::run(ground, WORLDS, kills).await?;
-        print!("{}", report::kills(&outcomes));
-        for (_, outcome) in &outcomes {
-            sum.add(outcome);
-        }
+        report::print_kills(&outcomes);
+        sum.add(&outcomes);
     }
     Ok(sum)
 }
@@ -135,21 +130,20 @@ async fn cells_of(world: &World, scenario: Scenario) -> Result<Vec<Cell>, String
     let wish = scenario.wish(format!("watched: {scenario}"));
     scenario.prepare(world, &wish).await?;
     let answer = scenario.act(world, &wish).await;
-    if let Some(answer) = answer.filter(|answer| !answer.is_audio()) {
+    if !answer.is_audio() && scenario != Scenario::Sweep {
         return Err(format!("{scenario}, undisturbed, gave: {answer}"));
     }
     // A journal may be written an instant after the answer.
     tokio::time::sleep(Duration::from_millis(100)).await;
-    let calls: Vec<Call> = call::received(world).into_iter().filter(|call| scenario.is_about(call)).collect();
-    let of = |call: &Call, trouble| Cell { scenario, call: call.clone(), trouble };
-    let mut all: Vec<Cell> = calls
-        .iter()
-        .flat_map(|call| trouble::of(call).into_iter().map(|trouble| of(call, trouble)))
-        .collect();
-    if scenario == Scenario::Perform {
-        all.extend(calls.iter().map(|call| of(call, trouble::deletion(call))));
+    let mut cells = Vec::new();
+    for call in call::received(world).into_iter().filter(|call| scenario.is_about(call)) {
+        let mut troubles = trouble::of(&call);
+        if scenario == Scenario::Perform {
+            troubles.push(trouble::deletion(&call));
+        }
+        cells.extend(troubles.into_iter().map(|trouble| Cell { scenario, call: call.clone(), trouble }));
     }
-    Ok(all)
+    Ok(cells)
 }
 
 impl Task for Cell {

@@ -1,38 +1,32 @@
 //! What is printed: the table of the cells, and the one line that says it all.
 
-use std::fmt::Write as _;
-
 use crate::{
     cell::{Cell, Outcome, Wrong},
     kills::Kill,
 };
 
-/// The table: a heading for each invocation and each of its calls, and a line for each thing that went wrong.
-pub fn table(outcomes: &[(Cell, Outcome)]) -> String {
-    let mut table = String::new();
+/// Prints the table: a heading for each invocation and each of its calls, and a line for each thing that went wrong.
+pub fn print_table(outcomes: &[(Cell, Outcome)]) {
     let mut heading = String::new();
     for (cell, outcome) in outcomes {
         let this = format!("{}: {}", cell.scenario, cell.call);
         if this != heading {
-            let _ = writeln!(table, "\n{this}");
+            println!("\n{this}");
             heading = this;
         }
-        let _ = writeln!(table, "  {:24} {}", cell.trouble.name, line(outcome));
+        println!("  {:24} {}", cell.trouble.name, line(outcome));
     }
-    table
+    println!();
 }
 
-/// The same for random kills: only those after which something was wrong.
-pub fn kills(outcomes: &[(Kill, Outcome)]) -> String {
-    let wrong = outcomes.iter().filter(|(_, outcome)| !outcome.wrongs.is_empty());
-    wrong.fold(String::new(), |mut lines, (kill, outcome)| {
-        let _ = writeln!(lines, "  killed after {:?}: {}", kill.after, line(outcome));
-        lines
-    })
+/// Prints the same for random kills, but only those after which something was wrong.
+pub fn print_kills(outcomes: &[(Kill, Outcome)]) {
+    for (kill, outcome) in outcomes.iter().filter(|(_, outcome)| !outcome.wrongs.is_empty()) {
+        println!("  killed after {:?}: {}", kill.after, line(outcome));
+    }
 }
 
 fn line(outcome: &Outcome) -> String {
-    let answer = outcome.answer.as_ref().map_or_else(|| String::from("-"), ToString::to_string);
     let result = if !outcome.wrongs.is_empty() {
         outcome.wrongs.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     } else if outcome.left {
@@ -40,7 +34,7 @@ fn line(outcome: &Outcome) -> String {
     } else {
         String::from("ok")
     };
-    format!("{answer:26} {result}")
+    format!("{:26} {result}", outcome.answer.to_string())
 }
 
 /// How many cells there were, and in how many something was wrong.
@@ -54,14 +48,16 @@ pub struct Sum {
 }
 
 impl Sum {
-    /// Counts one more cell.
-    pub fn add(&mut self, outcome: &Outcome) {
-        let has = |is: fn(&Wrong) -> bool| usize::from(outcome.wrongs.iter().any(is));
-        self.cells += 1;
-        self.leaked += has(|wrong| matches!(wrong, Wrong::Leaked(_)));
-        self.stuck += has(|wrong| matches!(wrong, Wrong::Stuck(_)));
-        self.mischarged += has(|wrong| matches!(wrong, Wrong::Mischarged(_)));
-        self.misanswered += has(|wrong| matches!(wrong, Wrong::Misanswered(_)));
+    /// Counts more cells.
+    pub fn add<T>(&mut self, outcomes: &[(T, Outcome)]) {
+        let count = |is: fn(&Wrong) -> bool| {
+            outcomes.iter().filter(|(_, outcome)| outcome.wrongs.iter().any(is)).count()
+        };
+        self.cells += outcomes.len();
+        self.leaked += count(|wrong| matches!(wrong, Wrong::Leaked(_)));
+        self.stuck += count(|wrong| matches!(wrong, Wrong::Stuck(_)));
+        self.mischarged += count(|wrong| matches!(wrong, Wrong::Mischarged(_)));
+        self.misanswered += count(|wrong| matches!(wrong, Wrong::Misanswered(_)));
     }
 
     /// Whether nothing was wrong anywhere.

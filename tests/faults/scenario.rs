@@ -78,13 +78,12 @@ impl Scenario {
         Ok(())
     }
 
-    /// Runs the invocation. `None` is what a sweep answers.
-    pub async fn act(self, world: &World, wish: &Wish) -> Option<Answer> {
+    /// Runs the invocation.
+    pub async fn act(self, world: &World, wish: &Wish) -> Answer {
         if self == Self::Sweep {
-            let _ = world.sweep().await;
-            return None;
+            return Answer::of_sweep(world.sweep().await);
         }
-        Some(Answer::read(world.perform(&world.ada, wish).await))
+        Answer::read(world.perform(&world.ada, wish).await)
     }
 
     /// Kills whoever runs.

@@ -238,7 +238,6 @@ fn elevenlabs(operation: Operation) -> Vec<Trouble> {
             http("endless drip", Fault::SlowDrip(Duration::from_mins(1))),
         ]),
         Operation::Delete => troubles.extend([
-            http("voice unknown", Fault::voice_does_not_exist()),
             http("refused always", refused).times(ALWAYS).short(),
             http("429 always", busy).times(ALWAYS),
             http("500 always", broken).times(ALWAYS),

@@ -28,7 +28,7 @@ use tower::ServiceExt as _;
 const RECORDING: &[u8] = include_bytes!("../recordings/speech-34s.webm");
 const PASSWORD: &str = "correct horse battery staple";
 /// Both what `perform` is told and what its platform keeps to: as little as lets it do everything.
-const PERFORM_TIMEOUT: Duration = Duration::from_secs(26);
+const PERFORM_TIMEOUT: Duration = Duration::from_secs(22);
 /// The same for `sweep`.
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(30);
 /// One, so that a slot held too long is in everybody's way.

@@ -63,6 +63,52 @@ async fn twelve_users_on_three_slots_never_have_more_than_three_voices() {
 }
 
 #[tokio::test]
+async fn whoever_asked_first_for_a_slot_gets_it_first() {
+    let mut setup = Setup { env: vec![("CLONE_SLOTS", String::from("1"))], ..Setup::default() };
+    setup.elevenlabs.delays = Delays { create: Duration::from_millis(400), ..Delays::default() };
+    let world = World::with(setup).await;
+    let names: Vec<String> = (0..6).map(|at| format!("user{at}")).collect();
+    let users = join_all(names.iter().map(|name| world.performer(name))).await;
+    // One after another, each while all earlier ones wait; the last ones ask more often than a slot becomes free.
+    let performs = users.iter().enumerate().map(|(at, user)| {
+        let world = &world;
+        async move {
+            tokio::time::sleep(Duration::from_millis(60 * at as u64)).await;
+            world.perform(user, "Queen of Hearts").await
+        }
+    });
+    for answer in join_all(performs).await {
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let lease_of = |name: &str| ObjectId::parse_str(name.rsplit(':').next().unwrap()).unwrap();
+    let created: Vec<ObjectId> =
+        world.elevenlabs().ledger().created.iter().map(|voice| lease_of(&voice.name)).collect();
+    // Leases are taken in the order of the requests, and their ids ascend in this one process.
+    let mut in_order = created.clone();
+    in_order.sort();
+    assert_eq!(created, in_order);
+}
+
+#[tokio::test]
+async fn who_stopped_waiting_for_a_slot_is_in_nobodys_way() {
+    let setup = Setup { env: vec![("CLONE_SLOTS", String::from("1"))], ..Setup::default() };
+    let world = World::with(setup).await;
+    let ada = world.performer("ada").await;
+    // A perform that died while it stood in line, before ada's came.
+    let slots = world.backend.database.collection::<Document>("clone_slots");
+    let soon_by_our_clock = Instant::now() + Duration::from_millis(3000);
+    let soon = DateTime::from_millis(DateTime::now().timestamp_millis() + 3000);
+    let place = doc! { "lease_id": ObjectId::new(), "until": soon };
+    slots.insert_one(doc! { "_id": "test", "held": [], "line": [place] }).await.unwrap();
+    let performed = world.perform(&ada, "Queen of Hearts").await;
+    assert_eq!(performed.status, 200, "{performed:?}");
+    let spans = world.elevenlabs().journal().spans();
+    let create = spans.iter().find(|span| span.operation == Operation::Create).unwrap();
+    assert!(create.started > soon_by_our_clock, "it was not waited for");
+    world.assert_nothing_remains(&ada).await;
+}
+
+#[tokio::test]
 async fn waiting_for_somebody_who_does_not_finish_ends_in_a_clear_answer() {
     let setup = Setup { env: vec![("CLONE_SLOTS", String::from("2"))], ..Setup::default() };
     let world = World::with(setup).await;

@@ -1,49 +1,25 @@
-//! Repeated and simultaneous performs: `Idempotency-Key`, one user many times at once, many users on few slots.
+//! Repeated performs: what an `Idempotency-Key` does.
 
 use std::time::Duration;
 
-use futures::future::join_all;
 use http::Method;
-use mongodb::bson::{Document, doc, oid::ObjectId};
+use mongodb::bson::{Document, doc};
 use serde_json::{Value, json};
 use tests::standins::{
     elevenlabs,
     faults::{Fault, Operation},
 };
 
-use crate::world::{Answer, Setup, User, World, send};
+use crate::world::{Answer, User, World, send};
 
-async fn keyed(world: &World, user: &User, key: &str, body: &Value) -> Answer {
+/// Performs under a key.
+pub async fn keyed(world: &World, user: &User, key: &str, body: &Value) -> Answer {
     let request = world.request(Method::POST, "/perform", Some(user)).header("idempotency-key", key);
     send(request.json(body)).await
 }
 
 fn queen() -> Value {
     json!({ "routine_type": "cards", "value": "Queen of Hearts" })
-}
-
-#[tokio::test]
-async fn the_same_key_fifty_times_at_once_makes_one_clone_one_charge_and_equal_bytes() {
-    let world = World::new().await;
-    let ada = world.performer("ada").await;
-    let body = queen();
-    let answers = join_all((0..50).map(|_| keyed(&world, &ada, "tonight", &body))).await;
-
-    let first = &answers[0];
-    for answer in &answers {
-        assert_eq!(answer.status, 200, "{answer:?}");
-        assert!(answer.body == first.body, "the bytes differ");
-    }
-    assert_eq!(world.elevenlabs().ledger().created.len(), 1);
-    assert_eq!(world.elevenlabs().ledger().synthesized.len(), 1);
-    assert_eq!(Some(world.char_count(&ada).await), first.json()["charsUsedEffective"].as_i64());
-    world.assert_nothing_remains(&ada).await;
-
-    let later = keyed(&world, &ada, "tonight", &body).await;
-    assert!(later.body == first.body, "a later repetition differs");
-    let other_key = keyed(&world, &ada, "tomorrow", &body).await;
-    assert_eq!(other_key.status, 200);
-    assert_eq!(world.elevenlabs().ledger().created.len(), 2);
 }
 
 #[tokio::test]
@@ -143,73 +119,4 @@ async fn a_key_is_checked_and_kept_for_a_day() {
     let ada = User { access_token: token, ..ada };
     assert_eq!(keyed(&world, &ada, "$lease", &body).await.status, 200);
     assert_eq!(world.elevenlabs().ledger().created.len(), 2);
-}
-
-#[tokio::test]
-async fn one_user_twenty_times_at_once_never_has_two_clones_and_pays_for_each() {
-    let world = World::new().await;
-    let ada = world.performer("ada").await;
-    let answers = join_all((0..20).map(|_| world.perform(&ada, "Queen of Hearts"))).await;
-    let (performed, waited): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
-    // How many fit into the wait is the machine's speed; the others are told, and nothing else goes wrong.
-    assert!(performed.len() > 1, "the performs did not wait for each other");
-    for answer in waited {
-        answer.assert_problem(409, "perform_in_progress");
-    }
-    assert_eq!(world.elevenlabs().ledger().created.len(), performed.len());
-    let mut charged = 0;
-    for answer in performed {
-        charged += answer.json()["charsUsedEffective"].as_i64().expect("a cost");
-    }
-    assert_eq!(world.elevenlabs().ledger().most_living, 1);
-    assert_eq!(world.char_count(&ada).await, charged);
-    world.assert_nothing_remains(&ada).await;
-}
-
-#[tokio::test]
-async fn a_hundred_users_at_once_share_ten_slots_and_the_provider_refuses_none() {
-    let setup = Setup {
-        elevenlabs: elevenlabs::Config {
-            max_voice_add_edits: None,
-            concurrency: 100,
-            ..elevenlabs::Config::default()
-        },
-        ..Setup::default()
-    };
-    let world = World::with(setup).await;
-    let mut users = Vec::new();
-    for number in 0..100 {
-        let user = world.register(&format!("user{number}")).await;
-        users.push(user);
-    }
-    // Uploading a hundred times would measure the decoder; the recording is the same.
-    share_recording(&world, &users).await;
-    let answers = join_all(users.iter().map(|user| world.perform(user, "Queen of Hearts"))).await;
-    let refused = answers.iter().filter(|answer| answer.status != 200).count();
-    let ledger = world.elevenlabs().ledger();
-    assert!(ledger.most_living <= 10, "{} voices lived at once", ledger.most_living);
-    for answer in answers.iter().filter(|answer| answer.status != 200) {
-        // Waiting is bounded; who waited in vain is told so, and nothing else goes wrong.
-        answer.assert_problem(503, "clone_slots_busy");
-    }
-    assert_eq!(ledger.created.len(), 100 - refused);
-    assert_eq!(ledger.living.len(), 0);
-    assert_eq!(world.held_slots().await, 0);
-}
-
-/// Gives every user the first one's recording.
-async fn share_recording(world: &World, users: &[User]) {
-    let answer = world.upload(&users[0], crate::world::WEBM).await;
-    assert_eq!(answer.status, 200);
-    let recording = world.stored(&users[0]).await.get_document("recording").expect("a recording").clone();
-    let all = world.backend.database.collection::<Document>("users");
-    all.update_many(doc! {}, doc! { "$set": { "recording": recording } }).await.expect("an update");
-    let client = world.s3().client();
-    let bucket = tests::standins::s3::BUCKET;
-    for user in &users[1..] {
-        let id = ObjectId::parse_str(&user.id).expect("an id");
-        let put =
-            client.put_object().bucket(bucket).key(format!("recordings/{id}")).content_type("audio/webm");
-        put.body(crate::world::WEBM.to_vec().into()).send().await.expect("S3 takes it");
-    }
 }

@@ -71,7 +71,7 @@ async fn every_call_asks_the_database_no_more_often_than_it_must() {
         (
             "DELETE /users/{user_id}",
             json!({ "password": PASSWORD }),
-            "delete find findAndModify findAndModify findAndModify update",
+            "find findAndModify findAndModify findAndModify findAndModify update",
         ),
     ];
     for (call, body, expected) in calls {

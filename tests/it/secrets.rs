@@ -285,7 +285,7 @@ async fn world() -> (World, Known) {
     }
     let env = vec![("JWT_SIGNING_KEY", key.private.clone()), ("JWT_PUBLIC_KEYS", key.public_set.clone())];
     let elevenlabs = elevenlabs::Config { api_key: provider_key.to_owned(), ..elevenlabs::Config::default() };
-    let world = World::with(Setup { env, elevenlabs }).await;
+    let world = World::with(Setup { env, elevenlabs, ..Setup::default() }).await;
     known.secret("the Gemini key", world.services.env.get("GEMINI_API_KEY").expect("a key"));
     (world, known)
 }

@@ -48,6 +48,8 @@ pub struct Setup {
     pub env: Vec<(&'static str, String)>,
     /// The account at the provider.
     pub elevenlabs: elevenlabs::Config,
+    /// Whether it is today, as it is for programs of their own, and not the usual standing noon.
+    pub today: bool,
 }
 
 /// A registered user with a session.
@@ -89,7 +91,7 @@ impl World {
         let mut services = Services::start(options, |_| {}).await.expect("the stand-ins start");
         services.count_commands().await.expect("the proxy starts");
 
-        let clock = Clock::fixed(datetime!(2026-11-22 12:00 UTC));
+        let clock = if setup.today { Clock::system() } else { Clock::fixed(datetime!(2026-11-22 12:00 UTC)) };
         let backend = Backend::start(&services.env, &clock).await.expect("the backend starts");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
@@ -180,6 +182,11 @@ impl World {
             Some(user) => request.bearer_auth(&user.access_token),
             None => request,
         }
+    }
+
+    /// Another machine of the same deployment, whose clock is its own.
+    pub async fn machine(&self, clock: &Clock) -> Backend {
+        Backend::start(&self.services.env, clock).await.expect("another machine starts")
     }
 
     /// A user's document, as stored.

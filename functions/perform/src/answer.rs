@@ -47,17 +47,18 @@ struct Answer<'a> {
 }
 
 impl Facts {
-    /// The facts of a perform of a user who had spent so many characters before it.
+    /// The facts of a perform of a user who had spent so many characters before it, and may not be charged for it.
     pub fn new(
         quota: &Quota,
         request: &Request,
         spoken: &Spoken,
         spent_before: i64,
+        is_charged: bool,
         request_id: &RequestId,
     ) -> Self {
         let routine = request.routine.map(Routine::word);
         let characters = spoken.text.characters();
-        let cost = quota.cost(characters);
+        let cost = if is_charged { quota.cost(characters) } else { 0 };
         Self {
             routine_type: routine.map(str::to_owned),
             text: spoken.text.as_str().to_owned(),

@@ -10,7 +10,7 @@ use shared::{
     error::Error,
     quota,
     session::Caller,
-    users::{LeaseRefused, Replay, Reservation, User},
+    users::{LeaseRefused, Replay, Reservation, Settlement, User},
 };
 
 use crate::{
@@ -46,7 +46,16 @@ pub async fn take(
     let patience = deadline.less(LEAST_TIME).within(LEASE_WAIT);
     let mut swept = false;
     loop {
-        match sweeper.users.take_lease(caller, want).await? {
+        let taken = match sweeper.users.take_lease(caller, want).await {
+            Ok(taken) => taken,
+            Err(error) => {
+                // If it was taken and only the answer was lost, nobody else would let go of it.
+                let nothing = Settlement { characters: 0, clone_is_gone: true, replay: None };
+                let _ = sweeper.users.settle(caller.user_id, want.lease_id, &nothing).await;
+                return Err(error);
+            }
+        };
+        match taken {
             Ok(user) => return Ok(Taken::Lease(Box::new(user))),
             Err(LeaseRefused::Done(replay)) => return Ok(Taken::Before(replay)),
             Err(LeaseRefused::KeyReused) => return Err(Error::IdempotencyConflict),
@@ -79,7 +88,15 @@ pub async fn claim_slot(
     let lasts = state.settings.timeout + LEASE_MARGIN;
     let mut swept = false;
     loop {
-        if let Some((slot, held)) = sweeper.slots.claim(lease_id, user_id, lasts).await? {
+        let claimed = match sweeper.slots.claim(lease_id, user_id, lasts).await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                // The same here.
+                let _ = sweeper.slots.free_lease(lease_id).await;
+                return Err(error);
+            }
+        };
+        if let Some((slot, held)) = claimed {
             record.slots_held = Some(held);
             record.slot_wait = Some(asked.elapsed());
             return Ok(slot);

@@ -34,11 +34,15 @@ use crate::{
     idempotency::IdempotencyKey,
     lease::{self, LEASE_MARGIN, Taken},
     request::{Body, Request, Voice, Words},
-    temp_voice_clone::{CLEANUP_RESERVE, CloneRecord, LEAST_TIME, PAUSES, with_temp_voice_clone},
+    temp_voice_clone::{
+        CLEANUP_RESERVE, CloneRecord, LEAST_TIME, PAUSES, SETTLE_RESERVE, with_temp_voice_clone,
+    },
 };
 
 /// After this long, no further attempt to settle is begun: the audience waits.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(5);
+/// What writing and sending the answer takes.
+const ANSWER_RESERVE: Duration = Duration::from_millis(500);
 
 /// Performs. The work runs in a task of its own: if the client goes away and this future is dropped, the clone is
 /// deleted all the same.
@@ -86,24 +90,28 @@ async fn run(
     let spoken = AssertUnwindSafe(speak(&state, &user, want.lease_id, &request, deadline, &mut clone));
     // The lease is settled after a panic too.
     let spoken = spoken.catch_unwind().await;
-    if let (Ok(Ok(spoken)), Some(_)) = (&spoken, &want.idempotency) {
-        keep(&state, user.id, want.lease_id, spoken).await;
-    }
-
-    let facts = match &spoken {
-        Ok(Ok(spoken)) => Some(Facts::new(&state.quota, &request, spoken, spent_before, &request_id)),
-        _ => None,
+    let heard = spoken.as_ref().ok().and_then(|spoken| spoken.as_ref().ok());
+    let kept = match heard {
+        Some(spoken) if want.idempotency.is_some() => {
+            keep(&state, user.id, want.lease_id, spoken, deadline).await
+        }
+        _ => false,
     };
+
+    // What was asked for with a key and cannot be kept will be performed anew when it is asked for again: charged then.
+    let is_charged = want.idempotency.is_none() || kept;
+    let facts =
+        heard.map(|spoken| Facts::new(&state.quota, &request, spoken, spent_before, is_charged, &request_id));
     let settlement = Settlement {
         characters: facts.as_ref().map_or(0, Facts::cost),
         clone_is_gone: !clone.orphaned,
-        replay: want.idempotency.zip(facts.as_ref()).and_then(|(idempotency, facts)| {
+        replay: want.idempotency.filter(|_| kept).zip(facts.as_ref()).and_then(|(idempotency, facts)| {
             let at = state.clones.clock.now();
             Some(Replay { idempotency, lease_id: want.lease_id, at, answer: facts.stored()? })
         }),
     };
-    let settled = settle(&state, &user, want.lease_id, &settlement, deadline).await;
-    if settled == Some(false) && settlement.replay.is_some() {
+    let has_owner = settle(&state, user.id, want.lease_id, &settlement, deadline).await;
+    if kept && !has_owner {
         forget(&state, user.id, want.lease_id).await;
     }
     let ended = Ended {
@@ -122,38 +130,34 @@ async fn run(
 }
 
 /// Settles the lease, with a few attempts: a settlement that is repeated changes nothing. If none succeeds, the audio
-/// exists all the same and the show goes on; the sweep frees the lease, uncharged. Gives whether there was a lease to
-/// settle, where that is known.
+/// exists all the same and the show goes on; the sweep frees the lease, uncharged. Gives whether the perform still
+/// belongs to somebody: an account may be deleted in the middle of it.
 async fn settle(
     state: &State,
-    user: &User,
+    user_id: ObjectId,
     lease_id: ObjectId,
     settlement: &Settlement,
     deadline: Deadline,
-) -> Option<bool> {
+) -> bool {
     let patience = deadline.within(SETTLE_PATIENCE);
     let mut pauses = PAUSES.into_iter();
-    loop {
-        let error = match state.clones.sweeper.users.settle(user.id, lease_id, settlement).await {
-            Ok(settled) => return Some(settled),
-            Err(error) => error,
-        };
-        error.log();
-        match pauses.next() {
-            Some(pause) if pause < patience.remaining() => tokio::time::sleep(pause).await,
-            _ => {
-                tracing::warn!(user_id = %user.id, %lease_id, "a perform could not be settled; the sweep will free it");
-                return None;
+    let settling = async {
+        loop {
+            match state.clones.sweeper.users.settle(user_id, lease_id, settlement).await {
+                // That nothing is left to settle may be the work of an attempt whose answer was lost.
+                Ok(settled) => return Some(settled || pauses.len() < PAUSES.len()),
+                Err(error) => error.log(),
+            }
+            match pauses.next() {
+                Some(pause) if pause < patience.remaining() => tokio::time::sleep(pause).await,
+                _ => return None,
             }
         }
-    }
-}
-
-/// There was no lease to settle: the account was deleted meanwhile, and its audio goes with it.
-async fn forget(state: &State, user_id: ObjectId, lease_id: ObjectId) {
-    if let Err(error) = state.recordings.delete_replay(user_id, lease_id).await {
-        tracing::warn!(%error, %lease_id, "the audio of a deleted account could not be deleted; it expires");
-    }
+    };
+    deadline.less(ANSWER_RESERVE).limit(settling).await.flatten().unwrap_or_else(|| {
+        tracing::warn!(%user_id, %lease_id, "a perform could not be settled; the sweep will free it");
+        true
+    })
 }
 
 /// What a perform gave.
@@ -174,10 +178,29 @@ async fn again(state: &State, caller: &Caller, replay: Replay) -> Result<(Facts,
     Ok((Facts::read(replay.answer)?, audio))
 }
 
-/// Keeps the audio for a repeated request. If that fails, a repetition gets an error: better than a second charge.
-async fn keep(state: &State, user_id: ObjectId, lease_id: ObjectId, spoken: &Spoken) {
-    if let Err(error) = state.recordings.put_replay(user_id, lease_id, spoken.audio.clone()).await {
-        tracing::warn!(%error, %lease_id, "the audio could not be kept for a repeated request");
+/// Keeps the audio for a repeated request, and tells whether it is kept.
+async fn keep(
+    state: &State,
+    user_id: ObjectId,
+    lease_id: ObjectId,
+    spoken: &Spoken,
+    deadline: Deadline,
+) -> bool {
+    let keeping = state.recordings.put_replay(user_id, lease_id, spoken.audio.clone());
+    match deadline.less(SETTLE_RESERVE).limit(keeping).await {
+        Some(Ok(())) => return true,
+        Some(Err(error)) => {
+            tracing::warn!(%error, %lease_id, "the audio could not be kept for a repeated request");
+        }
+        None => tracing::warn!(%lease_id, "no time was left to keep the audio for a repeated request"),
+    }
+    false
+}
+
+/// Deletes the kept audio of a perform that nobody can ask for again.
+async fn forget(state: &State, user_id: ObjectId, lease_id: ObjectId) {
+    if let Err(error) = state.recordings.delete_replay(user_id, lease_id).await {
+        tracing::warn!(%error, %lease_id, "the audio of a deleted account stays until it expires");
     }
 }
 

@@ -24,6 +24,10 @@ use shared::{
 
 /// What deleting the voice and writing that down may take; synthesis never spends it.
 pub const CLEANUP_RESERVE: Duration = Duration::from_secs(10);
+/// What writing it down may take, within that; deleting never spends it.
+const BOOKS_RESERVE: Duration = Duration::from_secs(5);
+/// What ending the lease may take, within that; handing the slot back never spends it.
+pub const SETTLE_RESERVE: Duration = Duration::from_secs(3);
 /// With less left, no clone is begun: it could not be made, heard and deleted.
 pub const LEAST_TIME: Duration = Duration::from_secs(18);
 /// The least that synthesis needs; creating does not spend it.
@@ -87,7 +91,7 @@ where
         Ok(voice_id) => voice_id,
         Err(NotCreated { error, surely_gone }) => {
             record.orphaned = !surely_gone;
-            hand_back(clones, slot, None, surely_gone).await;
+            hand_back(clones, slot, None, surely_gone, deadline).await;
             return Err(error);
         }
     };
@@ -109,7 +113,7 @@ where
         record.lived = Some(born.elapsed());
     }
     record.orphaned = !surely_gone;
-    hand_back(clones, slot, Some(&voice_id), surely_gone).await;
+    hand_back(clones, slot, Some(&voice_id), surely_gone, deadline).await;
     spoken.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
@@ -167,10 +171,11 @@ async fn adopt(
     deadline: Deadline,
 ) -> Result<String, NotCreated> {
     tracing::warn!(%error, lease_id = %slot.lease_id, "the outcome of a create is unknown; looking for the voice");
+    let by = deadline.less(BOOKS_RESERVE + ATTEMPT);
     // The list may lag behind.
     for pause in PAUSES {
-        tokio::time::sleep(pause.min(deadline.remaining())).await;
-        let Ok(voices) = clones.sweeper.elevenlabs.cloned_voices(name, deadline.within(ATTEMPT)).await else {
+        tokio::time::sleep(pause.min(by.remaining())).await;
+        let Ok(voices) = clones.sweeper.elevenlabs.cloned_voices(name, by.within(ATTEMPT)).await else {
             continue;
         };
         let Some(voice) = voices.into_iter().find(|voice| voice.name == name) else { continue };
@@ -197,14 +202,14 @@ async fn note(clones: &Clones, slot: &Slot, voice_id: &str) {
 
 /// Deletes a voice, with a few attempts inside the reserve; whether it is surely gone.
 async fn delete(clones: &Clones, slot: &Slot, voice_id: &str, deadline: Deadline) -> bool {
+    let by = deadline.less(BOOKS_RESERVE);
     let mut pauses = PAUSES.into_iter();
     loop {
-        let Err(error) = clones.sweeper.elevenlabs.delete_voice(voice_id, deadline.within(ATTEMPT)).await
-        else {
+        let Err(error) = clones.sweeper.elevenlabs.delete_voice(voice_id, by.within(ATTEMPT)).await else {
             return true;
         };
         match pauses.next() {
-            Some(pause) if pause < deadline.remaining() => tokio::time::sleep(pause).await,
+            Some(pause) if pause < by.remaining() => tokio::time::sleep(pause).await,
             _ => {
                 tracing::warn!(
                     %error,
@@ -221,11 +226,22 @@ async fn delete(clones: &Clones, slot: &Slot, voice_id: &str, deadline: Deadline
 
 /// Gives the slot back, or leaves it to the sweep. If not even that can be written down, the slot's record stays as
 /// it is, and the sweep finds it when its lease has run out.
-async fn hand_back(clones: &Clones, slot: Slot, voice_id: Option<&str>, surely_gone: bool) {
+async fn hand_back(
+    clones: &Clones,
+    slot: Slot,
+    voice_id: Option<&str>,
+    surely_gone: bool,
+    deadline: Deadline,
+) {
     let (slots, lease_id) = (&clones.sweeper.slots, slot.lease_id);
-    let handed = if surely_gone { slots.free(slot).await } else { slots.orphan(slot, voice_id).await };
-    if let Err(error) = handed {
-        tracing::warn!(%error, %lease_id, "a slot could not be handed back; the sweep will free it");
+    let handing =
+        async { if surely_gone { slots.free(slot).await } else { slots.orphan(slot, voice_id).await } };
+    match deadline.less(SETTLE_RESERVE).limit(handing).await {
+        Some(Ok(())) => {}
+        Some(Err(error)) => {
+            tracing::warn!(%error, %lease_id, "a slot could not be handed back; the sweep will free it");
+        }
+        None => tracing::warn!(%lease_id, "no time was left to hand a slot back; the sweep will free it"),
     }
 }
 

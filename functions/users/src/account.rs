@@ -1,7 +1,10 @@
 //! `DELETE /users/{user_id}`: the account, its sessions and its recording are gone.
 
+use std::collections::HashSet;
+
 use axum::{extract::State, http::StatusCode};
 use deserr::Deserr;
+use mongodb::bson::oid::ObjectId;
 use shared::{
     activation_codes::ActivationCodes,
     attempts::Source,
@@ -45,6 +48,13 @@ pub async fn delete(
         recordings.delete_replay(user.id, replay.lease_id).await?;
     }
     recordings.delete(user.id).await?;
-    users.delete(&caller).await?;
+    let last = users.delete(&caller).await?;
+    // A perform may have ended meanwhile. One that ends from now on finds no account, and deletes its audio itself.
+    let known: HashSet<ObjectId> = user.replays.iter().map(|replay| replay.lease_id).collect();
+    for replay in last.into_iter().flat_map(|user| user.replays) {
+        if !known.contains(&replay.lease_id) {
+            recordings.delete_replay(user.id, replay.lease_id).await?;
+        }
+    }
     Ok(StatusCode::NO_CONTENT)
 }

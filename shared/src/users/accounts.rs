@@ -168,10 +168,9 @@ impl Users {
         Ok(())
     }
 
-    /// Deletes the caller's account, sessions and all.
-    pub async fn delete(&self, caller: &Caller) -> Result<(), Error> {
-        self.collection.delete_one(self.of(caller)).await?;
-        Ok(())
+    /// Deletes the caller's account, sessions and all, and gives it as it was last.
+    pub async fn delete(&self, caller: &Caller) -> Result<Option<User>, Error> {
+        Ok(self.collection.find_one_and_delete(self.of(caller)).await?)
     }
 }
 

@@ -90,7 +90,9 @@ impl Users {
         want: &Reservation,
     ) -> Result<Result<User, LeaseRefused>, Error> {
         let now = self.clock.now();
-        let period = quota::period(now);
+        let (period, next) = (quota::period(now), quota::next_period(&self.clock));
+        // A machine whose clock is ahead may have begun the next month: then it has begun for all.
+        let period = doc! { "$cond": [{ "$eq": ["$usage.period", &next] }, next, period] };
         let spent = doc! { "$cond": [{ "$eq": ["$usage.period", &period] }, "$usage.chars", 0_i64] };
         let mut conditions = vec![
             doc! { "$eq": [{ "$ifNull": ["$lease", null] }, null] },

@@ -297,7 +297,7 @@ impl Scene {
             ("exp", json!(null)),
             ("exp", json!([now + 900])),
             ("exp", json!(true)),
-            ("nbf", json!(now + 6)),
+            ("nbf", json!(now + 91)),
             ("nbf", json!(now + 3600)),
             ("nbf", json!(i64::MAX)),
             ("nbf", json!(u64::MAX)),

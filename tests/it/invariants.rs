@@ -1,0 +1,347 @@
+//! The seven things that must hold always, whatever runs at once and whatever crashed before. `cargo faults` tries them
+//! at every outbound call; here each is shown by itself, where it is hardest.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use http::Method;
+use mongodb::bson::{Document, doc, oid::ObjectId};
+use serde_json::json;
+use tests::standins::{
+    elevenlabs,
+    faults::{Fault, Operation},
+    mongodb_wire::Fault as WireFault,
+    s3::Fault as S3Fault,
+};
+
+use crate::{
+    repeats::keyed,
+    shipped,
+    stored::Stored,
+    world::{Setup, User, WEBM, World},
+};
+
+// 1. Slots: at no instant do more than CLONE_SLOTS voices of this deployment exist at the provider.
+
+#[tokio::test]
+async fn slots_a_hundred_users_at_once_after_a_crash_never_have_more_than_ten_voices() {
+    let setup = Setup {
+        elevenlabs: elevenlabs::Config {
+            max_voice_add_edits: None,
+            concurrency: 100,
+            ..elevenlabs::Config::default()
+        },
+        ..Setup::default()
+    };
+    let world = World::with(setup).await;
+    let mut users = Vec::new();
+    for number in 0..100 {
+        users.push(world.register(&format!("user{number}")).await);
+    }
+    // Uploading a hundred times would measure the decoder; the recording is the same.
+    share_recording(&world, &users).await;
+    // Three voices live on of performs that died.
+    let died: Vec<Document> = (0..3)
+        .map(|_| {
+            let lease_id = ObjectId::new();
+            let _ = world.elevenlabs().plant_voice(&format!("newvisions:test:{lease_id}"), "cloned", Some(1));
+            doc! {
+                "lease_id": lease_id, "user_id": ObjectId::new(), "voice_id": null, "created_at": null,
+                "orphaned": false, "until": mongodb::bson::DateTime::from_millis(0),
+            }
+        })
+        .collect();
+    let slots = world.backend.database.collection::<Document>("clone_slots");
+    slots.insert_one(doc! { "_id": "test", "held": died }).await.expect("an insertion");
+
+    let answers = join_all(users.iter().map(|user| world.perform(user, "Queen of Hearts"))).await;
+    let refused = answers.iter().filter(|answer| answer.status != 200).count();
+    for answer in answers.iter().filter(|answer| answer.status != 200) {
+        // Waiting is bounded; who waited in vain is told so, and nothing else goes wrong.
+        answer.assert_problem(503, "clone_slots_busy");
+    }
+    let ledger = world.elevenlabs().ledger();
+    assert_eq!(ledger.most_living, 10, "all of them, and no more");
+    assert_eq!(ledger.created.len(), 100 - refused);
+    let spans = world.elevenlabs().journal().spans();
+    let creates = spans.iter().filter(|span| span.operation == Operation::Create);
+    assert!(creates.clone().all(|span| span.status == Some(200)), "the provider had to refuse one");
+    assert_eq!((ledger.living.len(), world.held_slots().await), (0, 0));
+}
+
+// 2. Cleanup: when an invocation ends, its clone is deleted, or a record names it and the sweep deletes it.
+
+#[tokio::test]
+async fn cleanup_however_a_perform_ends_its_clone_is_deleted_or_on_record() {
+    let late = Fault::DelayBeforeEffect(Duration::from_secs(30));
+    let endings: [(&str, Operation, Fault, usize); 9] = [
+        ("success", Operation::List, Fault::Pass, 1),
+        ("create refused", Operation::Create, Fault::invalid_audio(), 1),
+        ("create unanswered, voice made", Operation::Create, Fault::ResetAfterEffect, 1),
+        ("create unanswered, no voice", Operation::Create, Fault::ResetBeforeEffect, 1),
+        ("speech refused", Operation::Synthesize, Fault::text_too_long(), 1),
+        ("speech cut", Operation::Synthesize, Fault::TruncatedBody, 1),
+        ("speech too late", Operation::Synthesize, late, 1),
+        ("deletion refused always", Operation::Delete, Fault::html_503(), 9),
+        ("deletion never answered", Operation::Delete, Fault::TimeoutAfterEffect, 9),
+    ];
+    join_all(endings.map(async |(ending, operation, fault, times)| {
+        let setup = Setup { env: vec![("PERFORM_TIMEOUT_SECONDS", String::from("21"))], ..Setup::default() };
+        let world = World::with(setup).await;
+        let ada = world.performer("ada").await;
+        world.elevenlabs().faults().next_n(operation, times, &fault);
+        let answer = world.perform(&ada, "Queen of Hearts").await;
+        let held = held_leases(&world).await;
+        for voice in world.elevenlabs().ledger().living {
+            let on_record = held.iter().any(|lease| voice.name == format!("newvisions:test:{lease}"));
+            assert!(on_record, "{ending}: nothing leads to {voice:?}");
+        }
+        world.elevenlabs().faults().clear();
+        world.let_leases_run_out().await;
+        world.backend.sweep().await.unwrap_or_else(|error| panic!("{ending}: {error}"));
+        world.assert_nothing_remains(&ada).await;
+        let cost = answer.json()["charsUsedEffective"].as_i64().unwrap_or(0);
+        assert_eq!(world.char_count(&ada).await, cost, "{ending}");
+    }))
+    .await;
+}
+
+// 3. Crash: after a kill at any instruction, and one sweep after the lease ran out, nothing is left of it.
+
+#[tokio::test]
+async fn crash_after_a_sigkill_and_one_sweep_nothing_is_left_and_nothing_charged_without_audio() {
+    let setup = Setup { env: vec![("CLONE_SLOTS", String::from("1"))], ..Setup::default() };
+    let (world, ada) = shipped::world_of_today(setup).await;
+    let (program, sweep) =
+        (shipped::start(&world, "perform", 30).await, shipped::start(&world, "sweep", 30).await);
+    let provider = [Operation::Create, Operation::Synthesize, Operation::Delete]
+        .map(|operation| [Moment::Provider(operation, false), Moment::Provider(operation, true)]);
+    // Taking the lease, claiming the slot, noting the voice, settling.
+    let database = [
+        ("findAndModify", "users", 0),
+        ("findAndModify", "clone_slots", 0),
+        ("update", "users", 0),
+        ("update", "users", 1),
+    ]
+    .map(|(command, collection, skip)| {
+        [WireFault::HangBefore, WireFault::HangAfter].map(|fault| Moment::Database {
+            command,
+            collection,
+            skip,
+            fault,
+        })
+    });
+    let storage = [Moment::Storage(Method::GET), Moment::Storage(Method::PUT)];
+    for moment in provider.into_iter().flatten().chain(database.into_iter().flatten()).chain(storage) {
+        let before = world.char_count(&ada).await;
+        moment.order(&world);
+        let killing = async {
+            moment.met(&world).await;
+            program.kill().await;
+        };
+        let (killed, ()) = tokio::join!(shipped::perform(&program, &ada, Some("encore")), killing);
+        assert!(killed.is_err(), "{moment:?} was not met");
+        world.elevenlabs().faults().clear();
+        world.wire().reset();
+        world.s3().reset();
+        world.let_leases_run_out().await;
+        let swept = sweep.invoke(&json!({})).await.unwrap_or_else(|error| panic!("{moment:?}: {error}"));
+        assert_eq!(swept["failed"], 0, "{moment:?}");
+        world.assert_nothing_remains(&ada).await;
+        let charged = world.char_count(&ada).await - before;
+        let kept = world.s3().keys().iter().filter(|key| key.starts_with("replays/")).count();
+        assert!(charged == 0 || kept > 0, "{moment:?}: {charged} characters for nothing");
+        // Whoever asks again under the same key gets audio, and no later moment finds it done already.
+        let again = shipped::perform(&program, &ada, Some("encore")).await.unwrap();
+        assert_eq!(again.status, 200, "{moment:?}");
+        assert_eq!(world.elevenlabs().ledger().most_living, 1, "{moment:?}");
+        world.rewrite(&ada, doc! { "$unset": { "replays": 1 } }).await;
+    }
+}
+
+/// Where a perform is killed.
+#[derive(Debug)]
+enum Moment {
+    Provider(Operation, bool),
+    Database { command: &'static str, collection: &'static str, skip: usize, fault: WireFault },
+    Storage(Method),
+}
+
+impl Moment {
+    fn order(&self, world: &World) {
+        match self {
+            Self::Provider(operation, after) => {
+                let fault = if *after { Fault::TimeoutAfterEffect } else { Fault::TimeoutBeforeEffect };
+                world.elevenlabs().faults().next(*operation, fault);
+            }
+            Self::Database { command, collection, skip, fault } => {
+                world.wire().fault(*skip, Some(command), Some(collection), WireFault::Pass);
+                world.wire().fault(1, Some(command), Some(collection), fault.clone());
+            }
+            Self::Storage(method) => world.s3().fault(1, method.clone(), S3Fault::HangAfter),
+        }
+    }
+
+    async fn met(&self, world: &World) {
+        match self {
+            Self::Provider(..) => world.elevenlabs().faults().met().wait().await,
+            Self::Database { .. } => world.wire().met().wait().await,
+            Self::Storage(_) => world.s3().met().wait().await,
+        }
+    }
+}
+
+// 4. One per user: one user never has two clones at once.
+
+#[tokio::test]
+async fn one_per_user_twenty_performs_at_once_never_have_two_clones_and_each_is_paid_for() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    let answers = join_all((0..20).map(|_| world.perform(&ada, "Queen of Hearts"))).await;
+    let (performed, waited): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+    // How many fit into the wait is the machine's speed; the others are told, and nothing else goes wrong.
+    assert!(performed.len() > 1, "the performs did not wait for each other");
+    for answer in waited {
+        answer.assert_problem(409, "perform_in_progress");
+    }
+    assert_eq!(world.elevenlabs().ledger().created.len(), performed.len());
+    let mut charged = 0;
+    for answer in performed {
+        charged += answer.json()["charsUsedEffective"].as_i64().expect("a cost");
+    }
+    assert_eq!(world.elevenlabs().ledger().most_living, 1);
+    assert_eq!(world.char_count(&ada).await, charged);
+    world.assert_nothing_remains(&ada).await;
+}
+
+// 5. Retries: a repeated request with the same key makes no second clone and no second charge, and gets the first audio.
+
+#[tokio::test]
+async fn retries_the_same_key_fifty_times_at_once_makes_one_clone_one_charge_and_equal_bytes() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    let body = json!({ "routine_type": "cards", "value": "Queen of Hearts" });
+    let answers = join_all((0..50).map(|_| keyed(&world, &ada, "tonight", &body))).await;
+
+    let first = &answers[0];
+    for answer in &answers {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(answer.body == first.body, "the bytes differ");
+    }
+    assert_eq!(world.elevenlabs().ledger().created.len(), 1);
+    assert_eq!(world.elevenlabs().ledger().synthesized.len(), 1);
+    assert_eq!(Some(world.char_count(&ada).await), first.json()["charsUsedEffective"].as_i64());
+    world.assert_nothing_remains(&ada).await;
+
+    let later = keyed(&world, &ada, "tonight", &body).await;
+    assert!(later.body == first.body, "a later repetition differs");
+    let other_key = keyed(&world, &ada, "tomorrow", &body).await;
+    assert_eq!(other_key.status, 200);
+    assert_eq!(world.elevenlabs().ledger().created.len(), 2);
+}
+
+// 6. Privacy: the recording leaves S3 only towards ElevenLabs, and what the provider calls it is not kept.
+
+#[tokio::test]
+async fn privacy_the_recording_goes_to_elevenlabs_alone_and_its_ids_live_no_longer_than_the_perform() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    world.s3().reset();
+    let answer =
+        keyed(&world, &ada, "tonight", &json!({ "routine_type": "cards", "value": "Ten of Clubs" })).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let ledger = world.elevenlabs().ledger();
+    assert_eq!(ledger.created[0].sample_bytes, WEBM.len(), "it went there whole");
+    let read: Vec<String> = world
+        .s3()
+        .journal()
+        .into_iter()
+        .filter(|entry| entry.method == Method::GET)
+        .map(|entry| entry.key)
+        .collect();
+    assert_eq!(read, [format!("recordings/{}", ada.id)], "and was read once");
+    for asked in world.gemini().ledger().requests {
+        assert!(asked.user_text.len() < 2000, "that is no thought's prompt: {asked:?}");
+    }
+    // Nothing that is stored tells of the voice, and nothing that is answered holds the recording.
+    let stored = format!("{:?}", Stored::in_world(&world).await);
+    for trace in [&ledger.created[0].voice_id, &ledger.created[0].name] {
+        assert!(!stored.contains(trace.as_str()), "{trace} is kept");
+    }
+    let mut answers = vec![answer];
+    for path in ["/users/me", "/users/me/voice/meta", "/users/me/meta", "/usage"] {
+        answers.push(world.get_as(&ada, path).await);
+    }
+    let sample = crate::world::base64(&WEBM[3000..3300]);
+    for answer in &answers {
+        assert!(!answer.body.windows(300).any(|bytes| bytes == &WEBM[3000..3300]));
+        let text = String::from_utf8_lossy(&answer.body);
+        assert!(!text.contains(&sample) && !text.contains(world.s3().endpoint()), "{text}");
+    }
+    world.get_as(&ada, "/users/me/voice").await.assert_problem(405, "method_not_allowed");
+}
+
+// 7. Foreign voices: none that this stage did not create is ever deleted, whatever fails.
+
+#[tokio::test]
+async fn foreign_voices_survive_every_perform_and_every_sweep() {
+    let mut setup = Setup::default();
+    setup.elevenlabs.voice_limit = 60;
+    let world = World::with(setup).await;
+    let ada = world.performer("ada").await;
+    let id = ObjectId::new();
+    let names = [
+        format!("newvisions:prod:{id}"),
+        format!("newvisions:test-eu:{id}"),
+        format!("newvisions:test:{id}x"),
+        format!("newvisions:test: {id}"),
+        String::from("newvisions:test:by hand"),
+        String::from("Ada's own"),
+    ];
+    let foreign: Vec<String> =
+        names.iter().map(|name| world.elevenlabs().plant_voice(name, "cloned", Some(1))).collect();
+    for (operation, fault) in [
+        (Operation::Create, Fault::ResetAfterEffect),
+        (Operation::Create, Fault::ResetBeforeEffect),
+        (Operation::Create, Fault::voice_limit_reached()),
+        (Operation::Synthesize, Fault::html_503()),
+        (Operation::Delete, Fault::voice_not_found()),
+        (Operation::Delete, Fault::html_503()),
+        (Operation::List, Fault::TruncatedBody),
+    ] {
+        world.elevenlabs().faults().next(operation, fault);
+        let _ = world.perform(&ada, "Queen of Hearts").await;
+        world.let_leases_run_out().await;
+        let _ = world.backend.sweep().await;
+        world.elevenlabs().faults().clear();
+    }
+    world.backend.sweep().await.unwrap();
+    let living: Vec<String> =
+        world.elevenlabs().ledger().living.into_iter().map(|voice| voice.voice_id).collect();
+    assert_eq!(living, foreign, "they alone, and all of them");
+}
+
+/// The leases of the slots that are held.
+async fn held_leases(world: &World) -> Vec<ObjectId> {
+    let slots = world.backend.database.collection::<Document>("clone_slots");
+    let slots = slots.find_one(doc! {}).await.expect("the database answers").unwrap_or_default();
+    let held = slots.get_array("held").cloned().unwrap_or_default();
+    held.iter().filter_map(|slot| slot.as_document()?.get_object_id("lease_id").ok()).collect()
+}
+
+/// Gives every user the first one's recording.
+async fn share_recording(world: &World, users: &[User]) {
+    let answer = world.upload(&users[0], crate::world::WEBM).await;
+    assert_eq!(answer.status, 200);
+    let recording = world.stored(&users[0]).await.get_document("recording").expect("a recording").clone();
+    let all = world.backend.database.collection::<Document>("users");
+    all.update_many(doc! {}, doc! { "$set": { "recording": recording } }).await.expect("an update");
+    let client = world.s3().client();
+    let bucket = tests::standins::s3::BUCKET;
+    for user in &users[1..] {
+        let id = ObjectId::parse_str(&user.id).expect("an id");
+        let put =
+            client.put_object().bucket(bucket).key(format!("recordings/{id}")).content_type("audio/webm");
+        put.body(crate::world::WEBM.to_vec().into()).send().await.expect("S3 takes it");
+    }
+}
