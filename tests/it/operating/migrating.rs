@@ -1,17 +1,19 @@
 //! `cargo ops migrate`: the earlier backend's accounts, as they are found in its database.
 
+use std::time::Duration;
+
 use http::Method;
 use mongodb::{
     Collection,
     bson::{Binary, Bson, DateTime, Document, doc, oid::ObjectId, spec::BinarySubtype},
 };
 use serde_json::json;
-use tests::standins::s3::Fault;
+use tests::standins::{mongodb_wire, s3::Fault};
 
 use super::ops;
 use crate::{
     stored::Stored,
-    world::{PASSWORD, User, WEBM, World, base64},
+    world::{PASSWORD, User, WEBM, World, base64, eventually},
 };
 
 /// An account as the earlier backend wrote it.
@@ -149,6 +151,55 @@ async fn an_interrupted_migration_goes_on_where_it_stopped() {
         assert!(stored.contains_key("recording") && !stored.contains_key("recordedVoice"), "{stored}");
     }
     assert_eq!(world.s3().keys().len(), 3);
+}
+
+#[tokio::test]
+async fn a_migration_that_loses_the_database_half_way_is_finished_by_the_next_one() {
+    let world = World::new().await;
+    for number in 0..20 {
+        insert(&world, earlier(&format!("user{number}"))).await;
+    }
+    world.wire().fault(7, Some("update"), Some("users"), mongodb_wire::Fault::Pass);
+    // One write whose answer is lost, and none after it.
+    world.wire().fault(1, Some("update"), Some("users"), mongodb_wire::Fault::CutAfter);
+    world.wire().fault(100, Some("update"), Some("users"), mongodb_wire::Fault::CutBefore);
+    let failure = ops(&world, &["migrate", "--yes"]).await.unwrap_err();
+    assert!(failure.contains("MongoDB failed: the connection broke"), "{failure}");
+    world.wire().reset();
+    let keyed = doc! { "username_key": { "$exists": true } };
+    let before = users(&world).count_documents(keyed.clone()).await.unwrap();
+    assert!((7..20).contains(&before), "{before}");
+    let said = ops(&world, &["migrate", "--yes"]).await.unwrap();
+    assert!(said.contains(&format!("updated                   {}\n", 20 - before)), "{said}");
+    assert_eq!(users(&world).count_documents(keyed).await.unwrap(), 20);
+}
+
+#[tokio::test]
+async fn what_a_performer_changes_during_the_migration_is_not_overwritten() {
+    let world = World::new().await;
+    let id = insert(&world, earlier("ada")).await;
+    // The migration has read the account, and its write is on its way for a while.
+    let slow = mongodb_wire::Fault::Delay(Duration::from_millis(800));
+    world.wire().fault(1, Some("update"), Some("users"), slow);
+    let change = async {
+        eventually("the write is on its way", async || {
+            world.wire().commands().iter().any(|command| command.name == "update")
+        })
+        .await;
+        // Past the proxy, which delays one connection.
+        let direct = mongodb::Client::with_uri_str(world.services.mongodb.uri()).await.unwrap();
+        let users = direct.database(world.backend.database.name()).collection::<Document>("users");
+        let newer = doc! { "$set": { "settings": { "voice_language": "fr", "voice_stability": 10 } } };
+        users.update_one(doc! { "_id": id }, newer).await.unwrap();
+    };
+    let (said, ()) = tokio::join!(ops(&world, &["migrate", "--yes"]), change);
+    let said = said.unwrap();
+    assert!(said.contains(&format!("Left: account {id}: it changed meanwhile; migrate again.")), "{said}");
+    let stored = read(&world, id).await;
+    assert_eq!(stored.get_document("settings").unwrap().get_str("voice_language").unwrap(), "fr");
+    ops(&world, &["migrate", "--yes"]).await.unwrap();
+    let ada = sign_in(&world, "ada").await;
+    assert_eq!(world.get_as(&ada, "/users/me/settings").await.json()["voice_stability"], 10);
 }
 
 #[tokio::test]
