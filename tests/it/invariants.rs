@@ -135,12 +135,10 @@ async fn crash_after_a_sigkill_and_one_sweep_nothing_is_left_and_nothing_charged
     for moment in provider.into_iter().flatten().chain(database.into_iter().flatten()).chain(storage) {
         let before = world.char_count(&ada).await;
         moment.order(&world);
-        let killing = async {
-            moment.met(&world).await;
-            program.kill().await;
-        };
-        let (killed, ()) = tokio::join!(shipped::perform(&program, &ada, Some("encore")), killing);
-        assert!(killed.is_err(), "{moment:?} was not met");
+        tokio::select! {
+            answer = shipped::perform(&program, &ada, Some("encore")) => panic!("{moment:?} never came: {answer:?}"),
+            () = moment.met(&world) => program.kill().await,
+        }
         world.elevenlabs().faults().clear();
         world.wire().reset();
         world.s3().reset();
