@@ -34,7 +34,7 @@ use shared::{
 /// Operates a deployment of New Visions, the one that the environment describes: STAGE and MONGODB_URI always,
 /// ELEVENLABS_API_KEY and the bucket's variables where a command needs them.
 #[derive(Parser)]
-#[command(name = "cargo ops")]
+#[command(name = "cargo ops", bin_name = "cargo ops")]
 #[expect(clippy::doc_markdown, reason = "it is what --help says, too")]
 pub struct Ops {
     /// A file of NAME=value lines whose variables win over the environment's, such as .local/lambda.env.

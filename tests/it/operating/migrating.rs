@@ -79,8 +79,8 @@ async fn an_earlier_account_signs_in_performs_and_keeps_its_settings_after_the_m
     world.post("/auth/login", &login).await.assert_problem(401, "invalid_credentials");
 
     let said = ops(&world, &["migrate", "--yes"]).await.unwrap();
-    assert!(said.contains("recordings moved          1\n"), "{said}");
-    assert!(said.contains("left for a person         0\n"), "{said}");
+    assert!(said.contains("recordings moved            1\n"), "{said}");
+    assert!(said.contains("left for a person           0\n"), "{said}");
     let stored = read(&world, id).await;
     assert!(!stored.contains_key("recordedVoice"));
     assert_eq!(stored.get_datetime("created_at").unwrap(), &id.timestamp());
@@ -111,8 +111,8 @@ async fn what_was_migrated_is_not_changed_again() {
     ops(&world, &["migrate", "--yes"]).await.unwrap();
     let once = Stored::in_world(&world).await;
     let said = ops(&world, &["migrate", "--yes"]).await.unwrap();
-    assert!(said.contains("updated                   0\n"), "{said}");
-    assert!(said.contains("recordings moved          0\n"), "{said}");
+    assert!(said.contains("updated                     0\n"), "{said}");
+    assert!(said.contains("recordings moved            0\n"), "{said}");
     assert!(Stored::in_world(&world).await == once);
 }
 
@@ -145,7 +145,7 @@ async fn an_interrupted_migration_goes_on_where_it_stopped() {
     let put = put.key(format!("recordings/{}", ids[1])).content_type("audio/webm").body(WEBM.to_vec().into());
     put.send().await.unwrap();
     let said = ops(&world, &["migrate", "--yes"]).await.unwrap();
-    assert!(said.contains("recordings moved          2\n"), "{said}");
+    assert!(said.contains("recordings moved            2\n"), "{said}");
     for id in ids {
         let stored = read(&world, id).await;
         assert!(stored.contains_key("recording") && !stored.contains_key("recordedVoice"), "{stored}");
@@ -170,7 +170,7 @@ async fn a_migration_that_loses_the_database_half_way_is_finished_by_the_next_on
     let before = users(&world).count_documents(keyed.clone()).await.unwrap();
     assert!((7..20).contains(&before), "{before}");
     let said = ops(&world, &["migrate", "--yes"]).await.unwrap();
-    assert!(said.contains(&format!("updated                   {}\n", 20 - before)), "{said}");
+    assert!(said.contains(&format!("updated                     {}\n", 20 - before)), "{said}");
     assert_eq!(users(&world).count_documents(keyed).await.unwrap(), 20);
 }
 
@@ -301,7 +301,7 @@ async fn a_stale_clone_id_is_cleared_and_its_foreign_voice_is_listed_and_never_d
     assert!(dry.contains(&format!("account {id}: its voice {voice_id} is still at ElevenLabs")), "{dry}");
     let said = ops(&world, &["migrate", "--yes"]).await.unwrap();
     assert!(said.contains(&voice_id) && !said.contains("GoneLongAgo"), "{said}");
-    assert!(said.contains("clone ids cleared         2\n"), "{said}");
+    assert!(said.contains("clone ids cleared           2\n"), "{said}");
     for id in [id, gone] {
         assert_eq!(read(&world, id).await.get("voice_clone_id"), Some(&Bson::Null));
     }
@@ -330,8 +330,8 @@ async fn a_thousand_accounts_are_migrated_in_batches() {
     users(&world).insert_many(accounts).await.unwrap();
     let begun = world.wire().commands().len();
     let said = ops(&world, &["migrate", "--yes", "--batch", "64"]).await.unwrap();
-    assert!(said.contains("accounts                  1000\n"), "{said}");
-    assert!(said.contains("updated                   1000\n"), "{said}");
+    assert!(said.contains("accounts                    1000\n"), "{said}");
+    assert!(said.contains("updated                     1000\n"), "{said}");
     let updates = world.wire().commands()[begun..].iter().filter(|command| command.name == "update").count();
     assert_eq!(updates, 1000, "each account by itself");
     let unkeyed =

@@ -138,11 +138,15 @@ fn unreadable() -> Failure {
 impl Totals {
     fn tell(&self, go: Go, out: &mut (dyn Write + Send)) -> Result<(), Failure> {
         let would = if go.yes { "" } else { "would be " };
-        writeln!(out, "accounts                  {}", self.accounts)?;
-        writeln!(out, "{:<26}{}", format!("{would}updated"), self.changed)?;
-        writeln!(out, "{:<26}{}", format!("recordings {would}moved"), self.recordings)?;
-        writeln!(out, "{:<26}{}", format!("clone ids {would}cleared"), self.clones)?;
-        writeln!(out, "left for a person         {}", self.left)?;
+        for (what, number) in [
+            (String::from("accounts"), self.accounts),
+            (format!("{would}updated"), self.changed),
+            (format!("recordings {would}moved"), self.recordings),
+            (format!("clone ids {would}cleared"), self.clones),
+            (String::from("left for a person"), self.left),
+        ] {
+            writeln!(out, "{what:<28}{number}")?;
+        }
         if go.yes { Ok(()) } else { nothing_was_done(out) }
     }
 }
