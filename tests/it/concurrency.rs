@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use mongodb::bson::{DateTime, Document, doc, oid::ObjectId};
 use serde_json::json;
+use shared::clock::Clock;
 use tests::standins::{
     elevenlabs::Delays,
     faults::{Fault, Operation},
@@ -96,8 +97,8 @@ async fn who_stopped_waiting_for_a_slot_is_in_nobodys_way() {
     let ada = world.performer("ada").await;
     // A perform that died while it stood in line, before ada's came.
     let slots = world.backend.database.collection::<Document>("clone_slots");
-    let soon_by_our_clock = Instant::now() + Duration::from_millis(3000);
-    let soon = DateTime::from_millis(DateTime::now().timestamp_millis() + 3000);
+    let soon_by_our_clock = Instant::now() + Duration::from_secs(3);
+    let soon = DateTime::from_millis(Clock::system().now().timestamp_millis() + 3000);
     let place = doc! { "lease_id": ObjectId::new(), "until": soon };
     slots.insert_one(doc! { "_id": "test", "held": [], "line": [place] }).await.unwrap();
     let performed = world.perform(&ada, "Queen of Hearts").await;
