@@ -41,4 +41,5 @@ mod synthesis;
 mod template;
 mod thoughts;
 mod tokens;
+mod words;
 mod world;

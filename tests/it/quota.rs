@@ -104,9 +104,9 @@ async fn a_thought_is_charged_for_what_it_is_and_not_for_what_it_might_have_been
     assert!((80..=120).contains(&raw), "{answer}");
     assert_eq!(answer["charsUsedEffective"], raw.div_ceil(2));
     assert_eq!(answer["charCount"], raw.div_ceil(2));
-    // Up to 165 characters are reserved for the next one.
+    // Up to 160 characters are reserved for the next one.
     let refused = world.perform(&ada, "Fargo").await.assert_problem(429, "quota_exceeded");
-    assert!(refused["detail"].as_str().unwrap().contains("83 are needed"), "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("80 are needed"), "{refused}");
 }
 
 #[tokio::test]

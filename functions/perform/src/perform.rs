@@ -285,7 +285,7 @@ async fn synthesize(
 ) -> Result<Spoken, Error> {
     let model = &state.quota.model;
     let speech = Speech {
-        text: text.as_str(),
+        text: &text,
         model_id: model,
         language_code: honours_language(model).then(|| settings.voice_language.code()),
         voice_settings: VoiceSettings {
