@@ -48,7 +48,9 @@ async fn a_failed_perform_makes_way_for_the_next_one_of_its_user() {
 #[tokio::test]
 async fn twelve_users_on_three_slots_never_have_more_than_three_voices() {
     let mut setup = Setup { env: vec![("CLONE_SLOTS", String::from("3"))], ..Setup::default() };
-    setup.elevenlabs.delays = Delays { create: Duration::from_millis(150), ..Delays::default() };
+    // Voices that speak for a while meet each other, also on a busy machine.
+    let (create, first_byte) = (Duration::from_millis(150), Duration::from_millis(300));
+    setup.elevenlabs.delays = Delays { create, first_byte, ..Delays::default() };
     let world = World::with(setup).await;
     let names: Vec<String> = (0..12).map(|at| format!("user{at}")).collect();
     let users = join_all(names.iter().map(|name| world.performer(name))).await;

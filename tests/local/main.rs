@@ -4,8 +4,10 @@
 //! - `cargo local demo [RECORDING]` runs the main job once on a fresh stack;
 //! - `cargo local services` runs the stand-ins alone, for `cargo lambda watch`;
 //! - `cargo local event [NAME]` prints a sample event for `cargo lambda invoke`;
+//! - `cargo local with COMMAND…` runs a command beside services of its own;
 //! - `cargo local key` makes a signing key for a deployment.
 
+mod beside;
 mod configuration;
 mod demo;
 mod event;
@@ -22,6 +24,7 @@ Usage:
   cargo local demo [RECORDING]   run the main job once: register, record, perform, hear, nothing remains
   cargo local services           run MongoDB, S3 and the providers' stand-ins alone, for cargo lambda watch
   cargo local event [NAME]       print an event of events/ for cargo lambda invoke, with the values of those services
+  cargo local with COMMAND…      run a command beside services of its own, with how to reach them in its environment
   cargo local key                make a signing key for a deployment, and the public set that verifies it
 
 ELEVENLABS_API_KEY, GEMINI_API_KEY (with *_BASE_URL), MONGODB_URI, S3_ENDPOINT and RECORDINGS_BUCKET in the
@@ -38,6 +41,7 @@ async fn main() -> ExitCode {
         ["event"] => event::event(None).await,
         ["event", name] => event::event(Some(name)).await,
         ["services"] => services::services().await,
+        ["with", program, arguments @ ..] => beside::with(program, arguments).await,
         ["key"] => {
             let key = SigningKey::generate();
             println!("JWT_SIGNING_KEY (secret, for auth alone):\n{}\n", key.private);

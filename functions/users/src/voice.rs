@@ -11,16 +11,10 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode},
 };
-use base64::{
-    Engine as _, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
-use bytes::Bytes;
 use deserr::Deserr;
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use shared::{
-    audio::{self, Audio},
+    audio,
     clock::Clock,
     error::Error,
     json::{self, FieldError, Invalid, Json},
@@ -79,7 +73,9 @@ pub async fn adopt(
             let body: Adopt = json::parse(&json::read(request, &()).await?)?;
             let consents = consent("consent", body.consent)?;
             let bytes = match (body.audio_base64, body.key) {
-                (Some(text), None) => decode(&text)?,
+                (Some(text), None) => {
+                    Recording::decode(&text).ok_or_else(|| invalid("audio_base64", "is not valid base64"))?
+                }
                 (None, Some(key)) if user.pending_upload.as_deref() == Some(&key) => {
                     let upload = recordings.get_upload(&key).await?;
                     upload
@@ -107,7 +103,8 @@ pub async fn adopt(
         .await
         .map_err(|_| Error::internal("judging a recording panicked"))??;
 
-    let facts = facts(&bytes, &audio, consents, &clock);
+    let mut facts = RecordingFacts::new(&bytes, &audio, &clock);
+    facts.consent_at = consents.then_some(facts.uploaded_at);
     let recording = Recording { bytes, mime_type: facts.mime_type.clone() };
     recordings.put(caller.user_id, recording).await?;
     if let Err(error) = users.set_recording(&caller, &facts).await {
@@ -161,20 +158,6 @@ fn source(headers: &HeaderMap) -> Result<Source, Error> {
     }
 }
 
-/// Reads base64 with or without padding and with or without `data:…;base64,` before it.
-fn decode(text: &str) -> Result<Bytes, Error> {
-    const LENIENT: GeneralPurpose = GeneralPurpose::new(
-        &alphabet::STANDARD,
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-    );
-    let text = match text.strip_prefix("data:") {
-        Some(url) => url.split_once(";base64,").map_or("", |(_, data)| data),
-        None => text,
-    };
-    let bytes = LENIENT.decode(text.trim()).map_err(|_| invalid("audio_base64", "is not valid base64"))?;
-    Ok(Bytes::from(bytes))
-}
-
 /// Whether consent was given; that it is refused is an error.
 fn consent(field: &str, said: Option<bool>) -> Result<bool, Error> {
     match said {
@@ -189,19 +172,6 @@ fn consent_header(headers: &HeaderMap) -> Result<bool, Error> {
         Some(b"true") => Ok(true),
         Some(b"false") => consent("X-Consent", Some(false)),
         Some(_) => Err(invalid("X-Consent", "must be true or left out")),
-    }
-}
-
-fn facts(bytes: &Bytes, audio: &Audio, consents: bool, clock: &Clock) -> RecordingFacts {
-    let hash = hex::encode(Sha256::digest(bytes));
-    RecordingFacts {
-        hash,
-        bytes: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
-        // To the millisecond: more is noise.
-        duration: (audio.duration.as_secs_f64() * 1000.0).round() / 1000.0,
-        mime_type: audio.format.mime_type().to_owned(),
-        uploaded_at: clock.now(),
-        consent_at: consents.then(|| clock.now()),
     }
 }
 
