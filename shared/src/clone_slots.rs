@@ -156,7 +156,7 @@ impl CloneSlots {
             Ok(slots) => {
                 let held = slots.map(|slots| slots.held).unwrap_or_default();
                 let is_mine = held.iter().any(|slot| slot.lease_id == lease_id);
-                Ok(is_mine.then(|| (Slot { lease_id, user_id }, held.len() as u64)))
+                Ok(is_mine.then_some((Slot { lease_id, user_id }, held.len() as u64)))
             }
             // Two first claims of a new deployment met; the caller asks again.
             Err(error) if mongo::is_duplicate(&error) => Ok(None),

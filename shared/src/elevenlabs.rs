@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    content::Speakable,
     deadline::Deadline,
     env::{Env, EnvError},
     recordings::Recording,
@@ -127,8 +128,8 @@ pub struct ListedVoice {
 /// How a text is spoken.
 #[derive(Clone, Debug, Serialize)]
 pub struct Speech<'a> {
-    /// The text.
-    pub text: &'a str,
+    /// The text: nothing is spoken that did not pass the content filter.
+    pub text: &'a Speakable,
     /// The model.
     pub model_id: &'a str,
     /// ISO 639-1; only models that honour it get it, others refuse it.

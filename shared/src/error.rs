@@ -92,6 +92,12 @@ pub enum Error {
     /// The filter refused the input.
     #[error("This text cannot be spoken: it contains words that the content filter refuses.")]
     ContentRejected,
+    /// The filter refused these parts of the input.
+    #[error("{} cannot be spoken: the content filter refuses some of the words.", names(.0))]
+    ContentRejectedIn(Vec<FieldError>),
+    /// What was spoken is longer than an answer can hold, beside what stands before it.
+    #[error("This take did not fit into the answer any more. It was not charged; ask for fewer at once.")]
+    AnswerTooLarge,
     /// The month's characters would not be enough.
     #[error("This month's characters are used up: {remaining} are left and up to {needed} are needed.")]
     QuotaExceeded {
@@ -161,7 +167,9 @@ impl Error {
             Self::Invalid(_)
             | Self::InvalidActivationCode
             | Self::NotARecording(_)
-            | Self::ContentRejected => StatusCode::UNPROCESSABLE_ENTITY,
+            | Self::ContentRejected
+            | Self::ContentRejectedIn(_)
+            | Self::AnswerTooLarge => StatusCode::UNPROCESSABLE_ENTITY,
             Self::QuotaExceeded { .. } | Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::CloneFailed(_) | Self::SynthesisFailed(_) => StatusCode::BAD_GATEWAY,
@@ -199,7 +207,8 @@ impl Error {
             Self::VoiceRequired => "voice_required",
             Self::PerformInProgress => "perform_in_progress",
             Self::IdempotencyConflict => "idempotency_conflict",
-            Self::ContentRejected => "content_rejected",
+            Self::ContentRejected | Self::ContentRejectedIn(_) => "content_rejected",
+            Self::AnswerTooLarge => "answer_too_large",
             Self::QuotaExceeded { .. } => "quota_exceeded",
             Self::CloneFailed(_) => "clone_failed",
             Self::SynthesisFailed(_) => "synthesis_failed",
@@ -255,7 +264,7 @@ impl Error {
     }
 }
 
-/// Problem details (RFC 9457) before the request's id and the accepted media type are known.
+/// Problem details (RFC 9457).
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct Problem {
@@ -272,7 +281,7 @@ pub struct Problem {
     pub code: &'static str,
     /// The request's id, as in `X-Request-Id`.
     pub request_id: String,
-    /// Every bad field, for 422 `invalid_request`; otherwise empty.
+    /// Every bad field, for 422 `invalid_request` and for takes that the filter refuses; otherwise empty.
     pub errors: Vec<FieldError>,
 }
 
@@ -295,10 +304,17 @@ impl IntoResponse for Error {
             detail: self.to_string(),
             code: self.code(),
             request_id: String::new(),
-            errors: if let Self::Invalid(errors) = self { errors } else { Vec::new() },
+            errors: match self {
+                Self::Invalid(errors) | Self::ContentRejectedIn(errors) => errors,
+                _ => Vec::new(),
+            },
         });
         response
     }
+}
+
+fn names(errors: &[FieldError]) -> String {
+    errors.iter().map(|error| error.field.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn summary(errors: &[FieldError]) -> String {

@@ -10,8 +10,9 @@
 //! Who is asked: [`elevenlabs`] and [`gemini`], plain clients on [`outgoing`], the one way out; [`sweeper`] deletes
 //! what performs left behind there.
 //!
-//! What is known: [`audio`] (what a recording is), [`content`] (what may be said and how), [`quota`] and
-//! [`settings`]. [`schema`] says what some strings look like, in the description of the API.
+//! What is known: [`audio`] (what a recording is), [`content`] (what may be said and how), [`speech_model`] (who says
+//! it, and for how much), [`quota`] and [`settings`]. [`schema`] says what some strings look like, in the description
+//! of the API.
 //!
 //! A request runs route → handler → [`session::Caller`] → a few calls into these files → answer; errors leave by
 //! `?`. This crate knows no function.
@@ -38,6 +39,7 @@ pub mod recordings;
 pub mod schema;
 pub mod session;
 pub mod settings;
+pub mod speech_model;
 pub mod sweeper;
 pub mod telemetry;
 pub mod users;

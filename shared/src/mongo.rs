@@ -48,34 +48,53 @@ pub async fn answered<T>(
 }
 
 /// Makes every index that is missing. Safe to repeat; the sweep does so at each run, so a fresh deployment
-/// needs one sweep before its first registration.
+/// needs one sweep (or `cargo ops indexes`) before its first registration.
 pub async fn ensure_indexes(database: &Database) -> Result<(), MongoError> {
-    let users = database.collection::<Document>("users");
-    users
-        .create_indexes([
-            unique("username_key"),
-            unique("email_key"),
-            // The claim on an activation code: whoever inserts the account first has it.
-            unique("activation_code"),
-            IndexModel::builder()
-                .keys(doc! { "lease.until": 1 })
-                .options(
-                    IndexOptions::builder()
-                        .name(String::from("lease_until"))
-                        .partial_filter_expression(doc! { "lease.until": { "$exists": true } })
-                        .build(),
-                )
-                .build(),
-        ])
-        .await?;
-    let vanishing = IndexModel::builder()
-        .keys(doc! { "expires_at": 1 })
-        .options(
-            IndexOptions::builder().name(String::from("expires_at")).expire_after(Duration::ZERO).build(),
-        )
-        .build();
-    database.collection::<Document>("attempts").create_index(vanishing).await?;
+    for (collection, indexes) in indexes() {
+        database.collection::<Document>(collection).create_indexes(indexes).await?;
+    }
     Ok(())
+}
+
+/// The indexes that [`ensure_indexes`] would make, as `collection.index`.
+pub async fn missing_indexes(database: &Database) -> Result<Vec<String>, MongoError> {
+    let mut missing = Vec::new();
+    for (name, indexes) in indexes() {
+        let collection = database.collection::<Document>(name);
+        let there = match collection.list_index_names().await {
+            Ok(there) => there,
+            // Nothing was stored in it yet.
+            Err(error) if code(&error) == Some(NAMESPACE_NOT_FOUND) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let wanted = indexes.into_iter().filter_map(|index| index.options?.name);
+        missing.extend(wanted.filter(|index| !there.contains(index)).map(|index| format!("{name}.{index}")));
+    }
+    Ok(missing)
+}
+
+/// The indexes that the stores rely on, by collection.
+fn indexes() -> [(&'static str, Vec<IndexModel>); 2] {
+    let leased = IndexOptions::builder()
+        .name(String::from("lease_until"))
+        .partial_filter_expression(doc! { "lease.until": { "$exists": true } })
+        .build();
+    let vanishing =
+        IndexOptions::builder().name(String::from("expires_at")).expire_after(Duration::ZERO).build();
+    let index = |keys: Document, options| IndexModel::builder().keys(keys).options(options).build();
+    [
+        (
+            "users",
+            vec![
+                unique("username_key"),
+                unique("email_key"),
+                // The claim on an activation code: whoever inserts the account first has it.
+                unique("activation_code"),
+                index(doc! { "lease.until": 1 }, leased),
+            ],
+        ),
+        ("attempts", vec![index(doc! { "expires_at": 1 }, vanishing)]),
+    ]
 }
 
 /// A unique index that leaves out documents without the field, such as the earlier backend's.
@@ -106,10 +125,15 @@ pub fn violated_index<'a>(error: &MongoError, indexes: &[&'a str]) -> Option<&'a
 /// Whether a write failed because a unique value is taken.
 #[must_use]
 pub fn is_duplicate(error: &MongoError) -> bool {
+    code(error) == Some(DUPLICATE_KEY)
+}
+
+/// The server's number of an error that it answered.
+fn code(error: &MongoError) -> Option<i32> {
     match error.kind.as_ref() {
-        ErrorKind::Write(WriteFailure::WriteError(error)) => error.code == DUPLICATE_KEY,
-        ErrorKind::Command(error) => error.code == DUPLICATE_KEY,
-        _ => false,
+        ErrorKind::Write(WriteFailure::WriteError(error)) => Some(error.code),
+        ErrorKind::Command(error) => Some(error.code),
+        _ => None,
     }
 }
 
@@ -135,3 +159,5 @@ pub fn describe(error: &MongoError) -> String {
 
 /// <https://www.mongodb.com/docs/manual/reference/error-codes/#mongodb-error-11000>
 const DUPLICATE_KEY: i32 = 11000;
+/// <https://www.mongodb.com/docs/manual/reference/error-codes/#mongodb-error-26>
+const NAMESPACE_NOT_FOUND: i32 = 26;

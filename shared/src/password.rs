@@ -20,7 +20,8 @@ const MOST_BYTES: usize = 72;
 /// The least number of characters.
 const LEAST_CHARS: usize = 8;
 
-/// A password that a user chooses. It does not print.
+/// A password that a user chooses: 8 characters or more, at most 72 bytes of UTF-8, none that everybody would guess.
+/// It does not print.
 #[derive(Debug, Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> Reason)]
 #[schema(value_type = String, format = Password, min_length = 8, max_length = 72, example = "correct horse battery staple")]

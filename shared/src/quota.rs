@@ -1,4 +1,4 @@
-//! What speaking costs, and the calendar month that it counts against.
+//! How much may be spoken, and the calendar month that it counts against.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use time::{Month, OffsetDateTime, Time};
 use crate::{
     clock::{Clock, calendar},
     env::{Env, EnvError},
+    speech_model::{DEFAULT_MODEL, SpeechModel},
 };
 
 /// The price of a character and how many a user has a month.
@@ -17,37 +18,15 @@ pub struct Quota {
     /// Characters a user may spend in a month (`MONTHLY_CHAR_LIMIT`, default 4000).
     pub monthly_limit: i64,
     /// The model that speaks (`ELEVENLABS_MODEL`).
-    pub model: String,
+    pub model: SpeechModel,
 }
 
-/// The model used unless configuration names another: about 75 ms to the first byte, at half the price.
-pub const DEFAULT_MODEL: &str = "eleven_flash_v2_5";
-
 impl Quota {
-    /// Reads `MONTHLY_CHAR_LIMIT` and `ELEVENLABS_MODEL`.
+    /// Reads `MONTHLY_CHAR_LIMIT` and `ELEVENLABS_MODEL`, and says so in the log if that model is trouble.
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
-        Ok(Self {
-            monthly_limit: env.parsed("MONTHLY_CHAR_LIMIT", 4000)?,
-            model: env.get("ELEVENLABS_MODEL").unwrap_or(DEFAULT_MODEL).to_owned(),
-        })
-    }
-
-    /// What one character of this model costs: Flash and Turbo half, others one
-    /// (<https://elevenlabs.io/docs/overview/models>).
-    #[must_use]
-    pub fn cost_factor(&self) -> f64 {
-        if self.is_half_price() { 0.5 } else { 1.0 }
-    }
-
-    /// What a text of that many characters costs: whole characters, rounded up, at least one.
-    #[must_use]
-    pub fn cost(&self, characters: usize) -> i64 {
-        let characters = if self.is_half_price() { characters.div_ceil(2) } else { characters };
-        i64::try_from(characters.max(1)).unwrap_or(i64::MAX)
-    }
-
-    fn is_half_price(&self) -> bool {
-        self.model.contains("flash") || self.model.contains("turbo")
+        let model = SpeechModel::named(env.get("ELEVENLABS_MODEL").unwrap_or(DEFAULT_MODEL));
+        model.warn_of_trouble();
+        Ok(Self { monthly_limit: env.parsed("MONTHLY_CHAR_LIMIT", 4000)?, model })
     }
 }
 
@@ -118,13 +97,5 @@ mod tests {
         assert_eq!(usage.now(&clock), 0);
         let clock = Clock::fixed(datetime!(2028-01-31 12:00 UTC));
         assert_eq!(resets_at(&clock), datetime!(2028-02-01 0:00 UTC));
-    }
-
-    #[test]
-    fn a_character_costs_the_models_factor_and_never_nothing() {
-        let flash = Quota { monthly_limit: 1, model: "eleven_flash_v2_5".into() };
-        let full = Quota { monthly_limit: 1, model: "eleven_multilingual_v2".into() };
-        assert_eq!((flash.cost(101), flash.cost(100), flash.cost(0)), (51, 50, 1));
-        assert_eq!((full.cost(101), full.cost(0)), (101, 1));
     }
 }

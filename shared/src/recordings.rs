@@ -14,6 +14,10 @@ use aws_sdk_s3::{
     presigning::PresigningConfig,
     primitives::ByteStream,
 };
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use bytes::Bytes;
 use mongodb::bson::oid::ObjectId;
 
@@ -40,6 +44,22 @@ pub struct Recording {
     pub bytes: Bytes,
     /// Its container, such as `audio/webm`.
     pub mime_type: String,
+}
+
+impl Recording {
+    /// The bytes of a file that came as base64: with or without padding, with or without `data:…;base64,` before it.
+    #[must_use]
+    pub fn decode(text: &str) -> Option<Bytes> {
+        const LENIENT: GeneralPurpose = GeneralPurpose::new(
+            &alphabet::STANDARD,
+            GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+        );
+        let text = match text.strip_prefix("data:") {
+            Some(url) => url.split_once(";base64,").map_or("", |(_, data)| data),
+            None => text,
+        };
+        LENIENT.decode(text.trim()).ok().map(Bytes::from)
+    }
 }
 
 /// The bucket. Cloning it is cheap.
@@ -97,6 +117,26 @@ impl Recordings {
     /// Stores the user's recording in place of any earlier one.
     pub async fn put(&self, user_id: ObjectId, recording: Recording) -> Result<(), S3Error> {
         self.store(key(user_id), recording).await
+    }
+
+    /// Stores the user's recording if there is none yet; tells whether it did.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
+    pub async fn put_first(&self, user_id: ObjectId, recording: Recording) -> Result<bool, S3Error> {
+        let stored = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key(user_id))
+            .if_none_match("*")
+            .content_type(recording.mime_type)
+            .body(ByteStream::from(recording.bytes))
+            .send()
+            .await;
+        match stored {
+            Ok(_) => Ok(true),
+            Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 412 => Ok(false),
+            Err(error) => Err(failed("PutObject", error)),
+        }
     }
 
     /// Deletes the user's recording; having none is no error.

@@ -21,3 +21,8 @@ pub struct Timestamp(pub String);
     example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 )]
 pub struct Sha256(pub String);
+
+/// Bytes in base64 (RFC 4648, section 4), with padding.
+#[derive(ToSchema)]
+#[schema(content_encoding = "base64", pattern = "^[0-9A-Za-z+/]+={0,2}$")]
+pub struct Base64(pub String);

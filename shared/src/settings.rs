@@ -172,6 +172,9 @@ pub enum SpeakerSex {
 pub struct Percent(u8);
 
 impl Percent {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
     /// As a fraction from 0 to 1.
     #[must_use]
     pub fn fraction(self) -> f64 {

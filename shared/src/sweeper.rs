@@ -14,9 +14,9 @@ use mongodb::bson::oid::ObjectId;
 use serde::Serialize;
 
 use crate::{
-    clone_slots::{CloneSlots, VoiceNames},
+    clone_slots::{CloneSlots, Held, VoiceNames},
     deadline::Deadline,
-    elevenlabs::ElevenLabs,
+    elevenlabs::{ElevenLabs, ListedVoice},
     error::Error,
     users::Users,
 };
@@ -56,29 +56,48 @@ pub struct Swept {
     pub slots_held: u64,
 }
 
+/// What a sweep has before it.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// Voices to be deleted, and the leases that they belong to.
+    pub condemned: HashSet<(String, ObjectId)>,
+    /// Voices at the provider that are not this stage's.
+    pub foreign: Vec<ListedVoice>,
+    /// Voices of running performs.
+    pub live_voices: u64,
+    /// The slots.
+    pub held: Held,
+}
+
 impl Sweeper {
-    /// One sweep. Fails only if the provider's list or the database cannot be read.
-    pub async fn sweep(&self, by: Deadline) -> Result<Swept, Error> {
-        let mut done = Swept::default();
+    /// Looks what there is to sweep, and changes nothing.
+    pub async fn survey(&self, by: Deadline) -> Result<Survey, Error> {
         let voices = self.elevenlabs.cloned_voices("", by.within(LIST_PATIENCE)).await;
         let voices = voices.map_err(Error::ProviderUnavailable)?;
-        let held = self.slots.held().await?;
-        let live: HashSet<ObjectId> = held.live.iter().map(|slot| slot.lease_id).collect();
-
-        let mut condemned: HashSet<(String, ObjectId)> = HashSet::new();
+        let mut found = Survey { held: self.slots.held().await?, ..Survey::default() };
+        let live: HashSet<ObjectId> = found.held.live.iter().map(|slot| slot.lease_id).collect();
         for voice in voices {
             match self.names.lease(&voice.name) {
-                None => done.foreign_skipped += 1,
-                Some(lease) if live.contains(&lease) => done.live_skipped += 1,
-                Some(lease) => _ = condemned.insert((voice.voice_id, lease)),
+                None => found.foreign.push(voice),
+                Some(lease) if live.contains(&lease) => found.live_voices += 1,
+                Some(lease) => _ = found.condemned.insert((voice.voice_id, lease)),
             }
         }
         // A voice that its perform knew but the list does not show (yet).
-        for slot in &held.expired {
+        for slot in &found.held.expired {
             if let Some(voice_id) = &slot.voice_id {
-                condemned.insert((voice_id.clone(), slot.lease_id));
+                found.condemned.insert((voice_id.clone(), slot.lease_id));
             }
         }
+        Ok(found)
+    }
+
+    /// One sweep. Fails only if the provider's list or the database cannot be read.
+    pub async fn sweep(&self, by: Deadline) -> Result<Swept, Error> {
+        let Survey { condemned, foreign, live_voices, held } = self.survey(by).await?;
+        let mut done =
+            Swept { foreign_skipped: foreign.len() as u64, live_skipped: live_voices, ..Swept::default() };
+        let live: HashSet<ObjectId> = held.live.iter().map(|slot| slot.lease_id).collect();
 
         let mut surviving: HashSet<ObjectId> = HashSet::new();
         for (voice_id, lease) in condemned {

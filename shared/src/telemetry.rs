@@ -12,7 +12,7 @@ pub fn init(env: &Env) {
     let filter = EnvFilter::new(env.get("LOG_LEVEL").unwrap_or("info"));
     // A second start (two functions in one process) keeps the first one's logger.
     let _ = fmt().json().flatten_event(true).with_env_filter(filter).with_target(false).try_init();
-    crate::metrics::enable();
+    crate::metrics::write_to(std::io::stdout());
     hide_panic_texts();
 }
 

@@ -9,13 +9,13 @@ use axum::{
     middleware::{self, Next},
     response::Response,
 };
-use http::{HeaderName, Method, header};
+use http::{HeaderName, Method};
 use lambda_http::{aws_lambda_events::apigw::ApiGatewayV2httpRequestContext, request::RequestContext};
 use tokio::net::TcpListener;
 use tower_http::cors::{Any, CorsLayer};
 
 /// Headers that a browser's script may read, beside the ones it always may. The same as in `template.yaml`.
-pub const EXPOSED: [&str; 11] = [
+pub const EXPOSED: [&str; 12] = [
     "x-request-id",
     "retry-after",
     "x-routine-type",
@@ -25,21 +25,20 @@ pub const EXPOSED: [&str; 11] = [
     "x-monthly-limit",
     "x-voice-source",
     "x-thought-source",
+    "x-background-sound",
     "x-chars-used-raw",
     "x-chars-used-effective",
 ];
+
+/// Headers that a browser's script may send. The same as in `template.yaml`.
+pub const ALLOWED: [&str; 5] = ["authorization", "content-type", "accept", "idempotency-key", "x-consent"];
 
 /// Puts the platform's CORS around the functions' routes.
 pub fn with_cors(routes: Router) -> Router {
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([
-            header::AUTHORIZATION,
-            header::CONTENT_TYPE,
-            header::ACCEPT,
-            HeaderName::from_static("idempotency-key"),
-        ])
+        .allow_headers(ALLOWED.map(HeaderName::from_static))
         .expose_headers(EXPOSED.map(HeaderName::from_static))
         .max_age(Duration::from_hours(1));
     routes.layer(cors)

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use symphonia::core::{
     codecs::audio::AudioDecoderOptions,
     formats::{FormatOptions, TrackType, probe::Hint},
-    io::MediaSourceStream,
+    io::{MediaSourceStream, MediaSourceStreamOptions, ReadOnlySource},
     meta::MetadataOptions,
 };
 
@@ -20,13 +20,23 @@ pub struct Heard {
     pub loudness: f64,
 }
 
-/// Decodes an MP3 from its first frame to its last; `None` if that is not what it is.
+/// The sound of a decoded MP3.
+#[derive(Debug, Clone)]
+pub struct Sound {
+    /// Samples of all channels in turn, of a full scale of 1.
+    pub samples: Vec<f32>,
+    /// Samples a second, of each channel.
+    pub rate: u32,
+    /// Channels.
+    pub channels: usize,
+}
+
+/// Decodes an MP3 from its first frame to its last, without what the encoder put around the sound where the file says
+/// how much that is; `None` if it is no MP3.
 #[must_use]
-pub fn listen(mp3: &[u8]) -> Option<Heard> {
-    let stream = MediaSourceStream::new(
-        Box::new(Cursor::new(mp3.to_vec())),
-        symphonia::core::io::MediaSourceStreamOptions::default(),
-    );
+pub fn decode(mp3: &[u8]) -> Option<Sound> {
+    let source = ReadOnlySource::new(Cursor::new(mp3.to_vec()));
+    let stream = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
     let mut hint = Hint::new();
     hint.with_extension("mp3");
     let mut format = symphonia::default::get_probe()
@@ -37,20 +47,31 @@ pub fn listen(mp3: &[u8]) -> Option<Heard> {
     let mut decoder = symphonia::default::get_codecs()
         .make_audio_decoder(&parameters, &AudioDecoderOptions::default())
         .ok()?;
-    let (mut frames, mut squares, mut rate, mut count) = (0_u64, 0.0_f64, 0, 0_u64);
+    let mut heard = Sound { samples: Vec::new(), rate: 0, channels: 0 };
     let mut samples: Vec<f32> = Vec::new();
     while let Some(packet) = format.next_packet().ok()? {
         let sound = decoder.decode(&packet).ok()?;
-        rate = sound.spec().rate();
-        frames += sound.frames() as u64;
+        (heard.rate, heard.channels) = (sound.spec().rate(), sound.num_planes());
         sound.copy_to_vec_interleaved(&mut samples);
-        squares += samples.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>();
-        count += samples.len() as u64;
+        heard.samples.extend(&samples);
     }
+    (!heard.samples.is_empty() && heard.rate > 0).then_some(heard)
+}
+
+/// Decodes an MP3 and measures it; `None` if it is no MP3.
+#[must_use]
+pub fn listen(mp3: &[u8]) -> Option<Heard> {
+    let sound = decode(mp3)?;
     #[expect(clippy::cast_precision_loss, reason = "seconds of audio, not a count")]
-    (count > 0 && rate > 0).then(|| Heard {
-        seconds: frames as f64 / f64::from(rate),
-        rate,
-        loudness: (squares / count as f64).sqrt(),
-    })
+    let frames = (sound.samples.len() / sound.channels) as f64;
+    Some(Heard { seconds: frames / f64::from(sound.rate), rate: sound.rate, loudness: rms(&sound.samples) })
+}
+
+/// The root mean square of samples; 0 of none.
+#[must_use]
+pub fn rms(samples: &[f32]) -> f64 {
+    let squares: f64 = samples.iter().map(|sample| f64::from(*sample).powi(2)).sum();
+    #[expect(clippy::cast_precision_loss, reason = "minutes of samples, far below 2^52")]
+    let count = samples.len().max(1) as f64;
+    (squares / count).sqrt()
 }

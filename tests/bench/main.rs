@@ -5,6 +5,7 @@
 //!
 //! - `stage`: the stand-ins, a performer, and the provider's usual slowness;
 //! - `perform_time`: what a perform adds to the time of those it waits for, and what the first one adds to that;
+//! - `sound`: checking a recording, and mixing the ambience under a voice;
 //! - `cold_start`: from the execution of a program to its first question for an event;
 //! - `footprint`: memory after many performs, and the size of the deployment packages;
 //! - `round_trips`: commands to the database for each call;
@@ -15,6 +16,7 @@ mod footprint;
 mod perform_time;
 mod report;
 mod round_trips;
+mod sound;
 mod stage;
 
 use std::process::ExitCode;
@@ -27,6 +29,8 @@ use tests::app::Bootstraps;
 const FUNCTIONS: [&str; 7] = ["auth", "users", "activation", "thought", "perform", "usage", "sweep"];
 /// The function that does nothing: the yardstick of cold starts.
 const EMPTY: &str = "empty";
+/// The program that works on sound as the functions do.
+const SOUND: &str = "sound";
 
 const USAGE: &str = "\
 Usage:
@@ -59,7 +63,7 @@ async fn main() -> ExitCode {
 
 async fn measure() -> Result<Report, String> {
     println!("Building the release programs (some minutes at first):");
-    let bootstraps = Bootstraps::build(Some("--release"), &[&FUNCTIONS[..], &[EMPTY]].concat())?;
+    let bootstraps = Bootstraps::build(Some("--release"), &[&FUNCTIONS[..], &[EMPTY, SOUND]].concat())?;
     println!("Built in {:.0} s.", bootstraps.built_in.as_secs_f64());
 
     println!("Starting the stand-ins and registering a performer …");
@@ -67,6 +71,8 @@ async fn measure() -> Result<Report, String> {
     let mut report = Report::default();
     println!("Measuring performs, first and warm …");
     perform_time::measure(&bootstraps, &stage, &mut report).await?;
+    println!("Measuring the work on sound …");
+    sound::measure(&bootstraps, &mut report)?;
     println!("Measuring cold starts …");
     cold_start::measure(&bootstraps, &stage, &mut report).await?;
     println!("Measuring memory over {} performs, and package sizes …", footprint::PERFORMS);

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use axum::Router;
 use lambda_http::{Adapter, Context, LambdaEvent, Service as _, request::LambdaRequest};
 use serde_json::Value;
-use shared::http as edge;
+use shared::{clock::Clock, env::Env, http as edge};
 use tests::app::{lambda_runtime_api::HttpAnswer, mp3, sample_events};
 
 use crate::{
@@ -57,14 +57,14 @@ async fn delivered(world: &World, function: &str, event: &str) -> HttpAnswer {
     let request: LambdaRequest = serde_json::from_str(event).unwrap();
     let mut context = Context::default();
     context.request_id = String::from("the-invocation");
-    let mut adapter = Adapter::from(edge::service(router(world, function).await));
+    let mut adapter = Adapter::from(edge::service(router(&world.services.env, &world.clock, function).await));
     let answer = adapter.call(LambdaEvent::new(request, context)).await.unwrap();
     HttpAnswer::decode(&serde_json::to_value(answer).unwrap()).unwrap()
 }
 
 /// The routes of one function alone.
-async fn router(world: &World, function: &str) -> Router {
-    let (env, clock) = (&world.services.env, world.clock.clone());
+pub async fn router(env: &Env, clock: &Clock, function: &str) -> Router {
+    let clock = clock.clone();
     match function {
         "auth" => auth::router(auth::State::from_env(env, clock).await.unwrap()),
         "users" => users::router(users::State::from_env(env, clock).await.unwrap()),

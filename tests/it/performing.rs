@@ -51,7 +51,8 @@ async fn a_text_is_spoken_as_it_is() {
     assert_eq!(world.elevenlabs().ledger().synthesized[0].text, text);
     assert_eq!(world.gemini().ledger().requests.len(), 0, "nobody was asked to write");
     assert_eq!(answer["request_id"].as_str().unwrap().len(), 36);
-    assert_eq!(answer.as_object().unwrap().len(), 11, "{:?}", answer.as_object().unwrap().keys());
+    assert_eq!(answer["backgroundSound"], "off");
+    assert_eq!(answer.as_object().unwrap().len(), 12, "{:?}", answer.as_object().unwrap().keys());
 }
 
 #[tokio::test]
@@ -180,6 +181,7 @@ async fn the_answer_comes_as_json_or_as_mp3_as_the_client_accepts() {
             assert_eq!(answer.header("x-chars-used-raw"), "26");
             assert_eq!(answer.header("x-chars-used-effective"), "13");
             assert_eq!(answer.header("x-monthly-limit"), "4000");
+            assert_eq!(answer.header("x-background-sound"), "off");
             assert_eq!(answer.header("x-filename"), "voice-note.mp3");
             assert!(mp3::listen(&answer.body).is_some());
         } else {

@@ -104,15 +104,20 @@ async fn a_thought_is_charged_for_what_it_is_and_not_for_what_it_might_have_been
     assert!((80..=120).contains(&raw), "{answer}");
     assert_eq!(answer["charsUsedEffective"], raw.div_ceil(2));
     assert_eq!(answer["charCount"], raw.div_ceil(2));
-    // Up to 165 characters are reserved for the next one.
+    // Up to 160 characters are reserved for the next one.
     let refused = world.perform(&ada, "Fargo").await.assert_problem(429, "quota_exceeded");
-    assert!(refused["detail"].as_str().unwrap().contains("83 are needed"), "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("80 are needed"), "{refused}");
 }
 
 #[tokio::test]
-async fn usage_is_shown_in_full_and_in_short() {
+async fn usage_is_shown_in_full_and_in_short_also_before_the_first_use() {
     let world = World::new().await;
     let ada = world.register("ada").await;
+    let unused = world.get_as(&ada, "/usage").await.json();
+    assert_eq!((&unused["charCount"], &unused["remaining"]), (&json!(0), &json!(4000)));
+    assert_eq!(unused["period"], "2026-11");
+    let meta = world.get_as(&ada, "/users/me/meta").await.json();
+    assert_eq!(meta, json!({ "charCount": 0, "monthlyLimit": 4000 }));
     let body = json!({ "text": "la ".repeat(7).trim(), "voice": "default" });
     assert_eq!(world.post_as(&ada, "/perform", &body).await.status, 200);
     let usage = world.get_as(&ada, "/usage").await.json();

@@ -1,15 +1,15 @@
 //! The recording of a user's voice: how it comes, what is refused, and that it never goes out again.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, time::Duration};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use http::Method;
 use serde_json::{Value, json};
-use tests::standins::s3::Fault;
+use tests::standins::{elevenlabs::Delays, s3::Fault};
 
 use crate::{
     routes,
-    world::{Answer, User, WEBM, World, base64, send},
+    world::{Answer, User, WEBM, World, base64, eventually, send},
 };
 
 macro_rules! recording {
@@ -111,7 +111,7 @@ async fn a_recording_is_replaced_whole_and_a_refused_one_replaces_nothing() {
     let world = World::new().await;
     let ada = world.performer("ada").await;
     let first = meta(&world, &ada).await;
-    world.clock.advance(std::time::Duration::from_mins(1));
+    world.clock.advance(Duration::from_mins(1));
     assert_eq!(world.upload(&ada, MP3).await.status, 200);
     let second = meta(&world, &ada).await;
     assert_ne!(second["hash"], first["hash"]);
@@ -134,6 +134,7 @@ async fn the_meta_data_tells_about_the_recording_and_knows_no_clone_while_nothin
     let expected = json!({
         "hasSample": true, "hasClone": false, "voiceCloneId": null, "hash": sha256(WEBM),
         "duration": told["duration"], "mime_type": "audio/webm", "uploaded_at": "2026-11-22T12:00:00Z",
+        "consent_at": null,
     });
     assert_eq!(told, expected);
     assert_eq!(world.get_as(&ada, "/users/me").await.json()["voice"], told);
@@ -282,6 +283,76 @@ async fn no_answer_of_any_route_contains_the_recording_or_a_link_to_it() {
     assert_eq!(world.s3().keys(), [""; 0]);
 }
 
+#[tokio::test]
+async fn a_recording_is_replaced_or_deleted_under_a_perform_without_harm_to_it() {
+    let world = World::new().await;
+    let ada = world.performer("ada").await;
+    let slow = Delays { create: Duration::from_millis(600), ..Delays::default() };
+    world.elevenlabs().set_delays(slow);
+    let meanwhile = async {
+        eventually("it has begun", async || world.held_slots().await == 1).await;
+        assert_eq!(world.upload(&ada, MP3).await.status, 200);
+    };
+    let (performed, ()) = tokio::join!(world.perform(&ada, "Queen of Hearts"), meanwhile);
+    assert_eq!(performed.status, 200, "{performed:?}");
+    let meanwhile = async {
+        eventually("it has begun", async || world.elevenlabs().ledger().living.len() == 1).await;
+        let deleted = send(world.request(Method::DELETE, "/users/me/voice", Some(&ada))).await;
+        assert_eq!(deleted.status, 204);
+    };
+    let speaking = Delays { first_byte: Duration::from_millis(600), ..Delays::default() };
+    world.elevenlabs().set_delays(speaking);
+    let (performed, ()) = tokio::join!(world.perform(&ada, "Queen of Hearts"), meanwhile);
+    assert_eq!(performed.status, 200, "{performed:?}");
+    // Each was made of the recording that was there when it began.
+    let cloned: Vec<usize> =
+        world.elevenlabs().ledger().created.iter().map(|voice| voice.sample_bytes).collect();
+    assert_eq!(cloned, [WEBM.len(), MP3.len()]);
+    world.perform(&ada, "Queen of Hearts").await.assert_problem(409, "voice_required");
+    world.assert_nothing_remains(&ada).await;
+}
+
+#[tokio::test]
+async fn consent_is_kept_with_the_recording_that_it_was_given_for() {
+    let world = World::new().await;
+    let ada = world.register("ada").await;
+    let (now, later) = ("2026-11-22T12:00:00Z", "2026-11-22T12:01:00Z");
+    let raw = async |consent: &str| {
+        let request = world.request(Method::POST, "/users/me/voice", Some(&ada));
+        send(request.header("content-type", "audio/webm").header("x-consent", consent).body(WEBM)).await
+    };
+    let coded = async |consent: Value| {
+        let body = json!({ "audio_base64": base64(WEBM), "consent": consent });
+        world.post_as(&ada, "/users/me/voice", &body).await
+    };
+    assert_eq!(raw("true").await.status, 200);
+    assert_eq!(meta(&world, &ada).await["consent_at"], now);
+    // What is refused changes nothing, and stores nothing.
+    let before = world.s3().journal().len();
+    assert_eq!(raw("false").await.bad_fields(), ["X-Consent"]);
+    assert_eq!(raw("perhaps").await.bad_fields(), ["X-Consent"]);
+    assert_eq!(coded(json!(false)).await.bad_fields(), ["consent"]);
+    assert_eq!(coded(json!("true")).await.bad_fields(), ["consent"]);
+    assert_eq!(world.s3().journal().len(), before);
+    assert_eq!(meta(&world, &ada).await["consent_at"], now);
+
+    world.clock.advance(Duration::from_mins(1));
+    assert_eq!(coded(json!(true)).await.status, 200);
+    assert_eq!(meta(&world, &ada).await["consent_at"], later);
+    // The next recording has no consent of its own, and does not inherit one.
+    for unsaid in [world.upload(&ada, WEBM).await, coded(json!(null)).await] {
+        assert_eq!(unsaid.status, 200, "{unsaid:?}");
+        assert_eq!(meta(&world, &ada).await["consent_at"], json!(null));
+    }
+    let offer = offer(&world, &ada, MP3.len()).await;
+    assert_eq!(put(&world, &offer, MP3).await, 200);
+    let body = json!({ "key": offer["key"], "consent": true });
+    assert_eq!(world.post_as(&ada, "/users/me/voice", &body).await.status, 200);
+    assert_eq!(meta(&world, &ada).await["consent_at"], later);
+    let profile = world.get_as(&ada, "/users/me").await.json();
+    assert_eq!(profile["voice"]["consent_at"], later);
+}
+
 #[track_caller]
 fn assert_adopted(adopted: &Value, mime_type: &str, audio: &[u8]) {
     let seconds = adopted["duration"].as_f64().expect("a duration");
@@ -303,7 +374,7 @@ fn key(user: &User) -> String {
 fn no_recording() -> Value {
     json!({
         "hasSample": false, "hasClone": false, "voiceCloneId": null, "hash": null, "duration": null,
-        "mime_type": null, "uploaded_at": null,
+        "mime_type": null, "uploaded_at": null, "consent_at": null,
     })
 }
 

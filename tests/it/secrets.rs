@@ -355,10 +355,10 @@ impl Known {
 
 /// All that is logged, as text.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 }
@@ -380,7 +380,7 @@ thread_local! {
 }
 
 /// A runtime whose every thread writes all levels, all crates and all spans to `log`, and panics as a bootstrap does.
-fn runtime(log: &Log) -> tokio::runtime::Runtime {
+pub fn runtime(log: &Log) -> tokio::runtime::Runtime {
     let log = log.clone();
     let subscriber = tracing_subscriber::fmt()
         .json()

@@ -2,9 +2,15 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use tests::standins::faults::{Fault, Operation};
+use tests::{
+    app::gateway::ALLOWED,
+    standins::faults::{Fault, Operation},
+};
 
-use crate::world::{Setup, World, send};
+use crate::{
+    template::TEMPLATE,
+    world::{Setup, World, send},
+};
 
 #[tokio::test]
 async fn health_says_how_the_service_is_set_up_and_touches_no_network() {
@@ -14,7 +20,8 @@ async fn health_says_how_the_service_is_set_up_and_touches_no_network() {
     assert_eq!(health.status, 200);
     let expected = json!({
         "status": "ok", "app": "New Visions", "env": "test", "has_google_api_key": true,
-        "has_elevenlabs_api_key": true, "elevenlabs_model": "eleven_flash_v2_5", "model_cost_factor": 0.5,
+        "has_elevenlabs_api_key": true, "elevenlabs_model": "eleven_flash_v2_5", "elevenlabs_model_status": "current",
+        "model_cost_factor": 0.5,
     });
     assert_eq!(health.json(), expected);
     assert_eq!(world.wire().commands().len(), 0);
@@ -55,6 +62,7 @@ async fn an_admin_sees_what_is_left_of_the_providers_account() {
 
 #[tokio::test]
 async fn a_browser_of_another_origin_may_use_every_method_and_header_of_the_app() {
+    assert_eq!(TEMPLATE.allowed_headers(), ALLOWED);
     let world = World::new().await;
     for (method, path) in
         [("POST", "/perform"), ("PATCH", "/users/me"), ("PUT", "/users/me/settings"), ("DELETE", "/users/me")]
@@ -65,14 +73,14 @@ async fn a_browser_of_another_origin_may_use_every_method_and_header_of_the_app(
             .request(Method::OPTIONS, format!("{}{path}", world.base))
             .header("origin", "https://app.example.com")
             .header("access-control-request-method", method)
-            .header("access-control-request-headers", "authorization,content-type,accept,idempotency-key")
+            .header("access-control-request-headers", ALLOWED.join(","))
             .send()
             .await
             .unwrap();
         assert!(answer.status().is_success(), "{path}");
         let header = |name: &str| answer.headers()[name].to_str().unwrap().to_lowercase();
         assert!(header("access-control-allow-methods").contains(&method.to_lowercase()));
-        for wanted in ["authorization", "content-type", "accept", "idempotency-key"] {
+        for wanted in ALLOWED {
             assert!(header("access-control-allow-headers").contains(wanted), "{wanted}");
         }
         assert_eq!(header("access-control-allow-origin"), "*");

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use serde::Deserialize;
+use serde_json::Value;
 
 /// The parts that are read.
 #[derive(Deserialize)]
@@ -79,6 +80,7 @@ struct EventProperties {
 #[serde(rename_all = "PascalCase", default)]
 struct Cors {
     expose_headers: Vec<String>,
+    allow_headers: Vec<String>,
 }
 
 /// One function.
@@ -95,6 +97,17 @@ pub struct Function {
 pub static TEMPLATE: LazyLock<Template> = LazyLock::new(|| {
     serde_saphyr::from_str(include_str!("../../template.yaml")).expect("template.yaml is readable")
 });
+
+/// The properties of each resource of a type, by logical name. The value of `!Ref Name` and of `!Sub text` is what
+/// follows the tag.
+pub fn resources(kind: &str) -> BTreeMap<String, Value> {
+    static WHOLE: LazyLock<Value> = LazyLock::new(|| {
+        serde_saphyr::from_str(include_str!("../../template.yaml")).expect("template.yaml is readable")
+    });
+    let all = WHOLE["Resources"].as_object().expect("resources");
+    let of_kind = all.iter().filter(|(_, resource)| resource["Type"] == kind);
+    of_kind.map(|(name, resource)| (name.clone(), resource["Properties"].clone())).collect()
+}
 
 impl Template {
     /// The functions.
@@ -117,6 +130,15 @@ impl Template {
             .values()
             .filter(|resource| resource.r#type == "AWS::Serverless::Function")
             .map(of)
+            .collect()
+    }
+
+    /// The headers of requests that a browser's script may send.
+    pub fn allowed_headers(&self) -> Vec<&str> {
+        self.resources
+            .values()
+            .flat_map(|resource| &resource.properties.cors_configuration.allow_headers)
+            .map(String::as_str)
             .collect()
     }
 

@@ -1,7 +1,7 @@
 //! A world per test: a backend of its own on its own database, bucket and providers, and users who speak HTTP to it.
 //!
 //! The database server is one for the whole run; everything else is the test's own. `TEST_MONGODB_URI` names a real
-//! server to use instead.
+//! server to use instead, which is left with this run's databases and without those of earlier ones.
 
 use std::{
     net::IpAddr,
@@ -420,8 +420,36 @@ pub async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
 fn mongodb_uri() -> &'static str {
     static SERVER: OnceLock<MongoDb> = OnceLock::new();
     let start = || match Env::of_process().get("TEST_MONGODB_URI") {
-        Some(uri) => MongoDb::external(uri),
+        Some(uri) => {
+            drop_earlier_runs(uri);
+            MongoDb::external(uri)
+        }
         None => MongoDb::start(None, 0).unwrap_or_else(|error| panic!("{error}")),
     };
     SERVER.get_or_init(start).uri()
+}
+
+/// Drops what runs of an hour ago and earlier left on a server that outlives them. The age is in the database's name.
+fn drop_earlier_runs(uri: &str) {
+    let dropping = async {
+        let client = mongodb::Client::with_uri_str(uri).await?;
+        let an_hour_ago = Clock::system().now().timestamp_millis() - 60 * 60 * 1000;
+        for name in client.list_database_names().await? {
+            let id = name.strip_prefix("test-").and_then(|id| ObjectId::parse_str(id).ok());
+            if id.is_some_and(|id| id.timestamp().timestamp_millis() < an_hour_ago) {
+                client.database(&name).drop().await?;
+            }
+        }
+        Ok::<_, mongodb::error::Error>(())
+    };
+    // A test's own runtime waits for this one.
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime
+                .expect("a runtime")
+                .block_on(dropping)
+                .expect("TEST_MONGODB_URI names a server that answers");
+        });
+    });
 }

@@ -5,8 +5,10 @@
 //! - `cargo local services` runs the stand-ins alone, for `cargo lambda watch`;
 //! - `cargo local event [NAME]` prints a sample event for `cargo lambda invoke`;
 //! - `cargo local openapi` prints the description of the API;
+//! - `cargo local with COMMAND…` runs a command beside services of its own;
 //! - `cargo local key` makes a signing key for a deployment.
 
+mod beside;
 mod configuration;
 mod demo;
 mod event;
@@ -24,6 +26,7 @@ Usage:
   cargo local services           run MongoDB, S3 and the providers' stand-ins alone, for cargo lambda watch
   cargo local event [NAME]       print an event of events/ for cargo lambda invoke, with the values of those services
   cargo local openapi            print the description of the API, as the code has it
+  cargo local with COMMAND…      run a command beside services of its own, with how to reach them in its environment
   cargo local key                make a signing key for a deployment, and the public set that verifies it
 
 ELEVENLABS_API_KEY, GEMINI_API_KEY (with *_BASE_URL), MONGODB_URI, S3_ENDPOINT and RECORDINGS_BUCKET in the
@@ -40,6 +43,7 @@ async fn main() -> ExitCode {
         ["event"] => event::event(None).await,
         ["event", name] => event::event(Some(name)).await,
         ["services"] => services::services().await,
+        ["with", program, arguments @ ..] => beside::with(program, arguments).await,
         ["key"] => {
             let key = SigningKey::generate();
             println!("JWT_SIGNING_KEY (secret, for auth alone):\n{}\n", key.private);

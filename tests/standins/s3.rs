@@ -26,9 +26,20 @@ use tower::Layer;
 use super::faults::Met;
 use tower_http::cors::{Any, CorsLayer};
 
-/// The only access key that is accepted.
+/// The access key of whoever needs no other.
 pub const ACCESS_KEY: &str = "AKIALOCALNEWVISIONS1";
-/// Its secret.
+/// Access keys that are accepted too: with one for each of several clients, the journal tells whose a request was.
+pub const MORE_ACCESS_KEYS: [&str; 8] = [
+    "AKIALOCALNEWVISIONS2",
+    "AKIALOCALNEWVISIONS3",
+    "AKIALOCALNEWVISIONS4",
+    "AKIALOCALNEWVISIONS5",
+    "AKIALOCALNEWVISIONS6",
+    "AKIALOCALNEWVISIONS7",
+    "AKIALOCALNEWVISIONS8",
+    "AKIALOCALNEWVISIONS9",
+];
+/// The secret of every access key.
 pub const SECRET_KEY: &str = "local-secret-for-the-s3-server";
 /// The region to sign for.
 pub const REGION: &str = "us-east-1";
@@ -42,6 +53,8 @@ pub struct Entry {
     pub method: Method,
     /// The object's key as it stands in the path (percent-encoded), empty for requests to the bucket.
     pub key: String,
+    /// The access key that it was signed with, in its head or in a presigned URL; empty for none.
+    pub access_key: String,
     /// When its head had arrived, before any delay.
     pub started: Instant,
     /// When the whole answer was ready; `None` if there was none (yet).
@@ -117,7 +130,11 @@ impl S3 {
         std::fs::create_dir_all(&bucket)?;
         let files = FileSystem::new(&root).map_err(|error| io::Error::other(format!("{error:?}")))?;
         let mut builder = S3ServiceBuilder::new(files);
-        builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        let mut auth = SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY);
+        for key in MORE_ACCESS_KEYS {
+            auth.register(key.into(), SECRET_KEY.into());
+        }
+        builder.set_auth(auth);
 
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
@@ -273,6 +290,7 @@ impl Shared {
         state.journal.push(Entry {
             method: request.method().clone(),
             key: key.to_owned(),
+            access_key: access_key(request),
             started: Instant::now(),
             ended: None,
             status: None,
@@ -304,6 +322,16 @@ impl Shared {
         let (head, body) = response.into_parts();
         Ok(Response::from_parts(head, body.collect().await.map_err(io::Error::other)?.to_bytes()))
     }
+}
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html>, and the same in a query.
+fn access_key(request: &Request<Incoming>) -> String {
+    let head = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let credential = head
+        .and_then(|head| head.split_once("Credential="))
+        .or_else(|| request.uri().query()?.split_once("X-Amz-Credential="));
+    let key = credential.and_then(|(_, rest)| rest.split(['/', '%']).next());
+    key.unwrap_or_default().to_owned()
 }
 
 fn cut() -> io::Error {

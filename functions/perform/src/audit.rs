@@ -11,7 +11,10 @@ use shared::{
     http::RequestId,
 };
 
-use crate::{perform::Spoken, temp_voice_clone::CloneRecord};
+use crate::{
+    takes::{Performed, Spoken},
+    temp_voice_clone::CloneRecord,
+};
 
 /// One perform, as it is measured. What did not happen is left out.
 #[metrics(
@@ -56,7 +59,7 @@ pub struct Ended<'a> {
     /// How long it took.
     pub took: Duration,
     /// What it gave; `None` after a panic.
-    pub spoken: Option<&'a Result<Spoken, Error>>,
+    pub performed: Option<&'a Result<Performed, Error>>,
     /// Characters charged.
     pub characters: i64,
 }
@@ -65,7 +68,7 @@ impl Ended<'_> {
     /// Writes the line and the metrics.
     pub fn record(&self, stage: &str, clock: &Clock) {
         let clone = self.clone;
-        let outcome = match self.spoken {
+        let outcome = match self.performed {
             Some(Ok(_)) => "ok",
             Some(Err(error)) => error.code(),
             None => "panic",
@@ -79,8 +82,11 @@ impl Ended<'_> {
             outcome,
             "performed"
         );
-        let spoken = self.spoken.and_then(|spoken| spoken.as_ref().ok());
-        let synthesis = spoken.map(|spoken| spoken.synthesis);
+        let spoken = self.performed.and_then(|performed| performed.as_ref().ok());
+        let spoken: Vec<&Spoken> = spoken.into_iter().flatten().flatten().collect();
+        let began = spoken.iter().map(|take| take.synthesis.0).min();
+        let ended = spoken.iter().map(|take| take.synthesis.1).max();
+        let synthesis = ended.zip(began).map(|(ended, began)| ended.duration_since(began));
         let providers = [clone.creating, synthesis, clone.deleting].into_iter().flatten().sum();
         let measured = Measured {
             at: clock.now().to_system_time(),
@@ -94,7 +100,7 @@ impl Ended<'_> {
             synthesis_ms: synthesis,
             perform_ms: self.took,
             overhead_ms: self.took.saturating_sub(providers),
-            audio_bytes: spoken.map(|spoken| spoken.audio.len() as u64),
+            audio_bytes: synthesis.map(|_| spoken.iter().map(|take| take.audio.len() as u64).sum()),
             chars: u64::try_from(self.characters).unwrap_or(0),
             slots_held: clone.slots_held,
             slot_wait_ms: clone.slot_wait,

@@ -2,18 +2,26 @@
 //!
 //! - `request`: what a perform is asked for;
 //! - `perform`: the handler, and the order of a perform;
+//! - `takes`: what is said, take by take;
+//! - `ambience`: the fan under the voice;
 //! - `temp_voice_clone`: the lifecycle of the clone, the heart of it all;
 //! - `lease`: the user's lease and the slot, both waited for within bounds;
 //! - `idempotency`: repeated requests;
 //! - `audit`: the log line and the metrics that a perform leaves;
+//! - `facts`: what is said of a perform beside its audio;
+//! - `described`: the answer in one piece, for the API's description;
 //! - `answer`: the audio as JSON or as MP3.
 
+pub mod ambience;
 mod answer;
 mod audit;
+mod described;
+mod facts;
 mod idempotency;
 mod lease;
 mod perform;
 mod request;
+mod takes;
 mod temp_voice_clone;
 
 use std::time::Duration;
@@ -33,6 +41,7 @@ use shared::{
     sweeper::Sweeper,
     users::Users,
 };
+use utoipa::OpenApi;
 
 use temp_voice_clone::Clones;
 
@@ -104,3 +113,8 @@ impl Settings {
 pub fn router(state: State) -> Router {
     Router::new().route("/perform", post(perform::perform)).with_state(state)
 }
+
+/// The description of the routes.
+#[derive(OpenApi)]
+#[openapi(paths(perform::perform))]
+pub struct Api;

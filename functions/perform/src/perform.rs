@@ -1,8 +1,8 @@
 //! `POST /perform`: the order of a perform.
 //!
 //! One update takes the user's lease and reserves the characters. Side by side, a slot is claimed, the recording
-//! is fetched and the thought is written; the thought may take as long as the making of the clone. Then the clone
-//! speaks, is deleted, and the lease is settled: charged for what was spoken, or for nothing.
+//! is fetched and the thoughts are written; they may take as long as the making of the clone. Then the clone speaks, is
+//! deleted, and the lease is settled: charged for what was spoken, or for nothing.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -14,29 +14,25 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use mongodb::bson::oid::ObjectId;
 use shared::{
-    content::{Speakable, ThoughtSource},
     deadline::{Deadline, Invocation},
-    elevenlabs::{ElevenLabsError, RefusalKind, Speech, VoiceSettings},
     error::Error,
     http::RequestId,
-    json::Hashed,
+    json::{FieldError, Hashed},
     session::Caller,
-    settings::Settings,
     users::{Idempotency, Replay, Reservation, Settlement, User},
 };
-use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use crate::{
-    State,
-    answer::{self, Facts},
+    State, answer,
     audit::Ended,
+    described::Answer,
+    facts::Facts,
     idempotency::IdempotencyKey,
     lease::{self, LEASE_MARGIN, Taken},
-    request::{Body, Request, Voice, Words},
-    temp_voice_clone::{
-        CLEANUP_RESERVE, CloneRecord, LEAST_TIME, PAUSES, SETTLE_RESERVE, with_temp_voice_clone,
-    },
+    request::{Body, Request, Voice},
+    takes::{Performed, Takes},
+    temp_voice_clone::{CloneRecord, LEAST_TIME, PAUSES, SETTLE_RESERVE, with_temp_voice_clone},
 };
 
 /// After this long, no further attempt to settle is begun: the audience waits.
@@ -46,6 +42,16 @@ const ANSWER_RESERVE: Duration = Duration::from_millis(500);
 
 /// Performs. The work runs in a task of its own: if the client goes away and this future is dropped, the clone is
 /// deleted all the same.
+#[utoipa::path(
+    post,
+    path = "/perform",
+    operation_id = "perform",
+    request_body = Body,
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "Names this request: sent again, it is not performed again, and its answer comes once more.")),
+    responses((status = 200, content((Answer = "application/json"), (Vec<u8> = "audio/mpeg")))),
+    security(("bearer" = [])),
+    extensions(("x-codes" = json!(["forbidden", "voice_required", "perform_in_progress", "idempotency_conflict", "content_rejected", "answer_too_large", "quota_exceeded", "clone_failed", "synthesis_failed", "clone_slots_busy", "clone_budget_exhausted", "provider_unavailable", "deadline_exceeded"]))),
+)]
 pub async fn perform(
     Of(state): Of<State>,
     Extension(request_id): Extension<RequestId>,
@@ -56,11 +62,17 @@ pub async fn perform(
     Hashed(body, hash): Hashed<Body>,
 ) -> Result<Response, Error> {
     let request = body.checked(&caller)?;
+    if request.is_list && !answer::accepts_json(&headers) {
+        return Err(Error::Invalid(vec![FieldError {
+            field: String::from("Accept"),
+            message: String::from("must allow application/json: several takes are no single MP3"),
+        }]));
+    }
     let deadline = Deadline::of_invocation(invocation.as_ref(), &state.clones.clock, state.settings.timeout);
     let work = run(state, caller, request, key.with(hash), deadline, request_id);
     let work = tokio::spawn(work.instrument(tracing::Span::current()));
     let (facts, audio) = work.await.map_err(|_| Error::internal("a perform panicked"))??;
-    Ok(answer::answer(&headers, &facts, audio))
+    answer::answer(&headers, &facts, audio)
 }
 
 async fn run(
@@ -72,10 +84,11 @@ async fn run(
     request_id: RequestId,
 ) -> Result<(Facts, Bytes), Error> {
     let started = Instant::now();
+    let model = &state.quota.model;
     let want = Reservation {
         lease_id: ObjectId::new(),
         lasts: state.settings.timeout + LEASE_MARGIN,
-        characters: state.quota.cost(request.words.most_characters()),
+        characters: request.takes.iter().map(|take| model.cost(take.words.most_characters())).sum(),
         monthly_limit: state.quota.monthly_limit,
         needs_recording: request.voice == Voice::Own,
         idempotency,
@@ -87,13 +100,14 @@ async fn run(
     let spent_before = user.usage.now(&state.clones.clock);
 
     let mut clone = CloneRecord::default();
-    let spoken = AssertUnwindSafe(speak(&state, &user, want.lease_id, &request, deadline, &mut clone));
+    let performed = AssertUnwindSafe(speak(&state, &user, want.lease_id, &request, deadline, &mut clone));
     // The lease is settled after a panic too.
-    let spoken = spoken.catch_unwind().await;
-    let heard = spoken.as_ref().ok().and_then(|spoken| spoken.as_ref().ok());
-    let kept = match heard {
-        Some(spoken) if want.idempotency.is_some() => {
-            keep(&state, user.id, want.lease_id, spoken, deadline).await
+    let performed = performed.catch_unwind().await;
+    let heard = performed.as_ref().ok().and_then(|performed| performed.as_ref().ok());
+    let audio = heard.map(joined);
+    let kept = match &audio {
+        Some(audio) if want.idempotency.is_some() => {
+            keep(&state, user.id, want.lease_id, audio.clone(), deadline).await
         }
         _ => false,
     };
@@ -101,7 +115,7 @@ async fn run(
     // What was asked for with a key and cannot be kept will be performed anew when it is asked for again: charged then.
     let is_charged = want.idempotency.is_none() || kept;
     let facts =
-        heard.map(|spoken| Facts::new(&state.quota, &request, spoken, spent_before, is_charged, &request_id));
+        heard.map(|heard| Facts::new(&state.quota, &request, heard, spent_before, is_charged, &request_id));
     let settlement = Settlement {
         characters: facts.as_ref().map_or(0, Facts::cost),
         clone_is_gone: !clone.orphaned,
@@ -114,19 +128,34 @@ async fn run(
     if kept && !has_owner {
         forget(&state, user.id, want.lease_id).await;
     }
+    // The others are part of the answer and end here; what failed as a whole is logged at the edge.
+    heard.into_iter().flatten().filter_map(|take| take.as_ref().err()).for_each(Error::log);
     let ended = Ended {
         user_id: user.id,
         request_id: &request_id,
         clone: &clone,
         took: started.elapsed(),
-        spoken: spoken.as_ref().ok(),
+        performed: performed.as_ref().ok(),
         characters: settlement.characters,
     };
     ended.record(&state.settings.stage, &state.clones.clock);
 
-    let spoken = spoken.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-    let facts = facts.ok_or_else(|| Error::internal("a perform has audio and no facts"))?;
-    Ok((facts, spoken.audio))
+    performed.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    let heard = facts.zip(audio);
+    heard.ok_or_else(|| Error::internal("a perform has audio and no facts"))
+}
+
+/// The audio of all takes, one after the other.
+fn joined(performed: &Performed) -> Bytes {
+    let mut audio = performed.iter().flatten().map(|spoken| &spoken.audio);
+    match (audio.next(), audio.next()) {
+        (Some(only), None) => only.clone(),
+        (first, second) => {
+            let all: Vec<&[u8]> =
+                first.into_iter().chain(second).chain(audio).map(|audio| &audio[..]).collect();
+            all.concat().into()
+        }
+    }
 }
 
 /// Settles the lease, with a few attempts: a settlement that is repeated changes nothing. If none succeeds, the audio
@@ -160,18 +189,6 @@ async fn settle(
     })
 }
 
-/// What a perform gave.
-pub struct Spoken {
-    /// What was said.
-    pub text: Speakable,
-    /// Who wrote it; nobody if the caller did.
-    pub thought_source: Option<ThoughtSource>,
-    /// MP3, 44.1 kHz.
-    pub audio: Bytes,
-    /// How long the provider took to speak.
-    pub synthesis: Duration,
-}
-
 /// The answer of an earlier perform, as it was.
 async fn again(state: &State, caller: &Caller, replay: Replay) -> Result<(Facts, Bytes), Error> {
     let audio = state.recordings.get_replay(caller.user_id, replay.lease_id).await?;
@@ -183,10 +200,10 @@ async fn keep(
     state: &State,
     user_id: ObjectId,
     lease_id: ObjectId,
-    spoken: &Spoken,
+    audio: Bytes,
     deadline: Deadline,
 ) -> bool {
-    let keeping = state.recordings.put_replay(user_id, lease_id, spoken.audio.clone());
+    let keeping = state.recordings.put_replay(user_id, lease_id, audio);
     match deadline.less(SETTLE_RESERVE).limit(keeping).await {
         Some(Ok(())) => return true,
         Some(Err(error)) => {
@@ -211,13 +228,12 @@ async fn speak(
     request: &Request,
     deadline: Deadline,
     clone: &mut CloneRecord,
-) -> Result<Spoken, Error> {
+) -> Result<Performed, Error> {
     let settings = user.settings.clone().overridden(request.settings_override.clone());
-    let mut writing = begin_to_write(state, request, &settings, deadline);
+    let mut takes = Takes::begin(state, request, &settings, lease_id, deadline);
     if request.voice == Voice::Default {
-        let (text, thought_source) = written(&mut writing).await?;
-        let voice_id = &state.settings.default_voice;
-        return synthesize(state, voice_id, text, thought_source, &settings, deadline).await;
+        let said = takes.speak(&state.settings.default_voice).await?;
+        return takes.finish(said).await;
     }
 
     // Both to their ends: a claim that was dropped half-way could hold a slot that nobody knows of.
@@ -239,76 +255,9 @@ async fn speak(
             return Err(error);
         }
     };
-    with_temp_voice_clone(&state.clones, slot, recording, deadline, clone, async |voice_id| {
-        let (text, thought_source) = written(&mut writing).await?;
-        synthesize(state, &voice_id, text, thought_source, &settings, deadline).await
-    })
-    .await
-}
-
-/// The words: a task that writes them beside everything else, and stops when it is dropped.
-type Writing = JoinSet<(Speakable, Option<ThoughtSource>)>;
-
-fn begin_to_write(state: &State, request: &Request, settings: &Settings, deadline: Deadline) -> Writing {
-    let mut writing = JoinSet::new();
-    match &request.words {
-        Words::Text(text) => {
-            let text = text.clone();
-            writing.spawn(async move { (text, None) });
-        }
-        Words::ThoughtAbout(routine, value) => {
-            let (thoughts, routine, value) = (state.thoughts.clone(), *routine, value.clone());
-            let language = settings.voice_language.clone();
-            writing.spawn(async move {
-                let thought = thoughts.write(routine.topic(), &value, &language, deadline).await;
-                (thought.text, Some(thought.source))
-            });
-        }
-    }
-    writing
-}
-
-async fn written(writing: &mut Writing) -> Result<(Speakable, Option<ThoughtSource>), Error> {
-    match writing.join_next().await {
-        Some(Ok(written)) => Ok(written),
-        _ => Err(Error::internal("writing the thought panicked")),
-    }
-}
-
-async fn synthesize(
-    state: &State,
-    voice_id: &str,
-    text: Speakable,
-    thought_source: Option<ThoughtSource>,
-    settings: &Settings,
-    deadline: Deadline,
-) -> Result<Spoken, Error> {
-    let model = &state.quota.model;
-    let speech = Speech {
-        text: text.as_str(),
-        model_id: model,
-        language_code: honours_language(model).then(|| settings.voice_language.code()),
-        voice_settings: VoiceSettings {
-            stability: settings.voice_stability.fraction(),
-            similarity_boost: settings.voice_similarity.fraction(),
-        },
-    };
-    let by = deadline.less(CLEANUP_RESERVE);
-    let begun = Instant::now();
-    let audio = state.clones.sweeper.elevenlabs.synthesize(voice_id, &speech, by).await;
-    let audio = audio.map_err(|error| match error {
-        ElevenLabsError::TimedOut => Error::DeadlineExceeded,
-        // Not sent because the time was up, or no connection.
-        ElevenLabsError::Unreachable if by.has_passed() => Error::DeadlineExceeded,
-        error if error.refusal().is_none_or(|kind| kind == RefusalKind::Busy) => {
-            Error::ProviderUnavailable(error)
-        }
-        error => Error::SynthesisFailed(error),
-    })?;
-    Ok(Spoken { text, thought_source, audio, synthesis: begun.elapsed() })
-}
-
-/// Other models refuse `language_code` (<https://elevenlabs.io/docs/api-reference/text-to-speech/convert>).
-fn honours_language(model: &str) -> bool {
-    ["eleven_flash_v2_5", "eleven_turbo_v2_5", "eleven_v3"].contains(&model)
+    let said = with_temp_voice_clone(&state.clones, slot, recording, deadline, clone, async |voice_id| {
+        takes.speak(&voice_id).await
+    });
+    let said = said.await?;
+    takes.finish(said).await
 }

@@ -1,4 +1,4 @@
-//! What a perform is asked for.
+//! What a perform is asked for: one take, or several by one clone.
 
 use deserr::Deserr;
 use shared::{
@@ -8,10 +8,19 @@ use shared::{
     session::Caller,
     settings::SettingsOverride,
 };
+use utoipa::ToSchema;
+
+/// How many takes may be asked for at once.
+const MOST_TAKES: usize = 10;
+/// How many characters several takes may have in all, at their most. At ten a second, slower than people speak a language
+/// with an alphabet, they last four minutes: 5.1 MB of MP3 at 128 kbit/s in base64, and Lambda lets 6 MB out
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>). Ten thoughts about what people think of fit.
+const MOST_CHARACTERS: usize = 2400;
 
 /// The body, as it is sent.
-#[derive(Deserr)]
+#[derive(Deserr, ToSchema)]
 #[deserr(error = Invalid)]
+#[schema(as = Perform)]
 pub struct Body {
     #[deserr(default)]
     user_id: Option<String>,
@@ -22,14 +31,18 @@ pub struct Body {
     #[deserr(default)]
     text: Option<Text>,
     #[deserr(default)]
+    takes: Option<Takes>,
+    #[deserr(default)]
     settings_override: Option<SettingsOverride>,
     #[deserr(default = Voice::Own)]
+    #[schema(required = false)]
     voice: Voice,
 }
 
 /// Whose voice speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserr, ToSchema)]
 #[deserr(rename_all = lowercase)]
+#[schema(rename_all = "lowercase")]
 pub enum Voice {
     /// The user's, as an ephemeral clone.
     Own,
@@ -47,21 +60,49 @@ impl Voice {
     }
 }
 
+/// One take, as it is sent: the same members that stand in the body itself where there is but one.
+#[derive(Deserr, ToSchema)]
+#[deserr(error = Invalid)]
+#[schema(as = Take)]
+struct TakeBody {
+    #[deserr(default)]
+    routine_type: Option<Routine>,
+    #[deserr(default)]
+    value: Option<Value>,
+    #[deserr(default)]
+    text: Option<Text>,
+}
+
+/// 1–10 takes.
+#[derive(Deserr, ToSchema)]
+#[deserr(error = Invalid, try_from(Vec<TakeBody>) = Self::try_from -> Reason)]
+#[schema(min_items = 1, max_items = 10)]
+struct Takes(Vec<TakeBody>);
+
 /// 1–1000 characters: what is to be said.
-#[derive(Deserr)]
+#[derive(Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> Reason)]
+#[schema(min_length = 1, max_length = 1000, pattern = r"\S", example = "Last night I dreamt of a red card.")]
 struct Text(String);
 
 /// A checked request: what it says has passed the filter.
 pub struct Request {
-    /// What is said, or what a thought is to be written about.
-    pub words: Words,
-    /// The routine, where the caller named one.
-    pub routine: Option<Routine>,
+    /// What is to be heard, at least one.
+    pub takes: Vec<Take>,
+    /// Whether they came as a list, and are answered as one.
+    pub is_list: bool,
     /// Whose voice.
     pub voice: Voice,
     /// Settings for this perform.
     pub settings_override: SettingsOverride,
+}
+
+/// One audio.
+pub struct Take {
+    /// What is said, or what a thought is to be written about.
+    pub words: Words,
+    /// The routine, where the caller named one.
+    pub routine: Option<Routine>,
 }
 
 /// What is said.
@@ -88,32 +129,106 @@ impl Body {
         if self.user_id.is_some_and(|id| !caller.is(&id)) {
             return Err(Error::Forbidden);
         }
-        let words = match (self.text, self.routine_type, self.value) {
-            (Some(Text(text)), _, None) => Words::Text(Speakable::check(text)?),
-            (None, Some(routine), Some(Value(value))) => {
-                Words::ThoughtAbout(routine, Speakable::check(value)?)
+        let is_list = self.takes.is_some();
+        let single = TakeBody { routine_type: self.routine_type, value: self.value, text: self.text };
+        let takes = match self.takes {
+            None => vec![single.checked().map_err(|refused| match refused {
+                Refused::Invalid(fields) => Error::Invalid(fields),
+                Refused::Content(_) => Error::ContentRejected,
+            })?],
+            Some(_) if !single.is_empty() => {
+                let message = "cannot be combined with routine_type, value or text";
+                return Err(Error::Invalid(vec![field("takes", message)]));
             }
-            (Some(_), _, Some(_)) => {
-                return Err(Error::Invalid(vec![field("text", "cannot be combined with value")]));
-            }
-            (None, None, None) => {
-                let message = "is missing: send routine_type and value, or text";
-                return Err(Error::Invalid(vec![field("routine_type", message), field("value", message)]));
-            }
-            (None, Some(_), None) => return Err(Error::Invalid(vec![field("value", "is missing")])),
-            (None, None, Some(_)) => return Err(Error::Invalid(vec![field("routine_type", "is missing")])),
+            Some(Takes(takes)) => several(takes)?,
         };
         Ok(Request {
-            words,
-            routine: self.routine_type,
+            takes,
+            is_list,
             voice: self.voice,
             settings_override: self.settings_override.unwrap_or_default(),
         })
     }
 }
 
+/// Checks every take, and names each that is bad.
+fn several(takes: Vec<TakeBody>) -> Result<Vec<Take>, Error> {
+    let (mut checked, mut invalid, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, take) in takes.into_iter().enumerate() {
+        let named = |bad: FieldError| FieldError { field: format!("takes[{at}].{}", bad.field), ..bad };
+        match take.checked() {
+            Ok(take) => checked.push(take),
+            Err(Refused::Invalid(fields)) => invalid.extend(fields.into_iter().map(named)),
+            Err(Refused::Content(bad)) => rejected.push(named(bad)),
+        }
+    }
+    if !invalid.is_empty() {
+        return Err(Error::Invalid(invalid));
+    }
+    if !rejected.is_empty() {
+        return Err(Error::ContentRejectedIn(rejected));
+    }
+    let characters: usize = checked.iter().map(|take| take.words.most_characters()).sum();
+    if characters > MOST_CHARACTERS {
+        let message = format!(
+            "could have {characters} characters in all, and one answer holds {MOST_CHARACTERS}: ask for fewer at once"
+        );
+        return Err(Error::Invalid(vec![field("takes", &message)]));
+    }
+    Ok(checked)
+}
+
+/// Why there is no take; the fields are the take's own.
+enum Refused {
+    Invalid(Vec<FieldError>),
+    /// The filter refused this field.
+    Content(FieldError),
+}
+
+impl TakeBody {
+    fn is_empty(&self) -> bool {
+        self.routine_type.is_none() && self.value.is_none() && self.text.is_none()
+    }
+
+    fn checked(self) -> Result<Take, Refused> {
+        let invalid = |fields: &[&str], message: &str| {
+            Refused::Invalid(fields.iter().map(|name| field(name, message)).collect())
+        };
+        let speakable = |name: &str, text: String| {
+            let rejected =
+                |_| Refused::Content(field(name, "contains words that the content filter refuses"));
+            Speakable::check(text).map_err(rejected)
+        };
+        let words = match (self.text, self.routine_type, self.value) {
+            (Some(Text(text)), _, None) => Words::Text(speakable("text", text)?),
+            (None, Some(routine), Some(Value(value))) => {
+                Words::ThoughtAbout(routine, speakable("value", value)?)
+            }
+            (Some(_), _, Some(_)) => return Err(invalid(&["text"], "cannot be combined with value")),
+            (None, None, None) => {
+                let message = "is missing: send routine_type and value, or text";
+                return Err(invalid(&["routine_type", "value"], message));
+            }
+            (None, Some(_), None) => return Err(invalid(&["value"], "is missing")),
+            (None, None, Some(_)) => return Err(invalid(&["routine_type"], "is missing")),
+        };
+        Ok(Take { words, routine: self.routine_type })
+    }
+}
+
 fn field(field: &str, message: &str) -> FieldError {
     FieldError { field: field.to_owned(), message: message.to_owned() }
+}
+
+impl TryFrom<Vec<TakeBody>> for Takes {
+    type Error = Reason;
+
+    fn try_from(takes: Vec<TakeBody>) -> Result<Self, Reason> {
+        match takes.len() {
+            1..=MOST_TAKES => Ok(Self(takes)),
+            _ => Err(Reason("must have 1 to 10 takes")),
+        }
+    }
 }
 
 impl TryFrom<String> for Text {

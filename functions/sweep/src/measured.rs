@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use metrique::{CloseValue as _, RootEntry, unit_of_work::metrics};
+use metrique::{CloseValue as _, RootEntry, unit::Percent, unit_of_work::metrics};
 use shared::{clock::Clock, elevenlabs::Subscription, sweeper::Swept};
 
 #[metrics(
@@ -20,13 +20,18 @@ struct Measured {
     cleanup_failures: u64,
     /// Voice creations that the account has left this month.
     add_edit_budget_left: Option<u64>,
+    /// The same in per cent of what the plan has in a month: plans differ too much for an alarm on the number.
+    #[metrics(unit = Percent)]
+    add_edit_budget_left_percent: Option<u64>,
 }
 
 /// Writes the metrics of a sweep.
 pub fn record(stage: &str, clock: &Clock, swept: &Swept, account: Option<&Subscription>) {
-    let budget = account
-        .and_then(|account| Some(account.max_voice_add_edits? - account.voice_add_edit_counter?))
-        .and_then(|left| u64::try_from(left.max(0)).ok());
+    let budget = account.and_then(|account| {
+        let all = u64::try_from(account.max_voice_add_edits?).ok()?;
+        let used = u64::try_from(account.voice_add_edit_counter?).unwrap_or(0);
+        Some((all.saturating_sub(used), all))
+    });
     let measured = Measured {
         at: clock.now().to_system_time(),
         stage: stage.to_owned(),
@@ -35,7 +40,8 @@ pub fn record(stage: &str, clock: &Clock, swept: &Swept, account: Option<&Subscr
         orphans_swept: swept.swept,
         slots_held: swept.slots_held,
         cleanup_failures: swept.failed,
-        add_edit_budget_left: budget,
+        add_edit_budget_left: budget.map(|(left, _)| left),
+        add_edit_budget_left_percent: budget.and_then(|(left, all)| (100 * left).checked_div(all)),
     };
     shared::metrics::emit(&RootEntry::new(measured.close()));
 }

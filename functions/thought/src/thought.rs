@@ -6,7 +6,7 @@ use axum::extract::State;
 use deserr::Deserr;
 use serde::Serialize;
 use shared::{
-    content::{Speakable, ThoughtSource, Thoughts, Value},
+    content::{Speakable, ThoughtSource, Thoughts, Topic, Value},
     deadline::Deadline,
     error::Error,
     json::{Invalid, Json, Reason},
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 #[derive(Deserr, ToSchema)]
 #[deserr(error = Invalid)]
 pub struct Ask {
-    topic: Topic,
+    topic: TopicWords,
     value: Value,
     #[deserr(default)]
     language: Option<Language>,
@@ -33,7 +33,7 @@ pub struct Ask {
 #[derive(Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> Reason)]
 #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "a playing card")]
-struct Topic(String);
+struct TopicWords(String);
 
 /// The answer.
 #[derive(Serialize, ToSchema)]
@@ -59,11 +59,11 @@ pub async fn thought(
     caller: Caller,
     Json(body): Json<Ask>,
 ) -> Result<Json<Written>, Error> {
-    let topic = Speakable::check(body.topic.0)?;
+    let topic = Topic::Named(Speakable::check(body.topic.0)?);
     let value = Speakable::check(body.value.0)?;
     let user = users.signed_in(&caller).await?;
     let language = body.language.unwrap_or(user.settings.voice_language);
-    let thought = thoughts.write(topic.as_str(), &value, &language, Deadline::after(PATIENCE)).await;
+    let thought = thoughts.write(topic, &value, &language, Deadline::after(PATIENCE)).await;
     Ok(Json(Written {
         thought: thought.text.as_str().to_owned(),
         source: thought.source,
@@ -71,7 +71,7 @@ pub async fn thought(
     }))
 }
 
-impl TryFrom<String> for Topic {
+impl TryFrom<String> for TopicWords {
     type Error = Reason;
 
     fn try_from(topic: String) -> Result<Self, Reason> {

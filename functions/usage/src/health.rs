@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use serde::Serialize;
-use shared::{env::Env, json::Json, quota::Quota};
+use shared::{env::Env, json::Json, quota::Quota, speech_model::ModelStatus};
 use utoipa::ToSchema;
 
 /// The answer, fixed at start.
@@ -15,6 +15,8 @@ pub struct Health {
     has_google_api_key: bool,
     has_elevenlabs_api_key: bool,
     elevenlabs_model: String,
+    /// Whether that model should still be used.
+    elevenlabs_model_status: ModelStatus,
     model_cost_factor: f64,
 }
 
@@ -27,8 +29,9 @@ impl Health {
             env: env.stage().to_owned(),
             has_google_api_key: env.get("GEMINI_API_KEY").is_some(),
             has_elevenlabs_api_key: env.get("ELEVENLABS_API_KEY").is_some(),
-            elevenlabs_model: quota.model.clone(),
-            model_cost_factor: quota.cost_factor(),
+            elevenlabs_model: quota.model.id.clone(),
+            elevenlabs_model_status: quota.model.status,
+            model_cost_factor: quota.model.cost_factor(),
         }
     }
 }

@@ -23,14 +23,18 @@ const PATIENCE: Duration = Duration::from_secs(8);
 #[derive(Serialize, ToSchema)]
 pub struct Account {
     tier: String,
+    #[schema(required)]
     voice_slots_used: Option<i64>,
+    #[schema(required)]
     voice_slots_limit: Option<i64>,
+    #[schema(required)]
     voice_add_edits_used: Option<i64>,
     /// Null also where the plan has no limit.
+    #[schema(required)]
     voice_add_edits_limit: Option<i64>,
     characters_used: i64,
     characters_limit: i64,
-    #[schema(value_type = Option<Timestamp>)]
+    #[schema(required, value_type = Option<Timestamp>)]
     next_reset: Option<String>,
 }
 

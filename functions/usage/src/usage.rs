@@ -59,8 +59,8 @@ pub async fn usage(
         remaining: (quota.monthly_limit - char_count).max(0),
         period: quota::period(clock.now()),
         resets_at: quota::resets_at(&clock).format(&Rfc3339).unwrap_or_else(|_| rfc3339(clock.now())),
-        cost_factor: quota.cost_factor(),
-        model: quota.model,
+        cost_factor: quota.model.cost_factor(),
+        model: quota.model.id,
     }))
 }
 

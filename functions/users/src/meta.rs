@@ -20,20 +20,24 @@ pub struct VoiceMeta {
     /// False except while a perform runs.
     has_clone: bool,
     /// Null except while a perform runs.
-    #[schema(examples(json!(null)))]
+    #[schema(required)]
     voice_clone_id: Option<String>,
     /// SHA-256 of the recording, in hex.
-    #[schema(value_type = Option<Sha256>)]
+    #[schema(required, value_type = Option<Sha256>)]
     hash: Option<String>,
     /// Seconds.
-    #[schema(minimum = 0, example = 34.02)]
+    #[schema(required, minimum = 0, example = 34.02)]
     duration: Option<f64>,
     #[serde(rename = "mime_type")]
-    #[schema(example = "audio/webm")]
+    #[schema(required, example = "audio/webm")]
     mime_type: Option<String>,
     #[serde(rename = "uploaded_at")]
-    #[schema(value_type = Option<Timestamp>)]
+    #[schema(required, value_type = Option<Timestamp>)]
     uploaded_at: Option<String>,
+    /// When the speaker's consent to cloning this recording was given; null if the client did not say.
+    #[serde(rename = "consent_at")]
+    #[schema(required, value_type = Option<Timestamp>)]
+    consent_at: Option<String>,
 }
 
 /// What is known of the caller's voice.
@@ -60,6 +64,7 @@ impl VoiceMeta {
             duration: recording.map(|recording| recording.duration),
             mime_type: recording.map(|recording| recording.mime_type.clone()),
             uploaded_at: recording.map(|recording| rfc3339(recording.uploaded_at)),
+            consent_at: recording.and_then(|recording| recording.consent_at).map(rfc3339),
         }
     }
 }

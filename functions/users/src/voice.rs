@@ -2,21 +2,19 @@
 //!
 //! It arrives as base64 in JSON, as the bare audio, or as the key of an upload; either way its bytes are judged
 //! before anything is stored. No endpoint ever gives it out again.
+//!
+//! With it, the client may say that the speaker consents to being cloned, which the provider's usage policy asks for
+//! (<https://elevenlabs.io/use-policy>): `"consent": true` in JSON, or `X-Consent: true` beside bare audio. When that
+//! was is kept with the recording. Whoever says no is refused: the recording would serve nothing else.
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode},
 };
-use base64::{
-    Engine as _, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
-use bytes::Bytes;
 use deserr::Deserr;
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use shared::{
-    audio::{self, Audio},
+    audio,
     clock::Clock,
     error::Error,
     json::{self, FieldError, Invalid, Json},
@@ -37,7 +35,13 @@ struct Adopt {
     /// The key of an offered upload.
     #[deserr(default)]
     key: Option<String>,
+    /// Whether the speaker consents to being cloned.
+    #[deserr(default)]
+    consent: Option<bool>,
 }
+
+/// Says the same of bare audio, which has no members.
+const CONSENT_HEADER: &str = "x-consent";
 
 /// The answer.
 #[derive(Serialize, ToSchema)]
@@ -61,6 +65,7 @@ pub struct Adopted {
     post,
     path = "/users/{user_id}/voice",
     operation_id = "replaceVoice",
+    params(("X-Consent" = Option<bool>, Header, description = "With bare audio: what `consent` says in JSON.")),
     request_body(content((Adopt = "application/json"), (Vec<u8> = "audio/*"))),
     responses((status = 200, body = Adopted)),
     security(("bearer" = [])),
@@ -75,12 +80,18 @@ pub async fn adopt(
     request: Request,
 ) -> Result<Json<Adopted>, Error> {
     let user = users.signed_in(&caller).await?;
-    let bytes = match source(&headers)? {
-        Source::Audio => json::read(request, &()).await?,
+    let (bytes, consents) = match source(&headers)? {
+        Source::Audio => {
+            let consents = consent_header(&headers)?;
+            (json::read(request, &()).await?, consents)
+        }
         Source::Json => {
             let body: Adopt = json::parse(&json::read(request, &()).await?)?;
-            match (body.audio_base64, body.key) {
-                (Some(text), None) => decode(&text)?,
+            let consents = consent("consent", body.consent)?;
+            let bytes = match (body.audio_base64, body.key) {
+                (Some(text), None) => {
+                    Recording::decode(&text).ok_or_else(|| invalid("audio_base64", "is not valid base64"))?
+                }
                 (None, Some(key)) if user.pending_upload.as_deref() == Some(&key) => {
                     let upload = recordings.get_upload(&key).await?;
                     upload
@@ -98,7 +109,8 @@ pub async fn adopt(
                         "is missing (or send the key of an upload, not both)",
                     ));
                 }
-            }
+            };
+            (bytes, consents)
         }
     };
 
@@ -107,7 +119,8 @@ pub async fn adopt(
         .await
         .map_err(|_| Error::internal("judging a recording panicked"))??;
 
-    let facts = facts(&bytes, &audio, &clock);
+    let mut facts = RecordingFacts::new(&bytes, &audio, &clock);
+    facts.consent_at = consents.then_some(facts.uploaded_at);
     let recording = Recording { bytes, mime_type: facts.mime_type.clone() };
     recordings.put(caller.user_id, recording).await?;
     if let Err(error) = users.set_recording(&caller, &facts).await {
@@ -168,29 +181,20 @@ fn source(headers: &HeaderMap) -> Result<Source, Error> {
     }
 }
 
-/// Reads base64 with or without padding and with or without `data:…;base64,` before it.
-fn decode(text: &str) -> Result<Bytes, Error> {
-    const LENIENT: GeneralPurpose = GeneralPurpose::new(
-        &alphabet::STANDARD,
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-    );
-    let text = match text.strip_prefix("data:") {
-        Some(url) => url.split_once(";base64,").map_or("", |(_, data)| data),
-        None => text,
-    };
-    let bytes = LENIENT.decode(text.trim()).map_err(|_| invalid("audio_base64", "is not valid base64"))?;
-    Ok(Bytes::from(bytes))
+/// Whether consent was given; that it is refused is an error.
+fn consent(field: &str, said: Option<bool>) -> Result<bool, Error> {
+    match said {
+        Some(false) => Err(invalid(field, "must be true: without the speaker's consent no voice is cloned")),
+        said => Ok(said.unwrap_or(false)),
+    }
 }
 
-fn facts(bytes: &Bytes, audio: &Audio, clock: &Clock) -> RecordingFacts {
-    let hash = hex::encode(Sha256::digest(bytes));
-    RecordingFacts {
-        hash,
-        bytes: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
-        // To the millisecond: more is noise.
-        duration: (audio.duration.as_secs_f64() * 1000.0).round() / 1000.0,
-        mime_type: audio.format.mime_type().to_owned(),
-        uploaded_at: clock.now(),
+fn consent_header(headers: &HeaderMap) -> Result<bool, Error> {
+    match headers.get(CONSENT_HEADER).map(HeaderValue::as_bytes) {
+        None => Ok(false),
+        Some(b"true") => Ok(true),
+        Some(b"false") => consent("X-Consent", Some(false)),
+        Some(_) => Err(invalid("X-Consent", "must be true or left out")),
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) const MAX_PACKETS: u32 = 30_000;
 const MAX_TIME: Duration = Duration::from_secs(10);
 /// The power below which a packet is silence: -50 dBFS, where full scale is 1.
 const SILENCE: f64 = 1e-5;
+/// A sample at least this large is at full scale, where a microphone's amplifier cuts off what is louder.
+const FULL_SCALE: f32 = 0.99;
 /// Sample rates that carry speech, in Hz. Below, a handful of bytes could pass for a minute.
 const SAMPLE_RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
 /// How much sound, in seconds, may be missing from what the container declared.
@@ -53,6 +55,8 @@ pub(super) struct Heard {
     pub seconds: f64,
     /// How much of it is louder than silence, also in seconds.
     pub audible: f64,
+    /// How much of that is at full scale, also in seconds.
+    pub clipped: f64,
 }
 
 /// Decodes the one audio track of a file, and refuses it as soon as it lasts longer than `max_seconds`.
@@ -94,6 +98,7 @@ pub(super) fn listen(format: Format, bytes: &[u8], max_seconds: f64) -> Result<H
                 heard.seconds += seconds;
                 if sound.power() > SILENCE {
                     heard.audible += seconds;
+                    heard.clipped += seconds * sound.share_at_full_scale();
                 }
             }
             Err(Error::Unsupported(_)) => return Err(NotARecording::Unsupported),
@@ -200,6 +205,13 @@ impl Sound<'_> {
         }
         let frames = u32::try_from(self.samples.len() / self.channels).map_err(|_| NotARecording::Damaged)?;
         Ok(f64::from(frames) / f64::from(self.rate))
+    }
+
+    /// How much of it is at full scale, 0 to 1.
+    fn share_at_full_scale(&self) -> f64 {
+        let clipped = self.samples.iter().filter(|sample| sample.abs() >= FULL_SCALE).count();
+        let count = |samples: usize| f64::from(u32::try_from(samples).unwrap_or(u32::MAX));
+        count(clipped) / count(self.samples.len()).max(1.0)
     }
 
     /// The variance of the loudest channel: a constant offset is no sound, however large.

@@ -23,6 +23,9 @@ const TOLERANCE: f64 = 0.25;
 /// How many seconds must be louder than silence. Speech with pauses has ten and more; a click at the start of a
 /// muted microphone does not reach it.
 const MIN_AUDIBLE: f64 = 3.0;
+/// How much of what is audible may be at full scale, 0 to 1. Speech touches it for moments; at a seventh of the time a
+/// clone would learn the distortion.
+const MAX_CLIPPED: f64 = 0.15;
 
 /// A recording that can be cloned.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -103,6 +106,11 @@ pub enum NotARecording {
     /// Next to nothing to hear.
     #[error("This recording is silent: check the microphone and record again.")]
     Silent,
+    /// So loud that the microphone cut off much of it.
+    #[error(
+        "This recording is distorted, because it is too loud: step back from the microphone and record again."
+    )]
+    Clipped,
 }
 
 /// Judges the bytes of a file.
@@ -127,6 +135,9 @@ fn judge(bytes: &[u8]) -> Result<Audio, NotARecording> {
     }
     if heard.audible < MIN_AUDIBLE {
         return Err(NotARecording::Silent);
+    }
+    if heard.clipped > heard.audible * MAX_CLIPPED {
+        return Err(NotARecording::Clipped);
     }
     Ok(Audio { format, duration })
 }

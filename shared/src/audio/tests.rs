@@ -33,6 +33,9 @@ const SNIPPETS: [&[u8]; 7] = [
     recording!("snippets/flac.flac"),
 ];
 
+/// What takes this long hangs. Listening gives up by itself a while later; a busy machine takes a part of it.
+const HANG: Duration = Duration::from_secs(6);
+
 /// A WAV of 16-bit PCM at 8 kHz.
 fn wav(seconds: f64, mut sample: impl FnMut(u32) -> i16) -> Vec<u8> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
@@ -219,6 +222,18 @@ fn silence_is_refused() {
 }
 
 #[test]
+fn a_recording_that_the_microphone_cut_off_is_refused_and_a_loud_one_is_not() {
+    #[expect(clippy::cast_possible_truncation, reason = "clamped to 16 bits")]
+    let hum = |loudness: f64| {
+        let hum = move |at: u32| (f64::from(at) * 0.1).sin() * loudness;
+        wav(31.0, move |at| (hum(at) * 32_767.0).clamp(-32_768.0, 32_767.0) as i16)
+    };
+    assert!((seconds(&hum(1.0)) - 31.0).abs() < 0.001, "its crests just touch full scale");
+    assert_eq!(inspect(&hum(1.2)), Err(NotARecording::Clipped));
+    assert_eq!(inspect(&hum(20.0)), Err(NotARecording::Clipped));
+}
+
+#[test]
 fn a_decompression_bomb_is_refused_at_once() {
     let bomb = recording!("ten-minutes.flac");
     assert!(bomb.len() < 12_000, "ten minutes in {} bytes", bomb.len());
@@ -268,10 +283,7 @@ fn no_cut_of_a_recording_passes_or_hangs() {
             let before = Instant::now();
             let result = inspect(&bytes[..bytes.len() * cut / CUTS]);
             assert!(result.is_err(), "{format:?} cut at {cut}/{CUTS} passed");
-            assert!(
-                before.elapsed() < Duration::from_secs(2),
-                "{format:?} cut at {cut}/{CUTS} took too long"
-            );
+            assert!(before.elapsed() < HANG, "{format:?} cut at {cut}/{CUTS} took too long");
         }
     }
 }
@@ -292,7 +304,7 @@ fn no_mutation_of_a_recording_hangs() {
             }
             let before = Instant::now();
             assert!(inspect(&bytes).is_err(), "a second became half a minute");
-            assert!(before.elapsed() < Duration::from_secs(2), "round {round} took too long");
+            assert!(before.elapsed() < HANG, "round {round} took too long");
         }
     }
 }

@@ -4,6 +4,7 @@ use deserr::Deserr;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::Topic;
 use crate::json::Reason;
 
 /// What the spectator thinks of.
@@ -30,9 +31,15 @@ pub enum Routine {
 }
 
 impl Routine {
-    /// What it is about: tells Gemini the kind of the value; the thought never names it.
+    /// What a thought is to be about.
     #[must_use]
-    pub fn topic(self) -> &'static str {
+    pub fn topic(self) -> Topic {
+        Topic::Of(self)
+    }
+
+    /// The kind of its values, for Gemini.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
         match self {
             Self::Cards => "a playing card",
             Self::Numbers => "a number",

@@ -157,6 +157,17 @@ impl Users {
         self.change(caller, doc! { "$set": { "recording": null } }, ReturnDocument::After).await.map(drop)
     }
 
+    /// Gives an account the admin role or takes it away, whoever's it is; only an operator does so.
+    pub async fn set_admin(&self, user_id: ObjectId, admin: bool) -> Result<(), Error> {
+        let update = if admin {
+            doc! { "$set": { "role": "admin" } }
+        } else {
+            doc! { "$unset": { "role": "" } }
+        };
+        self.collection.update_one(doc! { "_id": user_id }, update).await?;
+        Ok(())
+    }
+
     /// Deletes the caller's account, sessions and all, and gives it as it was last.
     pub async fn delete(&self, caller: &Caller) -> Result<Option<User>, Error> {
         Ok(self.collection.find_one_and_delete(self.of(caller)).await?)

@@ -205,6 +205,18 @@ impl Users {
         Ok(mongo::answered(settled).await?.matched_count > 0)
     }
 
+    /// How many users are held by a lease that still runs, and by one that ran out.
+    pub async fn count_leases(&self) -> Result<(u64, u64), Error> {
+        let count = async |comparison: &str| {
+            let leased = doc! {
+                "lease.until": { "$exists": true },
+                "$expr": { comparison: ["$lease.until", "$$NOW"] },
+            };
+            mongo::answered(self.collection.count_documents(leased)).await
+        };
+        Ok((count("$gt").await?, count("$lte").await?))
+    }
+
     /// Frees every user whose lease ran out and is not among `still_held` (their clones could not be deleted
     /// yet). Nothing is charged: no audio left such a perform. Gives how many were freed.
     pub async fn release_expired_leases(&self, still_held: &[ObjectId]) -> Result<u64, Error> {

@@ -20,9 +20,12 @@ use mongodb::{
     bson::{DateTime, oid::ObjectId},
 };
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
-use crate::{clock::Clock, json::Reason, password::PasswordHash, quota::Usage, settings::Settings};
+use crate::{
+    audio::Audio, clock::Clock, json::Reason, password::PasswordHash, quota::Usage, settings::Settings,
+};
 
 pub use accounts::NewUser;
 pub(crate) use lease::from_now;
@@ -129,6 +132,31 @@ pub struct RecordingFacts {
     pub mime_type: String,
     /// When it was adopted.
     pub uploaded_at: DateTime,
+    /// When the client said that the speaker consents to the cloning of this recording; `None` if it did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent_at: Option<DateTime>,
+}
+
+impl RecordingFacts {
+    /// The facts of a file that was judged just now; of consent nothing is known.
+    #[must_use]
+    pub fn new(bytes: &[u8], audio: &Audio, clock: &Clock) -> Self {
+        Self {
+            hash: Self::hash_of(bytes),
+            bytes: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
+            // To the millisecond: more is noise.
+            duration: (audio.duration.as_secs_f64() * 1000.0).round() / 1000.0,
+            mime_type: audio.format.mime_type().to_owned(),
+            uploaded_at: clock.now(),
+            consent_at: None,
+        }
+    }
+
+    /// SHA-256 of a file's bytes, in hex.
+    #[must_use]
+    pub fn hash_of(bytes: &[u8]) -> String {
+        hex::encode(Sha256::digest(bytes))
+    }
 }
 
 /// A username: 3–32 of letters, digits, `_ . -`.

@@ -116,12 +116,13 @@ pub fn text() -> String {
     format!("{:#}\n", document())
 }
 
-fn functions() -> [(&'static str, Value); 5] {
+fn functions() -> [(&'static str, Value); 6] {
     [
         ("auth", auth::Api::openapi()),
         ("users", users::Api::openapi()),
         ("activation", activation::Api::openapi()),
         ("thought", thought::Api::openapi()),
+        ("perform", perform::Api::openapi()),
         ("usage", usage::Api::openapi()),
     ]
     .map(|(name, description)| (name, serde_json::to_value(description).unwrap_or_default()))

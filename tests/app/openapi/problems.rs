@@ -129,6 +129,7 @@ fn samples() -> Vec<Error> {
         Error::PerformInProgress,
         Error::IdempotencyConflict,
         Error::ContentRejected,
+        Error::AnswerTooLarge,
         Error::QuotaExceeded { remaining: 12, needed: 90, resets_in: Duration::from_hours(24) },
         Error::CloneFailed(provider()),
         Error::SynthesisFailed(provider()),

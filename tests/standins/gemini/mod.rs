@@ -72,6 +72,8 @@ pub struct Asked {
     pub generation_config: Value,
     /// `generationConfig.thinkingConfig`, as it was sent.
     pub thinking_config: Option<Value>,
+    /// `safetySettings`, as they were sent.
+    pub safety_settings: Value,
     /// What the model answered.
     pub answer: String,
 }
@@ -161,6 +163,7 @@ impl Service {
             user_text: request.user_text.clone(),
             generation_config: request.generation_config.clone(),
             thinking_config: request.thinking_config().cloned(),
+            safety_settings: request.safety_settings.clone(),
             answer: answer.clone(),
         });
         request.shape(model, &answer)

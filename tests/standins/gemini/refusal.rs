@@ -149,9 +149,15 @@ impl Fault {
         Refusal::unknown_model("gemini-2.0-flash").into()
     }
 
-    /// 429 that says when to come back.
+    /// 429 that says to come back in 27 seconds.
     #[must_use]
     pub fn resource_exhausted_with_retry_info() -> Self {
+        Self::resource_exhausted_for("27s")
+    }
+
+    /// 429 that says when to come back: a duration as Google's JSON has it, such as `0.5s`.
+    #[must_use]
+    pub fn resource_exhausted_for(delay: &str) -> Self {
         let message = "You exceeded your current quota, please check your plan and billing details.";
         Refusal::new(429, "RESOURCE_EXHAUSTED", message)
             .with(json!({
@@ -163,7 +169,7 @@ impl Fault {
                     "quotaValue": "15",
                 }],
             }))
-            .with(json!({ "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "27s" }))
+            .with(json!({ "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay }))
             .into()
     }
 
@@ -213,10 +219,23 @@ impl Fault {
         ok(json!({ "candidates": [candidate] }))
     }
 
-    /// 200 with this text, after a thought that is not meant for anybody.
+    /// 200 with a text that breaks off because all tokens are used up.
     #[must_use]
-    pub fn gemini_answers(text: &str) -> Self {
-        let thought = json!({ "text": "The user wants a dream.", "thought": true });
-        answer_of_parts(&json!([thought, { "text": text }]))
+    pub fn max_tokens_within_text() -> Self {
+        let content = json!({ "parts": [{ "text": r#"{"thought": "I dreamed of"# }], "role": "model" });
+        ok(json!({ "candidates": [{ "content": content, "finishReason": "MAX_TOKENS", "index": 0 }] }))
+    }
+
+    /// 200 with this thought in the JSON that the backend asks for, after a part that is not meant for anybody.
+    #[must_use]
+    pub fn gemini_answers(thought: &str) -> Self {
+        Self::gemini_says(&json!({ "thought": thought }).to_string())
+    }
+
+    /// 200 with this very text, after a part that is not meant for anybody.
+    #[must_use]
+    pub fn gemini_says(text: &str) -> Self {
+        let thinking = json!({ "text": "The user wants a dream.", "thought": true });
+        answer_of_parts(&json!([thinking, { "text": text }]))
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Request {
     pub system_instruction: Option<String>,
     /// `generationConfig` as it came; an empty object when it did not.
     pub generation_config: Value,
+    /// `safetySettings`, as a list.
+    pub safety_settings: Value,
 }
 
 /// The fields of each message, in `snake_case`: <https://ai.google.dev/api/generate-content#request-body>.
@@ -116,6 +118,7 @@ impl Request {
                 .to_owned(),
             system_instruction: field(&body, "system_instruction").map(texts),
             generation_config: field(&body, "generation_config").cloned().unwrap_or_else(|| json!({})),
+            safety_settings: list(&body, "safety_settings").into(),
         };
         let thinking = request.thinking_config().unwrap_or(&Value::Null);
         if field(thinking, "thinking_budget").is_some() && field(thinking, "thinking_level").is_some() {

@@ -36,6 +36,9 @@ async fn both_spellings_of_the_fields_and_both_versions_are_understood() {
     camel["generationConfig"] =
         json!({ "maxOutputTokens": 200, "thinkingConfig": { "thinkingLevel": "minimal" } });
     let mut snake = question();
+    let safety = json!([{ "category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_ONLY_HIGH" }]);
+    camel["safetySettings"] = safety.clone();
+    snake["safety_settings"] = safety.clone();
     snake["system_instruction"] = json!({ "parts": { "text": "You just woke up." } });
     snake["generation_config"] =
         json!({ "max_output_tokens": 200, "thinking_config": { "thinking_level": "LOW" } });
@@ -57,6 +60,7 @@ async fn both_spellings_of_the_fields_and_both_versions_are_understood() {
         assert_eq!(asked.user_text, QUESTION);
         assert_eq!(asked.system_instruction.as_deref(), Some("You just woke up."));
         assert!(asked.thinking_config.is_some());
+        assert_eq!(asked.safety_settings, safety);
     }
     assert_eq!(gemini.ledger().requests.len(), 2);
 }

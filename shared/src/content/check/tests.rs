@@ -1,0 +1,244 @@
+//! What the check refuses, and what it must not.
+
+use super::*;
+use crate::{
+    content::{Routine, Topic},
+    settings::Language,
+};
+
+fn judged(text: &str, topic: &Topic, value: &str, language: &str) -> Result<String, Flaw> {
+    let value = Speakable::check(value).unwrap();
+    let language = Language::try_from(language.to_owned()).unwrap();
+    let about = About { topic, value: &value, language: &language };
+    check(text, &about).map(|text| text.as_str().to_owned())
+}
+
+fn flaw(text: &str, routine: Routine, value: &str, language: &str) -> Option<Flaw> {
+    judged(text, &routine.topic(), value, language).err()
+}
+
+/// A fit thought about "Fargo", with a change.
+fn changed(from: &str, to: &str) -> Option<Flaw> {
+    let fit = "I just woke up and it's still dark… all night long I was walking through Fargo, barefoot in the snow.";
+    assert_eq!(flaw(fit, Routine::Movies, "Fargo", "en"), None);
+    assert!(fit.contains(from));
+    flaw(&fit.replace(from, to), Routine::Movies, "Fargo", "en")
+}
+
+#[test]
+fn the_value_has_to_be_there_once() {
+    assert_eq!(changed("Fargo", "a town"), Some(Flaw::NoValue));
+    assert_eq!(changed("Fargo", "Fargonia"), Some(Flaw::NoValue));
+    assert_eq!(changed("Fargo", "Embargo"), Some(Flaw::NoValue));
+    assert_eq!(changed("the snow", "the snow of Fargo"), Some(Flaw::Repeated));
+    assert_eq!(changed("Fargo", "FARGO"), None);
+    let said = "I just woke up and all night long I was dreaming of Leo and nothing but Leo, so strange.";
+    assert_eq!(flaw(said, Routine::Names, "Leo", "en"), Some(Flaw::Repeated));
+    let said = "I just woke up and it was so strange, all night long I was in it, I mean in It, somehow.";
+    assert_eq!(flaw(said, Routine::Movies, "It", "en"), None);
+    assert_eq!(flaw(said, Routine::Movies, "it", "en"), None);
+    assert_eq!(changed("Fargo", "Fargo's streets"), None);
+}
+
+#[test]
+fn labels_markup_and_what_only_a_program_says_are_refused() {
+    for label in
+        ["Thought: I", "Dream - I", "Voice note: I", "Here is your thought: I", "Sure – I", "**I", "Ok: I"]
+    {
+        let found = changed("I just", &format!("{label} just"));
+        assert!(matches!(found, Some(Flaw::Label | Flaw::Markup)), "{label}: {found:?}");
+    }
+    for markup in [
+        "\n",
+        " *",
+        " #dream ",
+        " 😴 ",
+        " <b> ",
+        " `x` ",
+        " [sighs] ",
+        " ♥ ",
+        "\u{202e}",
+        " www.x.y ",
+        " \\n",
+    ] {
+        assert_eq!(changed("… ", markup), Some(Flaw::Markup), "{markup}");
+    }
+    assert_eq!(changed("all night long", "as an AI language model"), Some(Flaw::Role));
+    assert_eq!(changed("all night long", "by my instructions"), Some(Flaw::Role));
+    for natural in ["all night long – really – ", "all night long: ", "(I swear) all night, ", "“all” night "]
+    {
+        assert_eq!(changed("all night long ", natural), None, "{natural}");
+    }
+}
+
+#[test]
+fn the_length_may_miss_the_mark_but_not_by_much() {
+    assert_eq!(changed(", barefoot in the snow", ""), None);
+    assert_eq!(flaw("I just dreamed of Fargo.", Routine::Movies, "Fargo", "en"), Some(Flaw::Short));
+    assert_eq!(changed("walking", &"walking and walking ".repeat(6)), Some(Flaw::Long));
+}
+
+#[test]
+fn quotation_marks_around_the_whole_are_taken_off_and_others_stay() {
+    let fit = "It's dark still… a voice whispered “Fargo” all night long, and I have no idea at all why.";
+    for quoted in [format!("\"{fit}\""), format!(" '{fit}'\n"), format!("«{fit}»")] {
+        assert_eq!(judged(&quoted, &Routine::Movies.topic(), "Fargo", "en"), Ok(fit.to_owned()));
+    }
+    let inside = "“Fargo”, said a voice all night, and somebody at the window answered: “wake up”";
+    assert_eq!(judged(inside, &Routine::Movies.topic(), "Fargo", "en"), Ok(inside.to_owned()));
+}
+
+#[test]
+fn the_kind_of_the_value_is_not_named_in_any_language() {
+    for (routine, language, text) in [
+        (
+            Routine::Cards,
+            "en",
+            "I just woke up from a dream in which every card in the house turned into LEO somehow.",
+        ),
+        (
+            Routine::Cards,
+            "es",
+            "Acabo de despertarme, soñé que todas las cartas del mundo eran siempre la misma: LEO.",
+        ),
+        (
+            Routine::Numbers,
+            "fr",
+            "Je viens de me réveiller, un chiffre tournait dans ma tête toute la nuit : LEO, encore.",
+        ),
+        (
+            Routine::StarSigns,
+            "de",
+            "Ich bin gerade aufgewacht, am Himmel stand die ganze Nacht ein Sternzeichen, LEO.",
+        ),
+        (
+            Routine::Phobias,
+            "it",
+            "Mi sveglio adesso, ho avuto tanta paura nel sogno, ovunque guardassi c'era sempre LEO.",
+        ),
+        (
+            Routine::Years,
+            "pt",
+            "Acabei de acordar, sonhei a noite inteira que estava de volta ao ano de LEO, tão estranho.",
+        ),
+        (
+            Routine::Names,
+            "en",
+            "I just woke up and all I know is a name that somebody whispered the whole night: LEO.",
+        ),
+        (
+            Routine::Movies,
+            "es",
+            "Acabo de despertarme, era como vivir dentro de una película toda la noche: LEO, qué raro.",
+        ),
+    ] {
+        assert_eq!(flaw(text, routine, "LEO", language), Some(Flaw::Kind), "{text}");
+        assert_eq!(flaw(text, Routine::Custom, "LEO", language), None, "{text}");
+    }
+}
+
+#[test]
+fn a_topic_of_the_users_own_is_not_named_either() {
+    let text =
+        "I just woke up, and in that dream my first love stood there in the rain and said Maria to me.";
+    for topic in ["my first love", "a person's name", "first loves"] {
+        let topic = Topic::Named(Speakable::check(topic).unwrap());
+        let named = topic.words() != "a person's name";
+        assert_eq!(judged(text, &topic, "Maria", "en").err(), named.then_some(Flaw::Kind), "{topic:?}");
+    }
+    let kind = Topic::Named(Speakable::check("una película").unwrap());
+    let text = "I just woke up, and it was like a movie all night long, I was driving through Fargo again.";
+    assert_eq!(judged(text, &kind, "Fargo", "en"), Err(Flaw::Kind));
+}
+
+#[test]
+fn what_the_user_typed_is_not_held_against_the_model() {
+    for value in
+        ["Scary Movie", "Lilo & Stitch", "fear of the number #13", "Le Fabuleux Destin d'Amélie Poulain"]
+    {
+        let text =
+            format!("I only just woke up and somebody kept whispering it all night in my dream… {value}.");
+        assert_eq!(flaw(&text, Routine::Movies, value, "en"), None, "{value}");
+    }
+}
+
+#[test]
+fn a_text_clearly_in_another_language_is_refused() {
+    let texts = [
+        (
+            "en",
+            "I just woke up and the whole night long somebody was whispering the same thing to me: Fargo.",
+        ),
+        ("es", "Acabo de despertarme y durante toda la noche alguien me susurraba siempre lo mismo: Fargo."),
+        ("fr", "Je viens de me réveiller et toute la nuit quelqu'un me murmurait la même chose : Fargo."),
+        (
+            "de",
+            "Ich bin gerade aufgewacht und die ganze Nacht hat mir jemand immer dasselbe geflüstert: Fargo.",
+        ),
+        ("it", "Mi sono appena svegliato e per tutta la notte qualcuno mi sussurrava la stessa cosa: Fargo."),
+        (
+            "pt",
+            "Acabei de acordar e durante a noite inteira alguém me sussurrava sempre a mesma coisa: Fargo.",
+        ),
+    ];
+    let mut refused = 0;
+    for (asked, _) in texts {
+        for (written, text) in texts {
+            let flaw = flaw(text, Routine::Custom, "Fargo", asked);
+            if asked == written {
+                assert_eq!(flaw, None, "{text}");
+            } else {
+                assert!(matches!(flaw, None | Some(Flaw::Language)), "{flaw:?}");
+                refused += usize::from(flaw.is_some());
+            }
+        }
+    }
+    // Of thirty mix-ups, those that the detector is sure of.
+    assert!(refused >= 24, "{refused}");
+    assert_eq!(flaw(texts[0].1, Routine::Custom, "Fargo", "ca"), None);
+}
+
+#[test]
+fn values_are_found_in_the_forms_that_speech_gives_them() {
+    let found = |said: &str, value: &str, routine: Routine, language: &str| {
+        let value = Speakable::check(value).unwrap();
+        let (topic, language) = (routine.topic(), Language::try_from(language.to_owned()).unwrap());
+        wording::places(said, &About { topic: &topic, value: &value, language: &language }).len()
+    };
+    for (said, value, routine, language) in [
+        ("vi la reina de corazones", "Reina de Corazones", Routine::Cards, "es"),
+        ("soñé con el asesinato del padrino", "El Padrino", Routine::Movies, "es"),
+        ("ich träumte vom Paten", "Der Pate", Routine::Movies, "de"),
+        ("ich träumte vom Löwen", "Löwe", Routine::StarSigns, "de"),
+        ("j’étais dans l’Odyssée", "L'Odyssée", Routine::Movies, "fr"),
+        ("it was Assassin’s Creed", "Assassin's Creed", Routine::Movies, "en"),
+        ("somebody called Eva", "eva", Routine::Names, "en"),
+        ("it was ame\u{301}lie", "Amélie", Routine::Names, "en"),
+        ("it said 1987 there", "1987", Routine::Years, "en"),
+        ("STRASSE", "Straße", Routine::Custom, "de"),
+        ("woke up inside of Up", "Up", Routine::Movies, "en"),
+        ("a ♥ everywhere", "♥", Routine::Custom, "en"),
+        ("昨夜ハートの女王の夢を見た", "ハートの女王", Routine::Cards, "ja"),
+    ] {
+        assert_eq!(found(said, value, routine, language), 1, "{said}");
+    }
+    for (said, value, routine, language) in [
+        ("somebody called Carlos", "Carlo", Routine::Names, "es"),
+        ("somebody called Juana", "Juan", Routine::Names, "es"),
+        ("it said 1987 there", "87", Routine::Numbers, "en"),
+        ("it said 70 there", "7", Routine::Numbers, "en"),
+        ("it said seven there", "7", Routine::Numbers, "en"),
+        ("it said 1980s there", "1980", Routine::Years, "en"),
+        ("I woke up", "Up", Routine::Movies, "en"),
+        ("Leonard", "Leo", Routine::Names, "en"),
+        ("the hearts of a queen", "Queen of Hearts", Routine::Cards, "en"),
+    ] {
+        assert_eq!(found(said, value, routine, language), 0, "{said}");
+    }
+}
+
+#[test]
+fn what_is_not_fit_for_an_audience_is_refused_whoever_wrote_it() {
+    assert_eq!(changed("barefoot", "f*ck"), Some(Flaw::Markup));
+    assert_eq!(changed("barefoot", "shit"), Some(Flaw::Inappropriate));
+}
