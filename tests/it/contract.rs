@@ -164,6 +164,8 @@ fn every_example_of_the_description_fits_its_schema() {
     let mut check = |key: String, content: &Value| {
         for (media_type, body) in content.as_object().into_iter().flatten() {
             for (name, example) in body["examples"].as_object().into_iter().flatten() {
+                let shared = example["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
+                let example = shared.map_or(example, |name| &DOCUMENT["components"]["examples"][name]);
                 assert_fits(&format!("{key} {media_type}"), &body["schema"], &example["value"]);
                 assert!(!name.is_empty());
                 seen += 1;

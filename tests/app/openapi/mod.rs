@@ -82,6 +82,7 @@ pub fn document() -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas,
+            "examples": problems.examples(),
             "responses": problems.responses(),
             "parameters": { "user_id": {
                 "name": "user_id", "in": "path", "required": true,

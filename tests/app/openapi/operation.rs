@@ -56,7 +56,7 @@ impl<'a> Operation<'a> {
     /// Its bodies with examples.
     fn request(&mut self) {
         let route = format!("{} {}", self.method.to_uppercase(), self.path);
-        let Some(content) = self.json["requestBody"]["content"].as_object_mut() else { return };
+        let Some(content) = content(self.json.get_mut("requestBody")) else { return };
         for (media_type, body) in content.iter_mut() {
             if media_type == "application/json" {
                 body["examples"] = examples::of(&route).into();
@@ -103,7 +103,7 @@ fn answer(path: &str, status: &str, response: &mut Value) {
     }
     let mut headers = Map::new();
     headers.insert(String::from("X-Request-Id"), json!({ "$ref": "#/components/headers/X-Request-Id" }));
-    if let Some(content) = response["content"].as_object_mut() {
+    if let Some(content) = content(Some(response)) {
         for (media_type, body) in
             content.iter_mut().filter(|(media_type, _)| *media_type != "application/json")
         {
@@ -118,4 +118,9 @@ fn answer(path: &str, status: &str, response: &mut Value) {
     }
     assert!(headers.len() == 1 || path == "/perform", "{path} answers with more than JSON");
     response["headers"] = headers.into();
+}
+
+/// The bodies of a request or an answer, by their media types.
+fn content(of: Option<&mut Value>) -> Option<&mut Map<String, Value>> {
+    of?.get_mut("content")?.as_object_mut()
 }

@@ -29,6 +29,11 @@ impl Problems {
         self.known.keys().cloned().collect()
     }
 
+    /// Each of them, by its code, as an example.
+    pub fn examples(&self) -> Map<String, Value> {
+        self.known.iter().map(|(code, problem)| (code.clone(), json!({ "value": problem }))).collect()
+    }
+
     /// The answers of the operations so far, by their names.
     pub fn responses(self) -> Map<String, Value> {
         self.responses
@@ -80,8 +85,9 @@ impl Problems {
                 },
             ],
         });
+        let example = |code: &str| json!({ "$ref": format!("#/components/examples/{code}") });
         let examples: Map<String, Value> =
-            codes.iter().map(|code| ((*code).to_owned(), json!({ "value": self.known[*code] }))).collect();
+            codes.iter().map(|code| ((*code).to_owned(), example(code))).collect();
         let content = json!({ "schema": schema, "examples": examples });
         let words: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
         json!({
