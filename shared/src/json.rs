@@ -73,6 +73,16 @@ async fn read_json<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes,
     }
 }
 
+/// A number that is whole, however JSON writes it: `1.0` is an integer to JSON Schema
+/// (<https://json-schema.org/draft/2020-12/json-schema-core#section-4.2.3>), and `1` to us.
+#[must_use]
+pub fn whole(number: f64) -> Option<i64> {
+    // Up to here, every whole number is a number of its own.
+    let is_exact = number.abs() < 9_007_199_254_740_992.0 && number.trunc().total_cmp(&number).is_eq();
+    #[expect(clippy::cast_possible_truncation, reason = "whole, and within bounds")]
+    is_exact.then_some(number as i64)
+}
+
 /// The whole body, within the route's limit.
 pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Error> {
     Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {

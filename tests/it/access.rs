@@ -16,8 +16,9 @@ use crate::{
 };
 
 /// The routes that answer without a token.
-const OPEN: [&str; 6] = [
+const OPEN: [&str; 7] = [
     "GET /health",
+    "GET /openapi.json",
     "POST /activation/reset-password",
     "POST /activation/verify",
     "POST /auth/login",

@@ -52,6 +52,7 @@ async fn every_call_asks_the_database_no_more_often_than_it_must() {
         ("GET /usage", json!(null), "find"),
         ("GET /usage/provider", json!(null), "find"),
         ("GET /health", json!(null), ""),
+        ("GET /openapi.json", json!(null), ""),
         ("POST /activation/verify", json!({ "code": code }), "find find findAndModify"),
         ("POST /activation/codes", json!({ "count": 1000 }), "find insert"),
         ("POST /activation/reset-password", reset, "findAndModify findAndModify findAndModify update"),

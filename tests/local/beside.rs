@@ -1,10 +1,11 @@
 //! `cargo local with COMMAND…`: a command beside services of its own, and beside the API on them.
 //!
 //! All of it is fresh and ends with the command. How to reach the services is in its environment, in the variables that
-//! the functions read; the API is at `API_URL`, and `API_TOKEN` signs in a user who has a recording.
+//! the functions read; the API is at `API_URL`, and `API_TOKEN` signs in an admin who has a recording.
 
 use std::process::Stdio;
 
+use mongodb::bson::oid::ObjectId;
 use serde_json::{Value, json};
 use shared::clock::Clock;
 use tests::app::{Backend, SigningKey, gateway};
@@ -43,7 +44,7 @@ pub async fn with(program: &str, arguments: &[&str]) -> Result<(), String> {
     ended
 }
 
-/// The access token of a new user who has a recording.
+/// The access token of a new user, who is an admin and has a recording.
 async fn sign_up(url: &str, backend: &Backend, recording: Vec<u8>) -> Result<String, String> {
     let code = backend.activation_code().await.map_err(|error| error.to_string())?;
     let register = json!({
@@ -55,6 +56,9 @@ async fn sign_up(url: &str, backend: &Backend, recording: Vec<u8>) -> Result<Str
     let answer = http.post(format!("{url}/auth/register")).json(&register).send().await.map_err(failed)?;
     let session: Value = answer.error_for_status().map_err(failed)?.json().await.map_err(failed)?;
     let token = session["access_token"].as_str().unwrap_or_default().to_owned();
+    let id = ObjectId::parse_str(session["user_id"].as_str().unwrap_or_default());
+    let id = id.map_err(|error| error.to_string())?;
+    backend.make_admin(id).await.map_err(|error| error.to_string())?;
     let upload = http.post(format!("{url}/users/me/voice")).header("content-type", "audio/webm");
     let answer = upload.bearer_auth(&token).body(recording).send().await.map_err(failed)?;
     answer.error_for_status().map_err(failed)?;

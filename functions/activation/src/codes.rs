@@ -6,7 +6,7 @@ use serde::Serialize;
 use shared::{
     activation_codes::{ActivationCode, ActivationCodes},
     error::Error,
-    json::{Invalid, Json, Reason},
+    json::{Invalid, Json, Reason, whole},
     session::Caller,
     users::Users,
 };
@@ -21,7 +21,7 @@ pub struct Issue {
 
 /// 1–1000.
 #[derive(Deserr, ToSchema)]
-#[deserr(try_from(i64) = Self::try_from -> Reason)]
+#[deserr(try_from(f64) = Self::try_from -> Reason)]
 #[schema(value_type = i64, minimum = 1, maximum = 1000, example = 10)]
 struct Count(usize);
 
@@ -57,13 +57,13 @@ pub async fn issue(
     Ok((StatusCode::CREATED, Json(Codes { codes: fresh })))
 }
 
-impl TryFrom<i64> for Count {
+impl TryFrom<f64> for Count {
     type Error = Reason;
 
-    fn try_from(count: i64) -> Result<Self, Reason> {
-        match usize::try_from(count) {
-            Ok(count @ 1..=1000) => Ok(Self(count)),
-            _ => Err(Reason("must be a number from 1 to 1000")),
+    fn try_from(count: f64) -> Result<Self, Reason> {
+        match whole(count).map(usize::try_from) {
+            Some(Ok(count @ 1..=1000)) => Ok(Self(count)),
+            _ => Err(Reason("must be a whole number from 1 to 1000")),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use deserr::Deserr;
 use shared::{
-    content::{self, Routine, Speakable, Value},
+    content::{self, Routine, Speakable, ValueWords},
     error::Error,
     json::{FieldError, Invalid, Reason},
     session::Caller,
@@ -27,7 +27,7 @@ pub struct Body {
     #[deserr(default)]
     routine_type: Option<Routine>,
     #[deserr(default)]
-    value: Option<Value>,
+    value: Option<ValueWords>,
     #[deserr(default)]
     text: Option<Text>,
     #[deserr(default)]
@@ -68,7 +68,7 @@ struct TakeBody {
     #[deserr(default)]
     routine_type: Option<Routine>,
     #[deserr(default)]
-    value: Option<Value>,
+    value: Option<ValueWords>,
     #[deserr(default)]
     text: Option<Text>,
 }
@@ -201,7 +201,7 @@ impl TakeBody {
         };
         let words = match (self.text, self.routine_type, self.value) {
             (Some(Text(text)), _, None) => Words::Text(speakable("text", text)?),
-            (None, Some(routine), Some(Value(value))) => {
+            (None, Some(routine), Some(ValueWords(value))) => {
                 Words::ThoughtAbout(routine, speakable("value", value)?)
             }
             (Some(_), _, Some(_)) => return Err(invalid(&["text"], "cannot be combined with value")),

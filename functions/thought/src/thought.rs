@@ -6,7 +6,7 @@ use axum::extract::State;
 use deserr::Deserr;
 use serde::Serialize;
 use shared::{
-    content::{Speakable, ThoughtSource, Thoughts, Topic, Value},
+    content::{Speakable, ThoughtSource, Thoughts, Topic, ValueWords},
     deadline::Deadline,
     error::Error,
     json::{Invalid, Json, Reason},
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 #[deserr(error = Invalid)]
 pub struct Ask {
     topic: TopicWords,
-    value: Value,
+    value: ValueWords,
     #[deserr(default)]
     language: Option<Language>,
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use shared::{
     audio::MAX_BYTES,
     error::Error,
-    json::{Invalid, Json, Reason},
+    json::{Invalid, Json, Reason, whole},
     recordings::{Recordings, UPLOAD_LIFETIME},
     session::Caller,
     users::Users,
@@ -30,7 +30,7 @@ struct AudioType(String);
 
 /// A size within the limit.
 #[derive(Deserr, ToSchema)]
-#[deserr(try_from(i64) = Self::try_from -> Reason)]
+#[deserr(try_from(f64) = Self::try_from -> Reason)]
 #[schema(minimum = 1, maximum = 10485760, example = 9000000)]
 struct Size(i64);
 
@@ -95,14 +95,13 @@ impl TryFrom<String> for AudioType {
     }
 }
 
-impl TryFrom<i64> for Size {
+impl TryFrom<f64> for Size {
     type Error = Reason;
 
-    fn try_from(bytes: i64) -> Result<Self, Reason> {
-        if usize::try_from(bytes).is_ok_and(|bytes| (1..=MAX_BYTES).contains(&bytes)) {
-            Ok(Self(bytes))
-        } else {
-            Err(Reason("must be the recording's size in bytes, at most 10 MB"))
-        }
+    fn try_from(bytes: f64) -> Result<Self, Reason> {
+        whole(bytes)
+            .filter(|bytes| usize::try_from(*bytes).is_ok_and(|bytes| (1..=MAX_BYTES).contains(&bytes)))
+            .map(Self)
+            .ok_or(Reason("must be the recording's size in bytes, at most 10 MB"))
     }
 }

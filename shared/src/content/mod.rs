@@ -20,4 +20,4 @@ pub use filter::Speakable;
 pub use routine::Routine;
 pub use thought::{Thought, ThoughtSource, Thoughts, most_characters};
 pub use topic::Topic;
-pub use value::Value;
+pub use value::ValueWords;
