@@ -55,10 +55,8 @@ impl Answer {
         let Ok(json) = answer.json() else { return Self::Wrong(format!("{}, not JSON", answer.status)) };
         let status = answer.status.as_u16();
         if status == 200 {
-            let audio = json["audio_base64"].as_str().and_then(|audio| STANDARD.decode(audio).ok());
-            let heard = audio.as_deref().and_then(mp3::listen);
-            return match (heard, json["charsUsedEffective"].as_i64()) {
-                (Some(heard), Some(cost)) if heard.seconds > 2.0 => Self::Audio { body: answer.body, cost },
+            return match (plays(&json), json["charsUsedEffective"].as_i64()) {
+                (true, Some(cost)) => Self::Audio { body: answer.body, cost },
                 _ => Self::Wrong(String::from("200 without audio that plays")),
             };
         }
@@ -89,6 +87,16 @@ impl Answer {
     pub fn is_audio(&self) -> bool {
         matches!(self, Self::Audio { .. })
     }
+}
+
+/// Whether the audio plays: of several takes that of each one that did not fail, and of one at least.
+fn plays(answer: &Value) -> bool {
+    let Some(takes) = answer["takes"].as_array() else {
+        let audio = answer["audio_base64"].as_str().and_then(|audio| STANDARD.decode(audio).ok());
+        return audio.as_deref().and_then(mp3::listen).is_some_and(|heard| heard.seconds > 1.0);
+    };
+    let mut heard = takes.iter().filter(|take| take["status"] == "ok").peekable();
+    heard.peek().is_some() && heard.all(plays)
 }
 
 impl fmt::Display for Answer {

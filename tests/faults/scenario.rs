@@ -22,6 +22,8 @@ pub enum Scenario {
     AfterCrash,
     /// A perform in the stock voice: no clone.
     StockVoice,
+    /// Two takes by one voice, with the fan under them.
+    Takes,
     /// The same request once more, after a success.
     Repeat,
     /// The scheduled sweep, after a perform was killed while its voice lived.
@@ -29,11 +31,12 @@ pub enum Scenario {
 }
 
 /// Every one of them.
-pub const ALL: [Scenario; 6] = [
+pub const ALL: [Scenario; 7] = [
     Scenario::Perform,
     Scenario::LostCreate,
     Scenario::AfterCrash,
     Scenario::StockVoice,
+    Scenario::Takes,
     Scenario::Repeat,
     Scenario::Sweep,
 ];
@@ -45,6 +48,12 @@ impl Scenario {
         if self == Self::StockVoice {
             body["voice"] = json!("default");
         }
+        if self == Self::Takes {
+            body = json!({
+                "takes": [body, { "text": "I just woke up, and there was a card." }],
+                "settings_override": { "background_sound": true },
+            });
+        }
         Wish { body, key: Some(key) }
     }
 
@@ -54,6 +63,13 @@ impl Scenario {
             Self::LostCreate => {
                 matches!(call.kind, Kind::ElevenLabs(operation) if operation != Operation::Create)
             }
+            // What else it does, one take does too.
+            Self::Takes => {
+                matches!(
+                    &call.kind,
+                    Kind::ElevenLabs(Operation::Synthesize | Operation::Delete) | Kind::S3(_)
+                )
+            }
             _ => true,
         }
     }
@@ -62,7 +78,7 @@ impl Scenario {
     pub async fn prepare(self, world: &World, wish: &Wish) -> Result<(), String> {
         world.heal();
         match self {
-            Self::Perform | Self::StockVoice | Self::LostCreate => {}
+            Self::Perform | Self::StockVoice | Self::Takes | Self::LostCreate => {}
             Self::AfterCrash | Self::Sweep => crash(world).await?,
             Self::Repeat => {
                 let first = Answer::read(world.perform(&world.ada, wish).await);
@@ -114,6 +130,7 @@ impl fmt::Display for Scenario {
             Self::LostCreate => "perform, its create's answer lost",
             Self::AfterCrash => "perform after a crash",
             Self::StockVoice => "perform in the stock voice",
+            Self::Takes => "perform of two takes",
             Self::Repeat => "repeated perform",
             Self::Sweep => "sweep",
         })
