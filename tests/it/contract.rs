@@ -62,7 +62,7 @@ pub fn assert_described(route: &Route, answer: &Answer) {
         let is_optional = answer.status.is_success() && header != "X-Request-Id";
         assert!(is_optional || answer.headers.contains_key(header), "{name} lacks {header}: {answer:?}");
     }
-    if body["schema"].is_object() {
+    if media_type.ends_with("json") {
         let key = format!("{name} {} {media_type}", answer.status);
         assert_fits(&key, &body["schema"], &answer.json());
     }

@@ -26,7 +26,7 @@ Usage:
   cargo local services           run MongoDB, S3 and the providers' stand-ins alone, for cargo lambda watch
   cargo local event [NAME]       print an event of events/ for cargo lambda invoke, with the values of those services
   cargo local openapi            print the description of the API, as the code has it
-  cargo local with COMMAND…      run a command beside services of its own, with how to reach them in its environment
+  cargo local with COMMAND…      run a command beside services and an API of its own; its environment says how to reach them
   cargo local key                make a signing key for a deployment, and the public set that verifies it
 
 ELEVENLABS_API_KEY, GEMINI_API_KEY (with *_BASE_URL), MONGODB_URI, S3_ENDPOINT and RECORDINGS_BUCKET in the

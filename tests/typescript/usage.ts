@@ -50,6 +50,27 @@ export async function settle(token: string): Promise<number> {
   return (data?.voice_stability ?? 0) + (seconds ?? 0);
 }
 
+export async function perform(): Promise<string[]> {
+  const { data, error } = await client.POST("/perform", {
+    params: { header: { "Idempotency-Key": "a-show-in-leeds-1" } },
+    body: { routine_type: "cards", value: "Queen of Hearts", settings_override: { voice_stability: 40 } },
+  });
+  if (error) {
+    return [error.code === "quota_exceeded" ? "next month" : error.code];
+  }
+  if (typeof data === "string") {
+    return ["the bytes of an MP3, which this did not ask for"];
+  }
+  if ("takes" in data) {
+    return data.takes.flatMap((take) => ("audio_base64" in take ? [take.audio_base64] : []));
+  }
+  const source: "ephemeral_clone" | "default_voice" = data.voiceSource;
+  return [data.audio_base64, source];
+}
+
+// @ts-expect-error there is no such routine
+await client.POST("/perform", { body: { routine_type: "coins", value: "a penny" } });
+
 type Settings = components["schemas"]["Settings"];
 // @ts-expect-error an answer holds all settings
 export const partial: Settings = { voice_language: "en" };

@@ -61,8 +61,7 @@ impl<'a> Operation<'a> {
             if media_type == "application/json" {
                 body["examples"] = examples::of(&route).into();
             } else {
-                // Bytes have no schema.
-                *body = json!({});
+                *body = bytes();
             }
         }
     }
@@ -107,7 +106,7 @@ fn answer(path: &str, status: &str, response: &mut Value) {
         for (media_type, body) in
             content.iter_mut().filter(|(media_type, _)| *media_type != "application/json")
         {
-            *body = json!({});
+            *body = bytes();
             let beside = |name: &&&str| name.starts_with("x-") && **name != "x-request-id";
             headers.extend(gateway::EXPOSED.iter().filter(beside).map(|name| {
                 let description =
@@ -123,4 +122,10 @@ fn answer(path: &str, status: &str, response: &mut Value) {
 /// The bodies of a request or an answer, by their media types.
 fn content(of: Option<&mut Value>) -> Option<&mut Map<String, Value>> {
     of?.get_mut("content")?.as_object_mut()
+}
+
+/// A body that is bytes alone. OpenAPI 3.1 could do without a schema; clients that are made from it would then take any
+/// body for right.
+fn bytes() -> Value {
+    json!({ "schema": { "type": "string", "format": "binary" } })
 }
