@@ -31,7 +31,7 @@ struct AudioType(String);
 /// A size within the limit.
 #[derive(Deserr, ToSchema)]
 #[deserr(try_from(f64) = Self::try_from -> Reason)]
-#[schema(minimum = 1, maximum = 10485760, example = 9000000)]
+#[schema(minimum = 1, maximum = 10_485_760, example = 9_000_000)]
 struct Size(i64);
 
 /// The answer.

@@ -48,7 +48,7 @@ const CONSENT_HEADER: &str = "x-consent";
 pub struct Adopted {
     #[schema(pattern = "^ok$")]
     status: &'static str,
-    #[schema(minimum = 1, example = 550000)]
+    #[schema(minimum = 1, example = 550_000)]
     bytes: usize,
     /// SHA-256, in hex.
     #[schema(value_type = shared::schema::Sha256)]

@@ -63,7 +63,7 @@ pub fn document() -> Value {
             Operation::new(method, path, operation).complete(&mut problems);
         }
     }
-    let problem = schemas.entry("Problem").or_insert_with(|| schema::<Problem>());
+    let problem = schemas.entry("Problem").or_insert_with(schema::<Problem>);
     problem["properties"]["code"]["enum"] = problems.codes().into();
     schemas.insert(String::from("FieldError"), schema::<FieldError>());
     for schema in schemas.values_mut() {
