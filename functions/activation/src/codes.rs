@@ -32,7 +32,7 @@ pub struct Codes {
     codes: Vec<String>,
 }
 
-/// Makes and stores codes. The role is read from the database, here and now.
+/// Makes and stores codes. For admins alone: the role is read from the database, here and now.
 #[utoipa::path(
     post,
     path = "/activation/codes",

@@ -40,7 +40,7 @@ const SETTLE_PATIENCE: Duration = Duration::from_secs(5);
 /// What writing and sending the answer takes.
 const ANSWER_RESERVE: Duration = Duration::from_millis(500);
 
-/// Performs. The work runs in a task of its own: if the client goes away and this future is dropped, the clone is
+/// Speaks: a thought, a text, or several takes, in the caller's own voice or a stock voice. The work runs in a task of its own: if the client goes away and this future is dropped, the clone is
 /// deleted all the same.
 #[utoipa::path(
     post,

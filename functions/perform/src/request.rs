@@ -17,7 +17,7 @@ const MOST_TAKES: usize = 10;
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>). Ten thoughts about what people think of fit.
 const MOST_CHARACTERS: usize = 2400;
 
-/// The body, as it is sent.
+/// The body, as it is sent: `routine_type` and `value`, or `text`, or `takes`.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = Invalid)]
 #[schema(as = Perform)]

@@ -38,7 +38,7 @@ pub struct Account {
     next_reset: Option<String>,
 }
 
-/// The account's plan and what is used of it. The role is read from the database, here and now.
+/// The account's plan and what is used of it. For admins alone: the role is read from the database, here and now.
 #[utoipa::path(
     get,
     path = "/usage/provider",
