@@ -213,15 +213,7 @@ async fn session(world: &World, token: &str) -> Answer {
 async fn login(world: &World, username: &str) -> User {
     let answer = world.post("/auth/login", &json!({ "username": username, "password": PASSWORD })).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    let body = answer.json();
-    let text = |member: &str| body[member].as_str().expect(member).to_owned();
-    User {
-        id: text("user_id"),
-        username: text("username"),
-        access_token: text("access_token"),
-        refresh_token: text("refresh_token"),
-        code: String::new(),
-    }
+    User::signed_in(&answer, String::new())
 }
 
 /// What a user's access token says.

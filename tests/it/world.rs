@@ -127,15 +127,7 @@ impl World {
         let code = self.code().await;
         let answer = self.post("/auth/register", &registration(username, &code)).await;
         assert_eq!(answer.status, 201, "{answer:?}");
-        let body = answer.json();
-        let text = |member: &str| body[member].as_str().expect(member).to_owned();
-        User {
-            id: text("user_id"),
-            username: text("username"),
-            access_token: text("access_token"),
-            refresh_token: text("refresh_token"),
-            code,
-        }
+        User::signed_in(&answer, code)
     }
 
     /// Registers a user and uploads their voice.
@@ -271,6 +263,19 @@ impl Drop for World {
 }
 
 impl User {
+    /// Who a registration or a sign-in answered to.
+    pub fn signed_in(answer: &Answer, code: String) -> Self {
+        let body = answer.json();
+        let text = |member: &str| body[member].as_str().expect(member).to_owned();
+        Self {
+            id: text("user_id"),
+            username: text("username"),
+            access_token: text("access_token"),
+            refresh_token: text("refresh_token"),
+            code,
+        }
+    }
+
     /// The same user with the tokens of a sign-in or a refresh.
     pub fn with_tokens_of(&self, answer: &Answer) -> Self {
         let body = answer.json();
