@@ -1,5 +1,5 @@
-//! What the tests, the local runner and the benchmark share: [`standins`] for everything the backend talks to, and
-//! the backend itself, started together with them, in [`app`].
+//! What the tests, the local runner and the benchmark share: [`fakes`] for everything the backend talks to, and
+//! the backend itself, started together with them, in [`harness`].
 
-pub mod app;
-pub mod standins;
+pub mod fakes;
+pub mod harness;

@@ -80,7 +80,7 @@ struct Slots {
 /// An orphan whose voice is known counts as expired at once: its perform has given it up. An orphan whose voice is
 /// not known (its create was never answered) stays live until its lease runs out, because the voice may yet appear.
 #[derive(Debug, Default, Deserialize)]
-pub struct Held {
+pub struct SlotsByState {
     /// Their performs may still run.
     pub live: Vec<HeldSlot>,
     /// Their leases ran out.
@@ -90,7 +90,7 @@ pub struct Held {
 impl CloneSlots {
     /// The stage's slots in `database`; `CLONE_SLOTS` of them (default 10, the provider's own limit).
     pub fn from_env(env: &Env, database: &Database, clock: Clock) -> Result<Self, EnvError> {
-        let limit = env.parsed("CLONE_SLOTS", 10)?;
+        let limit = env.parse_or("CLONE_SLOTS", 10)?;
         if limit == 0 {
             return Err(EnvError::Malformed { name: "CLONE_SLOTS", expected: "a number from 1" });
         }
@@ -108,10 +108,10 @@ impl CloneSlots {
         &self,
         lease_id: ObjectId,
         user_id: ObjectId,
-        lasts: Duration,
+        ttl: Duration,
     ) -> Result<Option<(Slot, u64)>, Error> {
         let slot = doc! {
-            "lease_id": lease_id, "user_id": user_id, "until": from_now(lasts),
+            "lease_id": lease_id, "user_id": user_id, "until": from_now(ttl),
             "voice_id": null, "created_at": null, "orphaned": false,
         };
         let filtered = |list: &str, condition: Document| {
@@ -149,10 +149,10 @@ impl CloneSlots {
         ];
         let collection = self.collection.clone_with_type::<Slots>();
         let asked = collection
-            .find_one_and_update(self.stages(), update)
+            .find_one_and_update(self.stage_filter(), update)
             .upsert(true)
             .return_document(ReturnDocument::After);
-        match mongo::answered(asked).await {
+        match mongo::with_timeout(asked).await {
             Ok(slots) => {
                 let held = slots.map(|slots| slots.held).unwrap_or_default();
                 let is_mine = held.iter().any(|slot| slot.lease_id == lease_id);
@@ -165,7 +165,7 @@ impl CloneSlots {
     }
 
     /// Notes the voice that lives in a slot.
-    pub async fn note_clone(&self, slot: &Slot, voice_id: &str) -> Result<(), Error> {
+    pub async fn record_voice_id(&self, slot: &Slot, voice_id: &str) -> Result<(), Error> {
         self.set(slot.lease_id, doc! { "held.$.voice_id": voice_id, "held.$.created_at": self.clock.now() })
             .await
     }
@@ -183,11 +183,12 @@ impl CloneSlots {
     /// Frees the slot of a lease, if it is still held; tells whether it was.
     pub async fn free_lease(&self, lease_id: ObjectId) -> Result<bool, Error> {
         let pull = doc! { "$pull": { "held": { "lease_id": lease_id } } };
-        Ok(mongo::answered(self.collection.update_one(self.stages(), pull)).await?.modified_count > 0)
+        Ok(mongo::with_timeout(self.collection.update_one(self.stage_filter(), pull)).await?.modified_count
+            > 0)
     }
 
     /// Every held slot, told apart by the database's clock. One round trip.
-    pub async fn held(&self) -> Result<Held, Error> {
+    pub async fn held(&self) -> Result<SlotsByState, Error> {
         let given_up = doc! { "$and": ["$$this.orphaned", { "$ne": ["$$this.voice_id", null] }] };
         let expired = doc! { "$or": [{ "$lt": ["$$this.until", "$$NOW"] }, given_up] };
         let held = |condition: Document| {
@@ -196,79 +197,25 @@ impl CloneSlots {
         let found = self
             .collection
             .aggregate([
-                doc! { "$match": self.stages() },
+                doc! { "$match": self.stage_filter() },
                 doc! { "$project": {
                     "live": held(doc! { "$not": [&expired] }),
                     "expired": held(expired),
                 } },
             ])
-            .with_type::<Held>();
+            .with_type::<SlotsByState>();
         // The one document comes with the first answer.
-        let mut found = mongo::answered(found).await?;
-        if found.advance().await? { Ok(found.deserialize_current()?) } else { Ok(Held::default()) }
+        let mut found = mongo::with_timeout(found).await?;
+        if found.advance().await? { Ok(found.deserialize_current()?) } else { Ok(SlotsByState::default()) }
     }
 
     async fn set(&self, lease_id: ObjectId, set: Document) -> Result<(), Error> {
         let filter = doc! { "_id": &self.stage, "held.lease_id": lease_id };
-        mongo::answered(self.collection.update_one(filter, doc! { "$set": set })).await?;
+        mongo::with_timeout(self.collection.update_one(filter, doc! { "$set": set })).await?;
         Ok(())
     }
 
-    fn stages(&self) -> Document {
+    fn stage_filter(&self) -> Document {
         doc! { "_id": &self.stage }
-    }
-}
-
-/// The names of this deployment's voices at the provider: they tell a voice whose answer was lost from every
-/// voice that is not ours.
-#[derive(Clone, Debug)]
-pub struct VoiceNames {
-    stage: String,
-}
-
-impl VoiceNames {
-    /// The names of the stage's voices.
-    #[must_use]
-    pub fn from_env(env: &Env) -> Self {
-        Self { stage: env.stage().to_owned() }
-    }
-
-    /// The name of the voice that a lease makes.
-    #[must_use]
-    pub fn name(&self, lease_id: ObjectId) -> String {
-        format!("newvisions:{}:{lease_id}", self.stage)
-    }
-
-    /// The lease that made a voice of this name; `None` for every name that is not, to the letter, one of this
-    /// stage's.
-    #[must_use]
-    pub fn lease(&self, name: &str) -> Option<ObjectId> {
-        let lease_id = ObjectId::parse_str(name.rsplit(':').next()?).ok()?;
-        (name == self.name(lease_id)).then_some(lease_id)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_stages_own_names_are_its_own() {
-        let of = |stage: &str| VoiceNames::from_env(&Env::from_iter([("STAGE", stage)]));
-        let lease = ObjectId::new();
-        let name = of("prod").name(lease);
-        assert_eq!(of("prod").lease(&name), Some(lease));
-        for foreign in [
-            of("prod-eu").name(lease),
-            of("dev").name(lease),
-            format!("{name}x"),
-            format!(" {name}"),
-            name.to_uppercase(),
-            String::from("newvisions:prod:"),
-            String::from("newvisions:prod:my favourite"),
-            String::from("Rachel"),
-        ] {
-            assert_eq!(of("prod").lease(&foreign), None, "{foreign}");
-        }
     }
 }

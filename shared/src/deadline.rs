@@ -22,7 +22,7 @@ impl Deadline {
     /// counted by that, and no work may outlive its lease. Where the platform gives no deadline that makes sense
     /// (`cargo lambda watch` sends the year 1970, and a machine's clock may be wrong), the timeout alone counts.
     #[must_use]
-    pub fn of_invocation(context: Option<&Context>, clock: &Clock, timeout: Duration) -> Self {
+    pub fn from_invocation(context: Option<&Context>, clock: &Clock, timeout: Duration) -> Self {
         let now = u64::try_from(clock.now().timestamp_millis()).unwrap_or(0);
         let left = context
             .and_then(|context| context.deadline.checked_sub(now))
@@ -33,13 +33,13 @@ impl Deadline {
 
     /// A deadline that much earlier.
     #[must_use]
-    pub fn less(self, reserve: Duration) -> Self {
+    pub fn minus(self, reserve: Duration) -> Self {
         Self(self.0.checked_sub(reserve).unwrap_or_else(Instant::now))
     }
 
     /// The earlier of this deadline and so much from now.
     #[must_use]
-    pub fn within(self, time: Duration) -> Self {
+    pub fn capped_at(self, time: Duration) -> Self {
         Self(self.0.min(Instant::now() + time))
     }
 
@@ -50,13 +50,13 @@ impl Deadline {
     }
 
     /// What some work gives, or `None` if the time is up before it does.
-    pub async fn limit<T>(self, work: impl Future<Output = T>) -> Option<T> {
+    pub async fn timeout<T>(self, work: impl Future<Output = T>) -> Option<T> {
         tokio::time::timeout(self.remaining(), Box::pin(work)).await.ok()
     }
 
     /// Whether nothing is left.
     #[must_use]
-    pub fn has_passed(self) -> bool {
+    pub fn is_expired(self) -> bool {
         self.remaining().is_zero()
     }
 }
@@ -86,7 +86,7 @@ mod tests {
         let left = |deadline: Option<u64>| {
             let mut context = Context::default();
             context.deadline = deadline.unwrap_or_default();
-            Deadline::of_invocation(deadline.is_some().then_some(&context), &clock, timeout).remaining()
+            Deadline::from_invocation(deadline.is_some().then_some(&context), &clock, timeout).remaining()
         };
         let about = |left: Duration, seconds: u64| {
             left.abs_diff(Duration::from_secs(seconds)) < Duration::from_millis(500)

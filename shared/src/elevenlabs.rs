@@ -20,7 +20,7 @@ use crate::{
     content::Speakable,
     deadline::Deadline,
     env::{Env, EnvError},
-    recordings::Recording,
+    object_store::Recording,
 };
 
 /// A call failed.
@@ -34,7 +34,7 @@ pub enum ElevenLabsError {
     TimedOut,
     /// The connection broke, the server failed, or the answer could not be read. It may have happened all the
     /// same.
-    Broken(String),
+    Ambiguous(String),
 }
 
 /// What ElevenLabs said when it refused.
@@ -54,11 +54,11 @@ pub enum RefusalKind {
     /// All voice slots of the account are taken.
     SlotsFull,
     /// The month's voice creations and edits are spent.
-    AddEditSpent,
+    VoiceEditLimitReached,
     /// The voice does not exist (any more).
     VoiceNotFound,
     /// Overloaded, or too many calls at once.
-    Busy,
+    RateLimited,
     /// Anything else: the key, the plan, the sample, the text, the model.
     Other,
 }
@@ -67,7 +67,7 @@ impl ElevenLabsError {
     /// Whether the call may have had its effect although it failed.
     #[must_use]
     pub fn outcome_unknown(&self) -> bool {
-        matches!(self, Self::TimedOut | Self::Broken(_))
+        matches!(self, Self::TimedOut | Self::Ambiguous(_))
     }
 
     /// What ElevenLabs' refusal means, if it was one.
@@ -90,7 +90,7 @@ impl fmt::Display for ElevenLabsError {
             Self::Refused(Refusal { status, code, .. }) => write!(formatter, "refused with {status} {code}"),
             Self::Unreachable => formatter.write_str("unreachable"),
             Self::TimedOut => formatter.write_str("timed out"),
-            Self::Broken(why) => write!(formatter, "broken: {why}"),
+            Self::Ambiguous(why) => write!(formatter, "broken: {why}"),
         }
     }
 }
@@ -191,7 +191,7 @@ impl ElevenLabs {
         &self,
         name: &str,
         recording: Recording,
-        by: Deadline,
+        deadline: Deadline,
     ) -> Result<AddedVoice, ElevenLabsError> {
         let extension = match recording.mime_type.as_str() {
             "audio/mpeg" => "mp3",
@@ -201,13 +201,13 @@ impl ElevenLabs {
         let file = Part::stream_with_length(recording.bytes, length)
             .file_name(format!("recording.{extension}"))
             .mime_str(&recording.mime_type)
-            .map_err(|_| ElevenLabsError::Broken(String::from("the recording has no media type")))?;
+            .map_err(|_| ElevenLabsError::Ambiguous(String::from("the recording has no media type")))?;
         let form = Form::new()
             .text("name", name.to_owned())
             .text("remove_background_noise", "false")
             .part("files", file);
         let request = self.http.post(self.url("/v1/voices/add")).multipart(form);
-        json(self.send(request, by).await?).await
+        json(self.send(request, deadline).await?).await
     }
 
     /// Speaks a text as MP3, 44.1 kHz, 128 kbit/s.
@@ -216,28 +216,28 @@ impl ElevenLabs {
         &self,
         voice_id: &str,
         speech: &Speech<'_>,
-        by: Deadline,
+        deadline: Deadline,
     ) -> Result<Bytes, ElevenLabsError> {
         let request = self
             .http
             .post(self.url(&format!("/v1/text-to-speech/{voice_id}")))
             .query(&[("output_format", "mp3_44100_128")])
             .json(speech);
-        let response = self.send(request, by).await?;
+        let response = self.send(request, deadline).await?;
         let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let is_audio = media_type.is_some_and(|media_type| media_type.starts_with("audio/"));
         let body = response.bytes().await.map_err(|error| failed(&error))?;
         if !is_audio || body.is_empty() {
-            return Err(ElevenLabsError::Broken(String::from("the answer holds no audio")));
+            return Err(ElevenLabsError::Ambiguous(String::from("the answer holds no audio")));
         }
         Ok(body)
     }
 
     /// Deletes a voice, and tells whether it was there: that it is not counts as success.
     /// <https://elevenlabs.io/docs/api-reference/voices/delete>
-    pub async fn delete_voice(&self, voice_id: &str, by: Deadline) -> Result<bool, ElevenLabsError> {
+    pub async fn delete_voice(&self, voice_id: &str, deadline: Deadline) -> Result<bool, ElevenLabsError> {
         let request = self.http.delete(self.url(&format!("/v1/voices/{voice_id}")));
-        match self.send(request, by).await {
+        match self.send(request, deadline).await {
             Ok(_) => Ok(true),
             Err(error) if error.refusal() == Some(RefusalKind::VoiceNotFound) => Ok(false),
             Err(error) => Err(error),
@@ -249,7 +249,7 @@ impl ElevenLabs {
     pub async fn cloned_voices(
         &self,
         search: &str,
-        by: Deadline,
+        deadline: Deadline,
     ) -> Result<Vec<ListedVoice>, ElevenLabsError> {
         #[derive(Deserialize)]
         struct Page {
@@ -266,7 +266,7 @@ impl ElevenLabs {
                 query.push(("next_page_token", token));
             }
             let request = self.http.get(self.url("/v2/voices")).query(&query);
-            let page: Page = json(self.send(request, by).await?).await?;
+            let page: Page = json(self.send(request, deadline).await?).await?;
             voices.extend(page.voices);
             token = page.next_page_token.filter(|_| page.has_more);
             if token.is_none() {
@@ -277,8 +277,8 @@ impl ElevenLabs {
 
     /// The account: plan, slots, creations, characters.
     /// <https://elevenlabs.io/docs/api-reference/user/subscription/get>
-    pub async fn subscription(&self, by: Deadline) -> Result<Subscription, ElevenLabsError> {
-        json(self.send(self.http.get(self.url("/v1/user/subscription")), by).await?).await
+    pub async fn subscription(&self, deadline: Deadline) -> Result<Subscription, ElevenLabsError> {
+        json(self.send(self.http.get(self.url("/v1/user/subscription")), deadline).await?).await
     }
 
     fn url(&self, path: &str) -> String {
@@ -286,8 +286,8 @@ impl ElevenLabs {
     }
 
     /// Sends, and turns every answer that is no success into an error.
-    async fn send(&self, request: RequestBuilder, by: Deadline) -> Result<Response, ElevenLabsError> {
-        let time = by.remaining();
+    async fn send(&self, request: RequestBuilder, deadline: Deadline) -> Result<Response, ElevenLabsError> {
+        let time = deadline.remaining();
         if time.is_zero() {
             // Not sent, so surely without effect.
             return Err(ElevenLabsError::Unreachable);
@@ -304,7 +304,7 @@ impl ElevenLabs {
         }
         let body = response.bytes().await.unwrap_or_default();
         if status.is_server_error() {
-            return Err(ElevenLabsError::Broken(format!("answered {}", status.as_u16())));
+            return Err(ElevenLabsError::Ambiguous(format!("answered {}", status.as_u16())));
         }
         Err(ElevenLabsError::Refused(refusal(status, &body)))
     }
@@ -313,7 +313,7 @@ impl ElevenLabs {
 async fn json<T: for<'de> Deserialize<'de>>(response: Response) -> Result<T, ElevenLabsError> {
     let body = response.bytes().await.map_err(|error| failed(&error))?;
     serde_json::from_slice(&body).map_err(|error| {
-        ElevenLabsError::Broken(format!("the answer is not as documented: {:?}", error.classify()))
+        ElevenLabsError::Ambiguous(format!("the answer is not as documented: {:?}", error.classify()))
     })
 }
 
@@ -323,7 +323,7 @@ fn failed(error: &reqwest::Error) -> ElevenLabsError {
     } else if error.is_timeout() {
         ElevenLabsError::TimedOut
     } else {
-        ElevenLabsError::Broken(String::from("the connection broke"))
+        ElevenLabsError::Ambiguous(String::from("the connection broke"))
     }
 }
 
@@ -337,16 +337,16 @@ fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
         .into_iter()
         .find_map(|word| match word {
             "voice_limit_reached" => Some(RefusalKind::SlotsFull),
-            "voice_add_edit_limit_reached" => Some(RefusalKind::AddEditSpent),
+            "voice_add_edit_limit_reached" => Some(RefusalKind::VoiceEditLimitReached),
             "voice_not_found" | "voice_does_not_exist" | "invalid_uid" => Some(RefusalKind::VoiceNotFound),
             "too_many_concurrent_requests"
             | "concurrent_limit_exceeded"
             | "system_busy"
-            | "rate_limit_exceeded" => Some(RefusalKind::Busy),
+            | "rate_limit_exceeded" => Some(RefusalKind::RateLimited),
             _ => None,
         })
         .unwrap_or(match status {
-            StatusCode::TOO_MANY_REQUESTS => RefusalKind::Busy,
+            StatusCode::TOO_MANY_REQUESTS => RefusalKind::RateLimited,
             _ => RefusalKind::Other,
         });
     Refusal { kind, status: status.as_u16(), code: if state.is_empty() { code } else { state } }
@@ -362,8 +362,8 @@ mod tests {
             |status: u16, body: &str| refusal(StatusCode::from_u16(status).unwrap(), body.as_bytes()).kind;
         let detail = |word: &str| format!(r#"{{"detail":{{"status":"{word}","message":"…"}}}}"#);
         assert_eq!(kind(400, &detail("voice_limit_reached")), RefusalKind::SlotsFull);
-        assert_eq!(kind(400, &detail("voice_add_edit_limit_reached")), RefusalKind::AddEditSpent);
-        assert_eq!(kind(403, &detail("voice_add_edit_limit_reached")), RefusalKind::AddEditSpent);
+        assert_eq!(kind(400, &detail("voice_add_edit_limit_reached")), RefusalKind::VoiceEditLimitReached);
+        assert_eq!(kind(403, &detail("voice_add_edit_limit_reached")), RefusalKind::VoiceEditLimitReached);
         for (status, word) in [(404, "voice_not_found"), (400, "voice_does_not_exist"), (400, "invalid_uid")]
         {
             assert_eq!(kind(status, &detail(word)), RefusalKind::VoiceNotFound);
@@ -373,9 +373,9 @@ mod tests {
                 429,
                 r#"{"detail":{"type":"rate","code":"concurrent_limit_exceeded","status":"too_many_concurrent_requests"}}"#
             ),
-            RefusalKind::Busy
+            RefusalKind::RateLimited
         );
-        assert_eq!(kind(429, "<html>"), RefusalKind::Busy);
+        assert_eq!(kind(429, "<html>"), RefusalKind::RateLimited);
         assert_eq!(kind(404, r#"{"detail":"Not Found"}"#), RefusalKind::Other);
         assert_eq!(
             kind(422, r#"{"detail":[{"type":"missing","loc":["body"],"msg":"…","input":null}]}"#),

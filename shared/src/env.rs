@@ -30,7 +30,7 @@ pub enum EnvError {
 impl Env {
     /// The variables of this process. Empty ones count as absent, as CloudFormation cannot leave one out.
     #[must_use]
-    pub fn of_process() -> Self {
+    pub fn from_process() -> Self {
         #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
         std::env::vars().collect()
     }
@@ -52,7 +52,7 @@ impl Env {
     }
 
     /// A whole number with a default.
-    pub fn parsed<T: FromStr>(&self, name: &'static str, default: T) -> Result<T, EnvError> {
+    pub fn parse_or<T: FromStr>(&self, name: &'static str, default: T) -> Result<T, EnvError> {
         match self.get(name) {
             None => Ok(default),
             Some(value) => value

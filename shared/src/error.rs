@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    audio::NotARecording, elevenlabs::ElevenLabsError, json::FieldError, mongo, recordings::S3Error,
+    audio::InvalidRecording, elevenlabs::ElevenLabsError, json::FieldError, mongo, object_store::S3Error,
 };
 
 /// What went wrong.
@@ -77,7 +77,7 @@ pub enum Error {
 
     /// What was uploaded cannot serve as a recording of the user's voice.
     #[error("{0}")]
-    NotARecording(#[from] NotARecording),
+    InvalidRecording(#[from] InvalidRecording),
     /// There is no recording to clone.
     #[error(
         "There is no recording of your voice yet: upload 30 to 60 seconds of speech to POST /users/me/voice."
@@ -166,7 +166,7 @@ impl Error {
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid(_)
             | Self::InvalidActivationCode
-            | Self::NotARecording(_)
+            | Self::InvalidRecording(_)
             | Self::ContentRejected
             | Self::ContentRejectedIn(_)
             | Self::AnswerTooLarge => StatusCode::UNPROCESSABLE_ENTITY,
@@ -203,7 +203,7 @@ impl Error {
             Self::ActivationCodeUsed => "activation_code_used",
             Self::UsernameTaken => "username_taken",
             Self::EmailTaken => "email_taken",
-            Self::NotARecording(_) => "invalid_recording",
+            Self::InvalidRecording(_) => "invalid_recording",
             Self::VoiceRequired => "voice_required",
             Self::PerformInProgress => "perform_in_progress",
             Self::IdempotencyConflict => "idempotency_conflict",
@@ -251,7 +251,7 @@ impl Error {
     pub fn log(&self) {
         match self {
             Self::Internal(why) => tracing::error!(error = %why, "internal error"),
-            Self::Mongo(error) => tracing::error!(error = mongo::describe(error), "MongoDB failed"),
+            Self::Mongo(error) => tracing::error!(error = mongo::redacted(error), "MongoDB failed"),
             Self::S3(error) => tracing::error!(error = %error, "S3 failed"),
             Self::CloneFailed(error)
             | Self::SynthesisFailed(error)

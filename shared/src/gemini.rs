@@ -36,7 +36,7 @@ const SAFETY: [(&str, &str); 4] = [
 ];
 
 /// What the model is asked.
-pub struct Question {
+pub struct GenerateRequest {
     /// The system instruction: ours.
     pub instruction: String,
     /// The user's part, as JSON: data.
@@ -173,8 +173,12 @@ impl Gemini {
     }
 
     /// The model's text, which is JSON of the shape that was asked for unless the model fails to keep it.
-    pub async fn generate(&self, question: &Question, by: Deadline) -> Result<String, GeminiError> {
-        let answer = self.ask(question, by).await;
+    pub async fn generate(
+        &self,
+        question: &GenerateRequest,
+        deadline: Deadline,
+    ) -> Result<String, GeminiError> {
+        let answer = self.ask(question, deadline).await;
         if let Some(remedy) = answer.as_ref().err().and_then(GeminiError::remedy) {
             self.remedy_told.call_once(|| {
                 tracing::warn!(
@@ -187,8 +191,8 @@ impl Gemini {
         answer
     }
 
-    async fn ask(&self, question: &Question, by: Deadline) -> Result<String, GeminiError> {
-        let time = by.remaining();
+    async fn ask(&self, question: &GenerateRequest, deadline: Deadline) -> Result<String, GeminiError> {
+        let time = deadline.remaining();
         if time.is_zero() {
             return Err(GeminiError::TimedOut);
         }

@@ -45,12 +45,12 @@ impl<T: Deserr<Invalid>, S: Send + Sync> FromRequest<S> for Json<T> {
 }
 
 /// A JSON request body together with its hash.
-pub struct Hashed<T>(pub T, pub BodyHash);
+pub struct HashedJson<T>(pub T, pub BodyHash);
 
 /// SHA-256 of a request's body, in hex.
 pub struct BodyHash(pub String);
 
-impl<T: Deserr<Invalid>, S: Send + Sync> FromRequest<S> for Hashed<T> {
+impl<T: Deserr<Invalid>, S: Send + Sync> FromRequest<S> for HashedJson<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {

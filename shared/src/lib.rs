@@ -5,9 +5,9 @@
 //! bodies), [`session`] (who calls), [`password`], [`deadline`], [`telemetry`], [`metrics`].
 //!
 //! What is kept: [`mongo`], with one file per collection: [`users`], [`activation_codes`], [`clone_slots`],
-//! [`attempts`]; and [`recordings`] in S3.
+//! [`rate_limit`]; and [`object_store`] in S3.
 //!
-//! Who is asked: [`elevenlabs`] and [`gemini`], plain clients on [`outgoing`], the one way out; [`sweeper`] deletes
+//! Who is asked: [`elevenlabs`] and [`gemini`], plain clients on [`http_client`], the one way out; [`sweeper`] deletes
 //! what performs left behind there.
 //!
 //! What is known: [`audio`] (what a recording is), [`content`] (what may be said and how), [`speech_model`] (who says
@@ -18,8 +18,8 @@
 //! `?`. This crate knows no function.
 
 pub mod activation_codes;
-pub mod attempts;
 pub mod audio;
+pub mod client_ip;
 pub mod clock;
 pub mod clone_slots;
 pub mod content;
@@ -29,13 +29,14 @@ pub mod env;
 pub mod error;
 pub mod gemini;
 pub mod http;
+pub mod http_client;
 pub mod json;
 pub mod metrics;
 pub mod mongo;
-pub mod outgoing;
+pub mod object_store;
 pub mod password;
 pub mod quota;
-pub mod recordings;
+pub mod rate_limit;
 pub mod schema;
 pub mod session;
 pub mod settings;
@@ -43,3 +44,4 @@ pub mod speech_model;
 pub mod sweeper;
 pub mod telemetry;
 pub mod users;
+pub mod voice_name;

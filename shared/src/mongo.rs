@@ -36,14 +36,14 @@ pub async fn connect(env: &Env) -> Result<Database, ConnectError> {
 }
 
 /// One operation may take this long, the wait for a server included.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the database answers, if it does so in time: the driver itself waits for a reply without end, and a
 /// connection that died while its Lambda was frozen gives none. Whether the operation had its effect is then unknown.
-pub async fn answered<T>(
+pub async fn with_timeout<T>(
     operation: impl IntoFuture<Output = Result<T, MongoError>>,
 ) -> Result<T, MongoError> {
-    let operation = tokio::time::timeout(PATIENCE, operation.into_future());
+    let operation = tokio::time::timeout(TIMEOUT, operation.into_future());
     operation.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
@@ -79,8 +79,7 @@ fn indexes() -> [(&'static str, Vec<IndexModel>); 2] {
         .name(String::from("lease_until"))
         .partial_filter_expression(doc! { "lease.until": { "$exists": true } })
         .build();
-    let vanishing =
-        IndexOptions::builder().name(String::from("expires_at")).expire_after(Duration::ZERO).build();
+    let ttl = IndexOptions::builder().name(String::from("expires_at")).expire_after(Duration::ZERO).build();
     let index = |keys: Document, options| IndexModel::builder().keys(keys).options(options).build();
     [
         (
@@ -93,7 +92,7 @@ fn indexes() -> [(&'static str, Vec<IndexModel>); 2] {
                 index(doc! { "lease.until": 1 }, leased),
             ],
         ),
-        ("attempts", vec![index(doc! { "expires_at": 1 }, vanishing)]),
+        ("attempts", vec![index(doc! { "expires_at": 1 }, ttl)]),
     ]
 }
 
@@ -140,7 +139,7 @@ fn code(error: &MongoError) -> Option<i32> {
 /// What went wrong, for the log. The server's own text is left out: it can repeat what was written, and with it a
 /// user's name or address.
 #[must_use]
-pub fn describe(error: &MongoError) -> String {
+pub fn redacted(error: &MongoError) -> String {
     match error.kind.as_ref() {
         ErrorKind::Command(error) => format!("command failed: {} {}", error.code, error.code_name),
         ErrorKind::Write(WriteFailure::WriteError(error)) => format!("write failed: {}", error.code),

@@ -16,9 +16,9 @@ use crate::{
 
 /// bcrypt reads no more bytes than this; longer passwords are refused, never cut. (`bcrypt::non_truncating_hash`
 /// refuses this many as well, because no room is left for the zero at their end; bcrypt itself does not need it.)
-const MOST_BYTES: usize = 72;
+const MAX_BYTES: usize = 72;
 /// The least number of characters.
-const LEAST_CHARS: usize = 8;
+const MIN_CHARS: usize = 8;
 
 /// A password that a user chooses: 8 characters or more, at most 72 bytes of UTF-8, none that everybody would guess.
 /// It does not print.
@@ -31,10 +31,10 @@ impl TryFrom<String> for NewPassword {
     type Error = Reason;
 
     fn try_from(password: String) -> Result<Self, Reason> {
-        if password.chars().count() < LEAST_CHARS {
+        if password.chars().count() < MIN_CHARS {
             return Err(Reason("must have at least 8 characters"));
         }
-        if password.len() > MOST_BYTES {
+        if password.len() > MAX_BYTES {
             return Err(Reason("must have at most 72 bytes in UTF-8"));
         }
         if password.contains('\0') {
@@ -48,9 +48,9 @@ impl TryFrom<String> for NewPassword {
 #[derive(Clone, Debug, Deserr, ToSchema)]
 #[deserr(from(String) = Self::from)]
 #[schema(value_type = String, format = Password, example = "correct horse battery staple")]
-pub struct ClaimedPassword(SecretString);
+pub struct PasswordInput(SecretString);
 
-impl From<String> for ClaimedPassword {
+impl From<String> for PasswordInput {
     fn from(password: String) -> Self {
         Self(password.into())
     }
@@ -102,11 +102,11 @@ impl<'de> Deserialize<'de> for PasswordHash {
 }
 
 /// What a new password is for: tells which member to complain about, and which words everybody would guess first.
-pub struct Purpose<'a> {
+pub struct PasswordContext<'a> {
     /// The member of the request that holds the password.
     pub field: &'static str,
     /// The user's own words: name, address.
-    pub about: &'a [&'a str],
+    pub user_inputs: &'a [&'a str],
 }
 
 /// Hashes and checks passwords at the configured cost.
@@ -118,7 +118,7 @@ pub struct Passwords {
 impl Passwords {
     /// Reads `BCRYPT_COST` (4–31, default 12: about 300 ms).
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
-        let cost = env.parsed("BCRYPT_COST", 12)?;
+        let cost = env.parse_or("BCRYPT_COST", 12)?;
         if (4..=31).contains(&cost) {
             Ok(Self { cost })
         } else {
@@ -128,11 +128,19 @@ impl Passwords {
 
     /// The hash to store. Refuses, as NIST SP 800-63B asks (section 3.1.1.2), what is on the lists of common
     /// passwords or made of the user's own words; there are no rules of composition.
-    pub async fn hash(&self, password: NewPassword, purpose: &Purpose<'_>) -> Result<PasswordHash, Error> {
-        let words: Vec<String> =
-            purpose.about.iter().chain(&["newvisions", "new visions"]).map(ToString::to_string).collect();
+    pub async fn hash(
+        &self,
+        password: NewPassword,
+        context: &PasswordContext<'_>,
+    ) -> Result<PasswordHash, Error> {
+        let words: Vec<String> = context
+            .user_inputs
+            .iter()
+            .chain(&["newvisions", "new visions"])
+            .map(ToString::to_string)
+            .collect();
         let cost = self.cost;
-        let hashed = off_thread(move || {
+        let hashed = run_blocking(move || {
             let password = password.0.expose_secret();
             if is_common(password, &words) {
                 return None;
@@ -142,7 +150,7 @@ impl Passwords {
         });
         match hashed.await? {
             None => Err(Error::Invalid(vec![FieldError {
-                field: purpose.field.to_owned(),
+                field: context.field.to_owned(),
                 message: String::from(
                     "is too common or too easy to guess: choose another one, such as a few words",
                 ),
@@ -154,30 +162,26 @@ impl Passwords {
 
     /// Whether the password is the one behind the hash. Without a hash (an unknown user) it takes the same
     /// time and is never right.
-    pub async fn verify(
-        &self,
-        password: &ClaimedPassword,
-        hash: Option<&PasswordHash>,
-    ) -> Result<bool, Error> {
+    pub async fn verify(&self, password: &PasswordInput, hash: Option<&PasswordHash>) -> Result<bool, Error> {
         let known = hash.is_some();
-        let hash = hash.map_or_else(|| self.nobodys(), |hash| hash.text.clone());
+        let hash = hash.map_or_else(|| self.dummy_hash(), |hash| hash.text.clone());
         let password = password.clone();
-        let matches = off_thread(move || {
+        let matches = run_blocking(move || {
             let password = password.0.expose_secret().as_bytes();
             // A longer one would match the hash of its first 72 bytes; it is measured all the same, so that
             // its length does not show in the time.
-            let right = bcrypt::verify(&password[..password.len().min(MOST_BYTES)], &hash);
+            let right = bcrypt::verify(&password[..password.len().min(MAX_BYTES)], &hash);
             // Nor may one hold a zero, where bcrypt begins again from the front: `p\0p` would match as `p` does.
-            right.unwrap_or(false) && password.len() <= MOST_BYTES && !password.contains(&0)
+            right.unwrap_or(false) && password.len() <= MAX_BYTES && !password.contains(&0)
         })
         .await?;
         Ok(known && matches)
     }
 
     /// A hash of today's cost for a password that was just found right, if the stored one is cheaper.
-    pub async fn upgraded(
+    pub async fn rehash_if_needed(
         &self,
-        password: &ClaimedPassword,
+        password: &PasswordInput,
         hash: &PasswordHash,
     ) -> Result<Option<PasswordHash>, Error> {
         let cost = self.cost;
@@ -185,13 +189,13 @@ impl Passwords {
             return Ok(None);
         }
         let password = password.clone();
-        let hashed = off_thread(move || bcrypt::hash(password.0.expose_secret(), cost)).await?;
+        let hashed = run_blocking(move || bcrypt::hash(password.0.expose_secret(), cost)).await?;
         Ok(hashed.ok().map(PasswordHash::new))
     }
 
     /// A well-formed hash of the configured cost that belongs to no password anybody knows. Well-formed to the
     /// last bit, or checking it would take no time at all.
-    fn nobodys(&self) -> String {
+    fn dummy_hash(&self) -> String {
         format!("$2b${:02}$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyz0123u", self.cost)
     }
 }
@@ -203,7 +207,7 @@ fn is_common(password: &str, words: &[String]) -> bool {
     zxcvbn::zxcvbn(password, &words).score() < zxcvbn::Score::Two
 }
 
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Error::internal("password work panicked"))
 }
 
@@ -213,7 +217,7 @@ mod tests {
 
     #[test]
     fn nobodys_hash_is_one_that_bcrypt_takes_its_time_for() {
-        let hash = Passwords { cost: 4 }.nobodys();
+        let hash = Passwords { cost: 4 }.dummy_hash();
         assert!(matches!(bcrypt::verify("any password", &hash), Ok(false)), "{hash}");
     }
 }

@@ -25,8 +25,8 @@ impl Quota {
     /// Reads `MONTHLY_CHAR_LIMIT` and `ELEVENLABS_MODEL`, and says so in the log if that model is trouble.
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
         let model = SpeechModel::named(env.get("ELEVENLABS_MODEL").unwrap_or(DEFAULT_MODEL));
-        model.warn_of_trouble();
-        Ok(Self { monthly_limit: env.parsed("MONTHLY_CHAR_LIMIT", 4000)?, model })
+        model.warn_if_not_current();
+        Ok(Self { monthly_limit: env.parse_or("MONTHLY_CHAR_LIMIT", 4000)?, model })
     }
 }
 

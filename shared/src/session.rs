@@ -29,7 +29,7 @@ pub const ISSUER: &str = "newvisions";
 /// The type of every access token (RFC 9068, section 2.1).
 pub const TOKEN_TYPE: &str = "at+jwt";
 /// Longer tokens are refused unread; ours are about 400 bytes.
-const LONGEST_TOKEN: usize = 2048;
+const MAX_TOKEN_BYTES: usize = 2048;
 /// Seconds by which the clocks of two machines may differ: a token that one of them issued is good at the other at once.
 const LEEWAY_SECONDS: i64 = 90;
 
@@ -117,7 +117,7 @@ impl TokenVerifier {
     }
 
     fn claims(&self, token: &str) -> Option<Claims> {
-        if token.len() > LONGEST_TOKEN {
+        if token.len() > MAX_TOKEN_BYTES {
             return None;
         }
         let header = token.split('.').next().and_then(|part| URL_SAFE_NO_PAD.decode(part).ok())?;

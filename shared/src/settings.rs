@@ -17,8 +17,8 @@ use crate::json::{Invalid, Reason};
 #[deserr(error = Invalid)]
 pub struct Settings {
     /// ISO 639-1.
-    #[deserr(default = Language::default())]
-    pub voice_language: Language,
+    #[deserr(default = LanguageCode::default())]
+    pub voice_language: LanguageCode,
     /// How the speaker is addressed and described.
     #[deserr(default = SpeakerSex::Male)]
     pub speaker_sex: SpeakerSex,
@@ -50,7 +50,7 @@ pub struct Settings {
 #[deserr(error = Invalid)]
 pub struct SettingsOverride {
     #[deserr(default)]
-    voice_language: Option<Language>,
+    voice_language: Option<LanguageCode>,
     #[deserr(default)]
     speaker_sex: Option<SpeakerSex>,
     #[deserr(default)]
@@ -66,7 +66,7 @@ pub struct SettingsOverride {
 impl Settings {
     /// These settings with an override laid over them.
     #[must_use]
-    pub fn overridden(self, over: SettingsOverride) -> Self {
+    pub fn with_overrides(self, over: SettingsOverride) -> Self {
         Self {
             voice_language: over.voice_language.unwrap_or(self.voice_language),
             speaker_sex: over.speaker_sex.unwrap_or(self.speaker_sex),
@@ -108,9 +108,9 @@ impl ToSchema for SettingsBody {
 /// A language as ISO 639-1 writes it: two lower-case letters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr)]
 #[deserr(try_from(String) = Self::try_from -> Reason)]
-pub struct Language(String);
+pub struct LanguageCode(String);
 
-impl Language {
+impl LanguageCode {
     /// The two letters.
     #[must_use]
     pub fn code(&self) -> &str {
@@ -118,22 +118,22 @@ impl Language {
     }
 }
 
-impl PartialSchema for Language {
+impl PartialSchema for LanguageCode {
     fn schema() -> RefOr<Schema> {
         let codes = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(ISO_639_1.split(' ')));
         codes.description(Some("ISO 639-1. Requests may write it in upper case too.")).into()
     }
 }
 
-impl ToSchema for Language {}
+impl ToSchema for LanguageCode {}
 
-impl Default for Language {
+impl Default for LanguageCode {
     fn default() -> Self {
         Self(String::from("en"))
     }
 }
 
-impl TryFrom<String> for Language {
+impl TryFrom<String> for LanguageCode {
     type Error = Reason;
 
     fn try_from(code: String) -> Result<Self, Reason> {
@@ -181,8 +181,8 @@ impl Percent {
         f64::from(self.0) / 100.0
     }
 
-    /// The nearest value within 0–100 to a number that was stored without checks.
-    fn nearest(value: f64) -> Self {
+    /// The clamped value within 0–100 to a number that was stored without checks.
+    fn clamped(value: f64) -> Self {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -197,7 +197,7 @@ impl TryFrom<f64> for Percent {
 
     fn try_from(value: f64) -> Result<Self, Reason> {
         if (0.0..=100.0).contains(&value) {
-            Ok(Self::nearest(value))
+            Ok(Self::clamped(value))
         } else {
             Err(Reason("must be a number from 0 to 100"))
         }
@@ -257,7 +257,7 @@ impl From<Stored> for Settings {
         let number = |name| stored.read::<f64>(&[name]);
         // The earlier backend's are 0.0–1.0.
         let percent = |modern: Option<f64>, fraction: Option<f64>, default: f64| {
-            Percent::nearest(modern.or(fraction.map(|fraction| fraction * 100.0)).unwrap_or(default))
+            Percent::clamped(modern.or(fraction.map(|fraction| fraction * 100.0)).unwrap_or(default))
         };
         // Modern documents always hold `voice_stability`, so 1 per cent is not taken for the fraction 1.0.
         let earlier = number("voice_stability").is_none();
@@ -268,7 +268,7 @@ impl From<Stored> for Settings {
         let text = |names: &[&str]| stored.read::<String>(names);
         Self {
             voice_language: text(&["voice_language", "language"])
-                .and_then(|code| Language::try_from(code).ok())
+                .and_then(|code| LanguageCode::try_from(code).ok())
                 .unwrap_or_default(),
             speaker_sex: match text(&["speaker_sex", "sex"]).map(|sex| sex.to_lowercase()).as_deref() {
                 Some("female" | "f") => SpeakerSex::Female,

@@ -16,7 +16,7 @@ pub struct SpeechModel {
     pub id: String,
     /// Whether it should be used.
     pub status: ModelStatus,
-    honours_language: bool,
+    supports_language_code: bool,
 }
 
 /// Whether a model should be used.
@@ -52,15 +52,15 @@ impl SpeechModel {
     #[must_use]
     pub fn named(id: &str) -> Self {
         let known = MODELS.iter().find(|(known, ..)| *known == id);
-        let (status, honours_language) =
+        let (status, supports_language_code) =
             known.map_or((ModelStatus::Unknown, false), |(_, status, language)| (*status, *language));
-        Self { id: id.to_owned(), status, honours_language }
+        Self { id: id.to_owned(), status, supports_language_code }
     }
 
     /// Whether it is told the language of a text.
     #[must_use]
-    pub fn honours_language(&self) -> bool {
-        self.honours_language
+    pub fn supports_language_code(&self) -> bool {
+        self.supports_language_code
     }
 
     /// What one character costs: Flash and Turbo half, others one. True of the families, so also of a member that the
@@ -78,7 +78,7 @@ impl SpeechModel {
     }
 
     /// Tells the operator what is wrong with the choice of this model, if anything is.
-    pub fn warn_of_trouble(&self) {
+    pub fn warn_if_not_current(&self) {
         let trouble = match self.status {
             ModelStatus::Current => return,
             ModelStatus::Deprecated => "it is deprecated; choose a newer one before it is gone",
@@ -111,6 +111,6 @@ mod tests {
     fn the_default_is_current_and_what_is_misspelt_is_not_known() {
         assert_eq!(SpeechModel::named(DEFAULT_MODEL).status, ModelStatus::Current);
         assert_eq!(SpeechModel::named("eleven_flash_v25").status, ModelStatus::Unknown);
-        assert!(!SpeechModel::named("eleven_flash_v25").honours_language());
+        assert!(!SpeechModel::named("eleven_flash_v25").supports_language_code());
     }
 }

@@ -14,17 +14,18 @@ use mongodb::bson::oid::ObjectId;
 use serde::Serialize;
 
 use crate::{
-    clone_slots::{CloneSlots, Held, VoiceNames},
+    clone_slots::{CloneSlots, SlotsByState},
     deadline::Deadline,
     elevenlabs::{ElevenLabs, ListedVoice},
     error::Error,
     users::Users,
+    voice_name::VoiceNaming,
 };
 
 /// The list of all voices.
-const LIST_PATIENCE: Duration = Duration::from_secs(10);
+const LIST_TIMEOUT: Duration = Duration::from_secs(10);
 /// One deletion.
-const DELETION_PATIENCE: Duration = Duration::from_secs(10);
+const DELETION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What sweeping touches.
 #[derive(Clone)]
@@ -36,12 +37,12 @@ pub struct Sweeper {
     /// The users and their leases.
     pub users: Users,
     /// The names of this deployment's voices.
-    pub names: VoiceNames,
+    pub names: VoiceNaming,
 }
 
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Swept {
+pub struct SweepReport {
     /// Voices deleted at the provider.
     pub swept: u64,
     /// Slots and user leases freed.
@@ -58,50 +59,53 @@ pub struct Swept {
 
 /// What a sweep has before it.
 #[derive(Debug, Default)]
-pub struct Survey {
+pub struct SweepPlan {
     /// Voices to be deleted, and the leases that they belong to.
-    pub condemned: HashSet<(String, ObjectId)>,
+    pub to_delete: HashSet<(String, ObjectId)>,
     /// Voices at the provider that are not this stage's.
     pub foreign: Vec<ListedVoice>,
     /// Voices of running performs.
     pub live_voices: u64,
     /// The slots.
-    pub held: Held,
+    pub held: SlotsByState,
 }
 
 impl Sweeper {
     /// Looks what there is to sweep, and changes nothing.
-    pub async fn survey(&self, by: Deadline) -> Result<Survey, Error> {
-        let voices = self.elevenlabs.cloned_voices("", by.within(LIST_PATIENCE)).await;
+    pub async fn plan(&self, deadline: Deadline) -> Result<SweepPlan, Error> {
+        let voices = self.elevenlabs.cloned_voices("", deadline.capped_at(LIST_TIMEOUT)).await;
         let voices = voices.map_err(Error::ProviderUnavailable)?;
-        let mut found = Survey { held: self.slots.held().await?, ..Survey::default() };
+        let mut found = SweepPlan { held: self.slots.held().await?, ..SweepPlan::default() };
         let live: HashSet<ObjectId> = found.held.live.iter().map(|slot| slot.lease_id).collect();
         for voice in voices {
             match self.names.lease(&voice.name) {
                 None => found.foreign.push(voice),
                 Some(lease) if live.contains(&lease) => found.live_voices += 1,
-                Some(lease) => _ = found.condemned.insert((voice.voice_id, lease)),
+                Some(lease) => _ = found.to_delete.insert((voice.voice_id, lease)),
             }
         }
         // A voice that its perform knew but the list does not show (yet).
         for slot in &found.held.expired {
             if let Some(voice_id) = &slot.voice_id {
-                found.condemned.insert((voice_id.clone(), slot.lease_id));
+                found.to_delete.insert((voice_id.clone(), slot.lease_id));
             }
         }
         Ok(found)
     }
 
     /// One sweep. Fails only if the provider's list or the database cannot be read.
-    pub async fn sweep(&self, by: Deadline) -> Result<Swept, Error> {
-        let Survey { condemned, foreign, live_voices, held } = self.survey(by).await?;
-        let mut done =
-            Swept { foreign_skipped: foreign.len() as u64, live_skipped: live_voices, ..Swept::default() };
+    pub async fn sweep(&self, deadline: Deadline) -> Result<SweepReport, Error> {
+        let SweepPlan { to_delete, foreign, live_voices, held } = self.plan(deadline).await?;
+        let mut done = SweepReport {
+            foreign_skipped: foreign.len() as u64,
+            live_skipped: live_voices,
+            ..SweepReport::default()
+        };
         let live: HashSet<ObjectId> = held.live.iter().map(|slot| slot.lease_id).collect();
 
         let mut surviving: HashSet<ObjectId> = HashSet::new();
-        for (voice_id, lease) in condemned {
-            match self.elevenlabs.delete_voice(&voice_id, by.within(DELETION_PATIENCE)).await {
+        for (voice_id, lease) in to_delete {
+            match self.elevenlabs.delete_voice(&voice_id, deadline.capped_at(DELETION_TIMEOUT)).await {
                 // Already gone: its perform deleted it and died before it could say so.
                 Ok(was_there) => done.swept += u64::from(was_there),
                 Err(error) => {

@@ -8,11 +8,11 @@ use http::Method;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use mongodb::bson::Bson;
 use serde_json::{Value, json};
-use tests::app::SigningKey;
+use tests::harness::SigningKey;
 
 use crate::{
     routes::{self, Route},
-    world::{Setup, User, World, send},
+    test_app::{Setup, TestApp, User, send},
 };
 
 /// The routes that answer without a token.
@@ -32,7 +32,7 @@ fn closed() -> impl Iterator<Item = Route> {
 
 #[tokio::test]
 async fn no_other_route_answers_without_a_token() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let mut open = Vec::new();
     for route in routes::of_the_template() {
@@ -60,7 +60,7 @@ async fn no_closed_route_answers_to_a_token_that_is_not_ours() {
         ..Setup::default()
     };
     let (world, stage, stranger) =
-        tokio::join!(World::with(keys("test")), World::with(keys("prod")), World::new());
+        tokio::join!(TestApp::with(keys("test")), TestApp::with(keys("prod")), TestApp::new());
     let ada = world.register("ada").await;
     let expired = world.sign_in(&ada).await;
     world.clock.advance(Duration::from_mins(15));
@@ -131,7 +131,7 @@ fn forged(ours: &SigningKey, header: &str, claims: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn no_closed_route_answers_to_a_session_that_has_ended() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let ended = world.sign_in(&ada).await;
     assert_eq!(send(world.request(Method::POST, "/auth/logout", Some(&ended))).await.status, 204);
@@ -145,7 +145,7 @@ async fn no_closed_route_answers_to_a_session_that_has_ended() {
 
 #[tokio::test]
 async fn nobody_reaches_the_routes_of_another_user() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let grace = world.register("grace").await;
     let before = world.stored(&ada).await;
@@ -161,7 +161,7 @@ async fn nobody_reaches_the_routes_of_another_user() {
 
 #[tokio::test]
 async fn ones_own_id_in_any_case_and_the_word_me_are_the_same() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let get = |id: String| {
         let (world, ada) = (&world, &ada);
@@ -175,7 +175,7 @@ async fn ones_own_id_in_any_case_and_the_word_me_are_the_same() {
 
 #[tokio::test]
 async fn a_401_carries_a_challenge_that_tells_no_token_from_a_bad_one() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let user = User { access_token: String::from("x"), ..world.register("ada").await };
     let without = world.get("/usage").await;
     assert_eq!(without.header("www-authenticate"), r#"Bearer realm="newvisions""#);

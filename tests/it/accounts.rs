@@ -5,11 +5,11 @@ use http::Method;
 use mongodb::bson::{Document, doc};
 use serde_json::{Value, json};
 
-use crate::world::{PASSWORD, User, WEBM, World, registration, send};
+use crate::test_app::{PASSWORD, TestApp, User, WEBM, registration, send};
 
 #[tokio::test]
 async fn a_registration_makes_an_account_that_is_signed_in() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let code = world.code().await;
     let answer = world.post("/auth/register", &registration("Ada.Lovelace-1_", &code)).await;
     assert_eq!(answer.status, 201);
@@ -31,7 +31,7 @@ async fn a_registration_makes_an_account_that_is_signed_in() {
 
 #[tokio::test]
 async fn a_registration_needs_a_code_that_was_issued_and_not_used() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let unknown = world.post("/auth/register", &registration("grace", "ABCDEFGHJ23")).await;
     unknown.assert_problem(422, "invalid_activation_code");
@@ -42,7 +42,7 @@ async fn a_registration_needs_a_code_that_was_issued_and_not_used() {
 
 #[tokio::test]
 async fn a_code_counts_as_used_from_the_moment_its_account_exists() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     // As a crash between the account and the code's mark leaves it.
     let codes = world.backend.database.collection::<Document>("activation_codes");
@@ -55,7 +55,7 @@ async fn a_code_counts_as_used_from_the_moment_its_account_exists() {
 
 #[tokio::test]
 async fn a_failed_registration_leaves_its_code_unused() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     world.register("ada").await;
     let code = world.code().await;
 
@@ -75,7 +75,7 @@ async fn a_failed_registration_leaves_its_code_unused() {
 
 #[tokio::test]
 async fn of_twenty_registrations_with_one_code_one_makes_an_account() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let code = world.code().await;
     let bodies: Vec<Value> = (0..20).map(|at| registration(&format!("user{at}"), &code)).collect();
     let answers = join_all(bodies.iter().map(|body| world.post("/auth/register", body))).await;
@@ -88,7 +88,7 @@ async fn of_twenty_registrations_with_one_code_one_makes_an_account() {
 
 #[tokio::test]
 async fn of_twenty_registrations_with_one_name_one_makes_an_account_and_one_code_is_used() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let codes = join_all((0..20).map(|_| world.code())).await;
     let bodies: Vec<Value> = codes
         .iter()
@@ -114,7 +114,7 @@ async fn of_twenty_registrations_with_one_name_one_makes_an_account_and_one_code
 
 #[tokio::test]
 async fn a_user_changes_name_and_address_and_signs_in_with_the_new_ones() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let renamed = patch(&world, &ada, &json!({ "username": "Countess" })).await;
     assert_eq!(renamed["username"], "Countess");
@@ -135,7 +135,7 @@ async fn a_user_changes_name_and_address_and_signs_in_with_the_new_ones() {
 
 #[tokio::test]
 async fn a_taken_name_or_address_changes_nothing() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     world.register("grace").await;
     for (body, code) in [
@@ -151,7 +151,7 @@ async fn a_taken_name_or_address_changes_nothing() {
 
 #[tokio::test]
 async fn a_deleted_account_leaves_nothing_and_its_code_stays_used() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let other_device = world.sign_in(&ada).await;
     assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
@@ -195,13 +195,13 @@ async fn a_deleted_account_leaves_nothing_and_its_code_stays_used() {
 }
 
 /// Changes the profile and gives it.
-async fn patch(world: &World, user: &User, body: &Value) -> Value {
+async fn patch(world: &TestApp, user: &User, body: &Value) -> Value {
     let answer = world.send_as(user, Method::PATCH, "/users/me", body).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()
 }
 
-async fn accounts(world: &World) -> u64 {
+async fn accounts(world: &TestApp) -> u64 {
     let users = world.backend.database.collection::<Document>("users");
     users.count_documents(doc! {}).await.unwrap()
 }

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use mongodb::bson::doc;
 use serde_json::{Value, json};
 
-use crate::world::{World, registration};
+use crate::test_app::{TestApp, registration};
 
 #[tokio::test]
 async fn only_an_issued_and_unused_code_is_valid() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let fresh = world.code().await;
     for (code, valid) in [
@@ -30,7 +30,7 @@ async fn only_an_issued_and_unused_code_is_valid() {
 
 #[tokio::test]
 async fn an_admin_makes_codes_that_make_accounts() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     world.make_admin(&ada).await;
     let answer = world.post_as(&ada, "/activation/codes", &json!({ "count": 1000 })).await;
@@ -48,7 +48,7 @@ async fn an_admin_makes_codes_that_make_accounts() {
 
 #[tokio::test]
 async fn whether_somebody_is_an_admin_is_decided_by_the_database_here_and_now() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let one = json!({ "count": 1 });
     world.post_as(&ada, "/activation/codes", &one).await.assert_problem(403, "forbidden");
@@ -64,7 +64,7 @@ async fn whether_somebody_is_an_admin_is_decided_by_the_database_here_and_now() 
     assert_eq!(issued(&world).await, 2, "hers and the one that she made");
 }
 
-async fn issued(world: &World) -> u64 {
+async fn issued(world: &TestApp) -> u64 {
     let codes = world.backend.database.collection::<Value>("activation_codes");
     codes.count_documents(doc! {}).await.unwrap()
 }

@@ -13,7 +13,7 @@ use shared::metrics::{self, NAMESPACE};
 
 use crate::{
     template,
-    world::{Setup, World},
+    test_app::{Setup, TestApp},
 };
 
 const README: &str = include_str!("../../README.md");
@@ -113,7 +113,8 @@ async fn written() -> BTreeSet<Metric> {
     }
     let lines = Lines::default();
     metrics::write_to(lines.clone());
-    let world = World::with(Setup { env: vec![("STAGE", String::from("alarms"))], ..Setup::default() }).await;
+    let world =
+        TestApp::with(Setup { env: vec![("STAGE", String::from("alarms"))], ..Setup::default() }).await;
     let ada = world.performer("ada").await;
     assert_eq!(world.perform(&ada, "seven of hearts").await.status, 200);
     world.backend.sweep().await.unwrap();

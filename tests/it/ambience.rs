@@ -16,16 +16,16 @@ use shared::{
     settings::{Percent, Settings},
 };
 use tests::{
-    app::mp3::{self, Sound, rms},
-    standins::faults::{Fault, Operation},
+    fakes::faults::{Fault, Operation},
+    harness::mp3::{self, Sound, rms},
 };
 
-use crate::world::{User, World, send};
+use crate::test_app::{TestApp, User, send};
 
 /// Real speech with pauses, mono at 48 kHz.
-const SPEECH: &[u8] = include_bytes!("../recordings/speech-34s.mp3");
+const SPEECH: &[u8] = include_bytes!("../fixtures/recordings/speech-34s.mp3");
 /// A second of it.
-const SNIPPET: &[u8] = include_bytes!("../recordings/snippets/mp3.mp3");
+const SNIPPET: &[u8] = include_bytes!("../fixtures/recordings/snippets/mp3.mp3");
 /// Quieter than this is a pause: -50 dB.
 const PAUSE: f64 = 0.003;
 
@@ -163,7 +163,7 @@ async fn a_mix_that_is_not_there_in_time_is_done_without() {
 
 #[tokio::test]
 async fn the_ambience_follows_the_settings_and_their_override() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let on = json!({ "background_sound": true, "background_volume": 70 });
     for (settings, over, expected) in [
@@ -194,7 +194,7 @@ async fn the_ambience_follows_the_settings_and_their_override() {
 
 #[tokio::test]
 async fn a_repeated_request_gets_the_same_ambience() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let body = json!({ "text": "Good morning.", "voice": "default", "settings_override": { "background_sound": true } });
     let ask = async |accept: &str| {
@@ -211,7 +211,7 @@ async fn a_repeated_request_gets_the_same_ambience() {
 
 #[tokio::test]
 async fn a_voice_that_cannot_be_mixed_goes_out_as_it_is() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     for sound in [b"no MP3 at all".as_slice(), &SPEECH[..SPEECH.len() / 2]] {
         let mut speech = Response::new(Bytes::from_static(sound));
@@ -226,7 +226,7 @@ async fn a_voice_that_cannot_be_mixed_goes_out_as_it_is() {
 
 #[tokio::test]
 async fn the_clone_is_deleted_before_its_ambience_is_mixed() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     // More than a minute of speech, which takes an unoptimised decoder seconds.
     let body = json!({ "text": "Good night. ".repeat(80).trim(), "settings_override": { "background_sound": true } });
@@ -241,7 +241,7 @@ async fn the_clone_is_deleted_before_its_ambience_is_mixed() {
 }
 
 /// Says something with a pause in it; the answer and its audio.
-async fn say(world: &World, user: &User, voice: &str, over: &Value) -> (Value, Vec<u8>) {
+async fn say(world: &TestApp, user: &User, voice: &str, over: &Value) -> (Value, Vec<u8>) {
     let body =
         json!({ "text": "Good morning…            Ada, hi!", "voice": voice, "settings_override": over });
     let answer = world.post_as(user, "/perform", &body).await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     routes,
-    world::{PASSWORD, World, base64, call, registration, send},
+    test_app::{PASSWORD, TestApp, base64, call, registration, send},
 };
 
 /// Every route that reads JSON; an admin may use them all.
@@ -32,7 +32,7 @@ const READERS: [(Method, &str); 15] = [
 
 #[tokio::test]
 async fn what_is_not_json_is_refused_and_not_repeated() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let deep = "[".repeat(10_000);
     let bodies: [&[u8]; 5] =
@@ -49,7 +49,7 @@ async fn what_is_not_json_is_refused_and_not_repeated() {
 
 #[tokio::test]
 async fn a_body_must_be_labelled_as_json() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     for (method, path) in READERS {
         for label in
@@ -70,7 +70,7 @@ async fn a_body_must_be_labelled_as_json() {
 
 #[tokio::test]
 async fn a_body_beyond_the_limit_is_refused() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     for (method, path) in READERS {
         let limit = if path == "/users/me/voice" { 14_000_000 } else { 2_200_000 };
@@ -88,7 +88,7 @@ async fn a_body_beyond_the_limit_is_refused() {
 
 #[tokio::test]
 async fn every_bad_member_is_named_at_once() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     world.make_admin(&ada).await;
     for (method, path, body, expected) in bad_bodies() {
@@ -246,7 +246,7 @@ fn performs() -> Vec<(Method, &'static str, Value, &'static str)> {
 
 #[tokio::test]
 async fn a_refused_value_is_not_repeated() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let secret = "swordfish".repeat(20);
     let body = json!({ "username": secret, "email": secret, "password": secret, "activationCode": secret });
     let answer = world.post("/auth/register", &body).await;
@@ -256,7 +256,7 @@ async fn a_refused_value_is_not_repeated() {
 
 #[tokio::test]
 async fn unknown_members_are_ignored() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let mut body = registration("ada", &world.code().await);
     body["role"] = json!("admin");
     body["_id"] = json!("000000000000000000000000");
@@ -283,7 +283,7 @@ async fn unknown_members_are_ignored() {
 
 #[tokio::test]
 async fn there_is_nothing_at_other_paths() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let paths = [
         "/",
@@ -306,7 +306,7 @@ async fn there_is_nothing_at_other_paths() {
 
 #[tokio::test]
 async fn a_path_answers_only_to_its_methods_and_says_which() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let mut methods: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for route in routes::of_the_template() {
         methods.entry(route.path).or_default().push(route.method);
@@ -328,7 +328,7 @@ async fn a_path_answers_only_to_its_methods_and_says_which() {
 
 #[tokio::test]
 async fn problems_come_as_plain_json_to_those_who_accept_only_that() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let plain = "application/json";
     let problem = "application/problem+json";
     for (accept, expected) in [
@@ -349,7 +349,7 @@ async fn problems_come_as_plain_json_to_those_who_accept_only_that() {
 
 #[tokio::test]
 async fn each_request_has_an_id_of_its_own_that_no_client_chooses() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let mut ids = Vec::new();
     for path in ["/health", "/health", "/usage", "/nowhere"] {
         let request = world.request(Method::GET, path, None).header("x-request-id", "chosen");
@@ -382,7 +382,7 @@ async fn a_panic_is_a_500_that_says_nothing_of_it_and_the_next_request_is_answer
 
 #[tokio::test]
 async fn a_base64_body_may_be_as_long_as_the_largest_recording() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let audio = vec![0; shared::audio::MAX_BYTES];
     let body = json!({ "audio_base64": base64(&audio) });

@@ -6,15 +6,15 @@ use axum::body::Body;
 use http::{Method, Request};
 use serde_json::{Value, json};
 use shared::clock::Clock;
-use tests::{app::Backend, standins::elevenlabs::Delays};
+use tests::{fakes::elevenlabs::Delays, harness::Backend};
 use time::{OffsetDateTime, macros::datetime};
 
-use crate::world::{Answer, Setup, User, World, call, eventually};
+use crate::test_app::{Answer, Setup, TestApp, User, call, eventually};
 
 const HALF: Duration = Duration::from_secs(30);
 
 /// One machine half a minute ahead of `noon`, and one half a minute behind.
-async fn machines(world: &World, noon: OffsetDateTime) -> (Backend, Backend) {
+async fn machines(world: &TestApp, noon: OffsetDateTime) -> (Backend, Backend) {
     let (ahead, behind) = (Clock::fixed(noon + HALF), Clock::fixed(noon - HALF));
     (world.machine(&ahead).await, world.machine(&behind).await)
 }
@@ -33,9 +33,9 @@ async fn perform(machine: &Backend, user: &User) -> Answer {
 }
 
 /// A user with a recording who is signed in at a machine.
-async fn performer(world: &World, machine: &Backend, name: &str) -> User {
+async fn performer(world: &TestApp, machine: &Backend, name: &str) -> User {
     let user = world.performer(name).await;
-    let login = json!({ "username": name, "password": crate::world::PASSWORD });
+    let login = json!({ "username": name, "password": crate::test_app::PASSWORD });
     let signed_in = ask(machine, &user, Method::POST, "/auth/login", &login).await;
     assert_eq!(signed_in.status, 200, "{signed_in:?}");
     user.with_tokens_of(&signed_in)
@@ -43,7 +43,7 @@ async fn performer(world: &World, machine: &Backend, name: &str) -> User {
 
 #[tokio::test]
 async fn a_session_of_a_machine_that_is_ahead_is_good_at_one_that_is_behind() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let (ahead, behind) = machines(&world, datetime!(2026-11-22 12:00 UTC)).await;
     for (name, one, other) in [("ada", &ahead, &behind), ("bob", &behind, &ahead)] {
         let ada = performer(&world, one, name).await;
@@ -63,7 +63,7 @@ async fn no_machine_takes_a_running_perform_of_another_for_a_dead_one() {
         env: vec![("PERFORM_TIMEOUT_SECONDS", String::from("40")), ("CLONE_SLOTS", String::from("1"))],
         ..Setup::default()
     };
-    let world = World::with(setup).await;
+    let world = TestApp::with(setup).await;
     // Both are ahead of the database too, one by more than a lease, however long this test takes.
     let (ahead, behind) = machines(&world, Clock::system().utc() + 5 * HALF).await;
     let (ada, bob) = (performer(&world, &behind, "ada").await, performer(&world, &behind, "bob").await);
@@ -93,7 +93,7 @@ async fn no_machine_takes_a_running_perform_of_another_for_a_dead_one() {
 async fn at_the_end_of_a_month_nothing_that_was_spoken_goes_uncounted() {
     // 13 characters cost 7: three performs, and no fourth.
     let setup = Setup { env: vec![("MONTHLY_CHAR_LIMIT", String::from("21"))], ..Setup::default() };
-    let world = World::with(setup).await;
+    let world = TestApp::with(setup).await;
     let (ahead, behind) = machines(&world, datetime!(2026-12-01 0:00 UTC)).await;
     let ada = performer(&world, &behind, "ada").await;
 

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use tests::standins::faults::{Fault, Operation};
+use tests::fakes::faults::{Fault, Operation};
 
-use crate::world::{Answer, Setup, User, World, eventually};
+use crate::test_app::{Answer, Setup, TestApp, User, eventually};
 
 #[tokio::test]
 async fn a_refused_creation_is_told_apart_costs_nothing_and_leaves_nothing() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let refusals = [
         (Fault::invalid_api_key(), 502, "clone_failed"),
@@ -45,7 +45,7 @@ async fn a_refused_creation_is_told_apart_costs_nothing_and_leaves_nothing() {
 async fn the_accounts_own_limits_are_told_as_such() {
     let mut setup = Setup::default();
     setup.elevenlabs.max_voice_add_edits = Some(1);
-    let world = World::with(setup).await;
+    let world = TestApp::with(setup).await;
     let ada = world.performer("ada").await;
     assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
     let spent = world.perform(&ada, "Queen of Hearts").await;
@@ -56,7 +56,7 @@ async fn the_accounts_own_limits_are_told_as_such() {
 
 #[tokio::test]
 async fn a_voice_whose_creation_was_answered_by_a_reset_is_found_by_name_and_used() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     world.elevenlabs().faults().next(Operation::Create, Fault::ResetAfterEffect);
     let answer = world.perform(&ada, "Queen of Hearts").await;
@@ -69,7 +69,7 @@ async fn a_voice_whose_creation_was_answered_by_a_reset_is_found_by_name_and_use
 
 #[tokio::test]
 async fn a_voice_that_is_listed_late_is_found_all_the_same() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     world.elevenlabs().set_list_lag(Duration::from_millis(400));
     world.elevenlabs().faults().next(Operation::Create, Fault::ResetAfterEffect);
@@ -81,7 +81,7 @@ async fn a_voice_that_is_listed_late_is_found_all_the_same() {
 async fn a_creation_without_a_clear_answer_is_left_to_the_sweep_when_no_voice_is_found() {
     let faults = [Fault::internal_server_error(), Fault::html_503(), Fault::ResetBeforeEffect];
     let worlds = faults.map(async |fault| {
-        let world = World::new().await;
+        let world = TestApp::new().await;
         let ada = world.performer("ada").await;
         world.elevenlabs().faults().next(Operation::Create, fault);
         let answer = world.perform(&ada, "Queen of Hearts").await;
@@ -95,7 +95,7 @@ async fn a_creation_without_a_clear_answer_is_left_to_the_sweep_when_no_voice_is
 
 #[tokio::test]
 async fn a_voice_that_appears_after_all_was_given_up_is_swept() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     world.elevenlabs().set_list_lag(Duration::from_secs(4));
     world.elevenlabs().faults().next(Operation::Create, Fault::ResetAfterEffect);
@@ -112,7 +112,7 @@ async fn a_voice_that_appears_after_all_was_given_up_is_swept() {
 async fn a_creation_that_is_never_answered_ends_with_the_time_and_not_with_the_lease() {
     let setups = [(Fault::TimeoutBeforeEffect, false), (Fault::TimeoutAfterEffect, true)];
     let worlds = setups.map(async |(fault, exists)| {
-        let world = World::with(hurried()).await;
+        let world = TestApp::with(hurried()).await;
         let ada = world.performer("ada").await;
         world.elevenlabs().faults().next(Operation::Create, fault);
         let began = Instant::now();
@@ -131,7 +131,7 @@ async fn a_creation_that_is_never_answered_ends_with_the_time_and_not_with_the_l
 
 #[tokio::test]
 async fn a_voice_that_wants_to_be_verified_is_deleted_unused() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     world.elevenlabs().set_requires_verification(true);
     world.perform(&ada, "Queen of Hearts").await.assert_problem(502, "clone_failed");
@@ -149,7 +149,7 @@ async fn a_provider_out_of_reach_is_unavailable_and_leaves_nothing() {
         ("ELEVENLABS_API_KEY", String::from("any")),
         ("ELEVENLABS_BASE_URL", format!("http://{closed}")),
     ];
-    let world = World::with(Setup { env, ..Setup::default() }).await;
+    let world = TestApp::with(Setup { env, ..Setup::default() }).await;
     let ada = world.performer("ada").await;
     world.perform(&ada, "Queen of Hearts").await.assert_problem(503, "provider_unavailable");
     assert_eq!(world.held_slots().await, 0);
@@ -163,7 +163,7 @@ fn hurried() -> Setup {
 }
 
 /// Asserts that the slot is kept until its lease ran out, and that the sweep then leaves nothing.
-async fn assert_left_to_the_sweep(world: &World, user: &User) {
+async fn assert_left_to_the_sweep(world: &TestApp, user: &User) {
     assert_eq!(world.held_slots().await, 1, "a voice may still appear");
     let early = world.backend.sweep().await.unwrap();
     assert_eq!((early.released, world.held_slots().await), (0, 1));

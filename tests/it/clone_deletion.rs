@@ -5,18 +5,18 @@ use std::time::Duration;
 use http::Method;
 use serde_json::json;
 use tests::{
-    app::mp3,
-    standins::{
+    fakes::{
         elevenlabs::Delays,
         faults::{Fault, Operation},
     },
+    harness::mp3,
 };
 
-use crate::world::{User, World, eventually};
+use crate::test_app::{TestApp, User, eventually};
 
 #[tokio::test]
 async fn a_deletion_that_fails_once_is_repeated() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     for fault in [
         Fault::html_503(),
@@ -35,7 +35,7 @@ async fn a_deletion_that_fails_once_is_repeated() {
 
 #[tokio::test]
 async fn a_voice_that_is_not_found_is_deleted_in_whatever_words_that_is_said() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     for form in [
         Fault::voice_not_found(),
@@ -55,7 +55,7 @@ async fn a_voice_that_is_not_found_is_deleted_in_whatever_words_that_is_said() {
 
 #[tokio::test]
 async fn a_voice_that_cannot_be_deleted_does_not_stop_the_show_and_is_left_to_the_sweep() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let grace = world.performer("grace").await;
     world.elevenlabs().faults().always(Operation::Delete, Fault::html_503());
@@ -83,7 +83,7 @@ async fn a_voice_that_cannot_be_deleted_does_not_stop_the_show_and_is_left_to_th
 
 #[tokio::test]
 async fn an_orphan_of_ones_own_is_swept_by_ones_next_perform() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     world.elevenlabs().faults().next_n(Operation::Delete, 4, &Fault::html_503());
     let first = world.perform(&ada, "Queen of Hearts").await.json();
@@ -101,7 +101,7 @@ async fn an_orphan_of_ones_own_is_swept_by_ones_next_perform() {
 async fn a_client_that_goes_away_does_not_keep_the_clone_from_being_deleted() {
     let slow = Duration::from_millis(500);
     for while_it_speaks in [false, true] {
-        let world = World::new().await;
+        let world = TestApp::new().await;
         let ada = world.performer("ada").await;
         world.elevenlabs().set_delays(Delays { create: slow, first_byte: slow, ..Delays::default() });
         let request = world.request(Method::POST, "/perform", Some(&ada));
@@ -125,7 +125,7 @@ async fn a_client_that_goes_away_does_not_keep_the_clone_from_being_deleted() {
 
 #[tokio::test]
 async fn the_clones_id_is_known_while_it_lives_and_at_no_other_time() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     world.elevenlabs().set_delays(Delays { first_byte: Duration::from_millis(500), ..Delays::default() });
     let watching = async {
@@ -144,7 +144,7 @@ async fn the_clones_id_is_known_while_it_lives_and_at_no_other_time() {
 }
 
 /// Asserts that the voice lives on, and that both records of it do.
-async fn assert_orphaned(world: &World, user: &User, voice_id: &str) {
+async fn assert_orphaned(world: &TestApp, user: &User, voice_id: &str) {
     assert_eq!(world.elevenlabs().ledger().living[0].voice_id, voice_id);
     assert_eq!(world.held_slots().await, 1);
     let meta = world.get_as(user, "/users/me/voice/meta").await.json();

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::world::PASSWORD;
+use crate::test_app::PASSWORD;
 
 /// What answers without an access token.
 const OPEN: [&str; 7] = [

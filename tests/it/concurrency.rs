@@ -6,16 +6,16 @@ use futures::future::join_all;
 use mongodb::bson::{DateTime, Document, doc, oid::ObjectId};
 use serde_json::json;
 use shared::clock::Clock;
-use tests::standins::{
+use tests::fakes::{
     elevenlabs::Delays,
     faults::{Fault, Operation},
 };
 
-use crate::world::{Setup, User, World, eventually};
+use crate::test_app::{Setup, TestApp, User, eventually};
 
 #[tokio::test]
 async fn performs_of_one_user_run_one_after_another() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let cards = ["Ace of Spades", "Two of Clubs", "Queen of Hearts", "Jack of Diamonds", "King of Clubs"];
     let answers = join_all(cards.map(|card| world.perform(&ada, card))).await;
@@ -34,7 +34,7 @@ async fn performs_of_one_user_run_one_after_another() {
 
 #[tokio::test]
 async fn a_failed_perform_makes_way_for_the_next_one_of_its_user() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     world.elevenlabs().faults().next(Operation::Create, Fault::invalid_audio());
     world.elevenlabs().faults().next(Operation::Synthesize, Fault::model_not_found());
@@ -51,7 +51,7 @@ async fn twelve_users_on_three_slots_never_have_more_than_three_voices() {
     // Voices that speak for a while meet each other, also on a busy machine.
     let (create, first_byte) = (Duration::from_millis(150), Duration::from_millis(300));
     setup.elevenlabs.delays = Delays { create, first_byte, ..Delays::default() };
-    let world = World::with(setup).await;
+    let world = TestApp::with(setup).await;
     let names: Vec<String> = (0..12).map(|at| format!("user{at}")).collect();
     let users = join_all(names.iter().map(|name| world.performer(name))).await;
     let answers = join_all(users.iter().map(|user| world.perform(user, "Queen of Hearts"))).await;
@@ -69,7 +69,7 @@ async fn twelve_users_on_three_slots_never_have_more_than_three_voices() {
 async fn whoever_asked_first_for_a_slot_gets_it_first() {
     let mut setup = Setup { env: vec![("CLONE_SLOTS", String::from("1"))], ..Setup::default() };
     setup.elevenlabs.delays = Delays { create: Duration::from_secs(3), ..Delays::default() };
-    let world = World::with(setup).await;
+    let world = TestApp::with(setup).await;
     let names: Vec<String> = (0..6).map(|at| format!("user{at}")).collect();
     let users = join_all(names.iter().map(|name| world.performer(name))).await;
     // One after another, each once the one before has the slot or stands in line for it.
@@ -96,7 +96,7 @@ async fn whoever_asked_first_for_a_slot_gets_it_first() {
 }
 
 /// How many have the slot or stand in line for it.
-async fn came(world: &World) -> usize {
+async fn came(world: &TestApp) -> usize {
     let slots = world.backend.database.collection::<Document>("clone_slots");
     let slots = slots.find_one(doc! {}).await.unwrap().unwrap_or_default();
     ["held", "line"].into_iter().map(|list| slots.get_array(list).map_or(0, Vec::len)).sum()
@@ -105,7 +105,7 @@ async fn came(world: &World) -> usize {
 #[tokio::test]
 async fn who_stopped_waiting_for_a_slot_is_in_nobodys_way() {
     let setup = Setup { env: vec![("CLONE_SLOTS", String::from("1"))], ..Setup::default() };
-    let world = World::with(setup).await;
+    let world = TestApp::with(setup).await;
     let ada = world.performer("ada").await;
     // A perform that died while it stood in line, before ada's came.
     let slots = world.backend.database.collection::<Document>("clone_slots");
@@ -124,7 +124,7 @@ async fn who_stopped_waiting_for_a_slot_is_in_nobodys_way() {
 #[tokio::test]
 async fn waiting_for_somebody_who_does_not_finish_ends_in_a_clear_answer() {
     let setup = Setup { env: vec![("CLONE_SLOTS", String::from("2"))], ..Setup::default() };
-    let world = World::with(setup).await;
+    let world = TestApp::with(setup).await;
     let (ada, grace) = (world.performer("ada").await, world.performer("grace").await);
     // Hers is held by a perform elsewhere, and both slots by other users' performs.
     hold_lease(&world, &ada).await;
@@ -148,11 +148,11 @@ async fn waiting_for_somebody_who_does_not_finish_ends_in_a_clear_answer() {
 #[tokio::test]
 async fn a_slot_whose_perform_died_is_swept_before_it_is_taken() {
     let setup = Setup { env: vec![("CLONE_SLOTS", String::from("1"))], ..Setup::default() };
-    let world = World::with(setup).await;
+    let world = TestApp::with(setup).await;
     let ada = world.performer("ada").await;
     // Its voice lives on, and nobody noted its id.
     let lease_id = hold_slots(&world, 1).await[0];
-    let orphan = world.elevenlabs().plant_voice(&format!("newvisions:test:{lease_id}"), "cloned", Some(1));
+    let orphan = world.elevenlabs().seed_voice(&format!("newvisions:test:{lease_id}"), "cloned", Some(1));
     world.let_leases_run_out().await;
     let performed = world.perform(&ada, "Queen of Hearts").await;
     assert_eq!(performed.status, 200, "{performed:?}");
@@ -163,13 +163,13 @@ async fn a_slot_whose_perform_died_is_swept_before_it_is_taken() {
 }
 
 /// A lease as another invocation holds it.
-async fn hold_lease(world: &World, user: &User) {
+async fn hold_lease(world: &TestApp, user: &User) {
     let lease = doc! { "id": ObjectId::new(), "until": far(), "period": "2026-11", "reserved": 10_i64 };
     world.rewrite(user, doc! { "$set": { "lease": lease } }).await;
 }
 
 /// Slots as other invocations hold them; gives their leases.
-async fn hold_slots(world: &World, count: usize) -> Vec<ObjectId> {
+async fn hold_slots(world: &TestApp, count: usize) -> Vec<ObjectId> {
     let leases: Vec<ObjectId> = (0..count).map(|_| ObjectId::new()).collect();
     let slot = |lease_id: &ObjectId| {
         doc! {
@@ -190,12 +190,12 @@ fn far() -> DateTime {
 
 #[tokio::test]
 async fn a_repeated_upload_and_a_perform_at_once_harm_nobody() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let text = json!({ "text": "Good morning." });
     let (first, second, performed) = tokio::join!(
-        world.upload(&ada, crate::world::WEBM),
-        world.upload(&ada, include_bytes!("../recordings/opus.ogg")),
+        world.upload(&ada, crate::test_app::WEBM),
+        world.upload(&ada, include_bytes!("../fixtures/recordings/opus.ogg")),
         world.post_as(&ada, "/perform", &text),
     );
     assert_eq!([first.status.as_u16(), second.status.as_u16(), performed.status.as_u16()], [200; 3]);

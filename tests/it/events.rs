@@ -7,16 +7,16 @@ use axum::Router;
 use lambda_http::{Adapter, Context, LambdaEvent, Service as _, request::LambdaRequest};
 use serde_json::Value;
 use shared::{clock::Clock, env::Env, http as edge};
-use tests::app::{lambda_runtime_api::HttpAnswer, mp3, sample_events};
+use tests::harness::{lambda_runtime_api::HttpAnswer, mp3, sample_events};
 
 use crate::{
     template::TEMPLATE,
-    world::{WEBM, World},
+    test_app::{TestApp, WEBM},
 };
 
 #[tokio::test]
 async fn each_sample_event_is_answered_with_success_by_the_function_of_its_route() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     // A sign-up first: the others sign their user up where that was not done.
     let mut names: Vec<String> =
         fs::read_dir(folder()).unwrap().map(|entry| stem(&entry.unwrap().path())).collect();
@@ -53,7 +53,7 @@ async fn each_sample_event_is_answered_with_success_by_the_function_of_its_route
 }
 
 /// Hands the event to a function as its bootstrap does: parsed, adapted, and the answer written as JSON.
-async fn delivered(world: &World, function: &str, event: &str) -> HttpAnswer {
+async fn delivered(world: &TestApp, function: &str, event: &str) -> HttpAnswer {
     let request: LambdaRequest = serde_json::from_str(event).unwrap();
     let mut context = Context::default();
     context.request_id = String::from("the-invocation");
@@ -66,12 +66,12 @@ async fn delivered(world: &World, function: &str, event: &str) -> HttpAnswer {
 pub async fn router(env: &Env, clock: &Clock, function: &str) -> Router {
     let clock = clock.clone();
     match function {
-        "auth" => auth::router(auth::State::from_env(env, clock).await.unwrap()),
-        "users" => users::router(users::State::from_env(env, clock).await.unwrap()),
-        "activation" => activation::router(activation::State::from_env(env, clock).await.unwrap()),
-        "thought" => thought::router(thought::State::from_env(env, clock).await.unwrap()),
-        "perform" => perform::router(perform::State::from_env(env, clock).await.unwrap()),
-        "usage" => usage::router(usage::State::from_env(env, clock).await.unwrap()),
+        "auth" => auth::router(auth::AppState::from_env(env, clock).await.unwrap()),
+        "users" => users::router(users::AppState::from_env(env, clock).await.unwrap()),
+        "activation" => activation::router(activation::AppState::from_env(env, clock).await.unwrap()),
+        "thought" => thought::router(thought::AppState::from_env(env, clock).await.unwrap()),
+        "perform" => perform::router(perform::AppState::from_env(env, clock).await.unwrap()),
+        "usage" => usage::router(usage::AppState::from_env(env, clock).await.unwrap()),
         _ => panic!("{function} serves no HTTP"),
     }
 }
@@ -97,7 +97,7 @@ fn assert_scripts_can_read(answer: &HttpAnswer) {
     assert!(ours.len() > 5, "{ours:?}");
     // Retry-After comes with errors alone.
     assert_eq!(exposed, ours.into_iter().chain(["retry-after"]).collect());
-    assert_eq!(exposed, tests::app::gateway::EXPOSED.into_iter().collect());
+    assert_eq!(exposed, tests::harness::gateway::EXPOSED.into_iter().collect());
 }
 
 fn folder() -> &'static Path {

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use http::Method;
 use mongodb::bson::{Document, doc, oid::ObjectId};
 use serde_json::json;
-use tests::standins::{
+use tests::fakes::{
     elevenlabs,
     faults::{Fault, Operation},
     mongodb_wire::Fault as WireFault,
@@ -15,10 +15,10 @@ use tests::standins::{
 };
 
 use crate::{
-    repeats::keyed,
-    shipped,
-    stored::Stored,
-    world::{Setup, User, WEBM, World},
+    db_snapshot::Stored,
+    idempotency::keyed,
+    lambda_binaries,
+    test_app::{Setup, TestApp, User, WEBM},
 };
 
 // 1. Slots: at no instant do more than CLONE_SLOTS voices of this deployment exist at the provider.
@@ -33,7 +33,7 @@ async fn slots_a_hundred_users_at_once_after_a_crash_never_have_more_than_ten_vo
         },
         ..Setup::default()
     };
-    let world = World::with(setup).await;
+    let world = TestApp::with(setup).await;
     let mut users = Vec::new();
     for number in 0..100 {
         users.push(world.register(&format!("user{number}")).await);
@@ -44,7 +44,7 @@ async fn slots_a_hundred_users_at_once_after_a_crash_never_have_more_than_ten_vo
     let died: Vec<Document> = (0..3)
         .map(|_| {
             let lease_id = ObjectId::new();
-            let _ = world.elevenlabs().plant_voice(&format!("newvisions:test:{lease_id}"), "cloned", Some(1));
+            let _ = world.elevenlabs().seed_voice(&format!("newvisions:test:{lease_id}"), "cloned", Some(1));
             doc! {
                 "lease_id": lease_id, "user_id": ObjectId::new(), "voice_id": null, "created_at": null,
                 "orphaned": false, "until": mongodb::bson::DateTime::from_millis(0),
@@ -87,7 +87,7 @@ async fn cleanup_however_a_perform_ends_its_clone_is_deleted_or_on_record() {
     ];
     join_all(endings.map(async |(ending, operation, fault, times)| {
         let setup = Setup { env: vec![("PERFORM_TIMEOUT_SECONDS", String::from("21"))], ..Setup::default() };
-        let world = World::with(setup).await;
+        let world = TestApp::with(setup).await;
         let ada = world.performer("ada").await;
         world.elevenlabs().faults().next_n(operation, times, &fault);
         let answer = world.perform(&ada, "Queen of Hearts").await;
@@ -111,9 +111,11 @@ async fn cleanup_however_a_perform_ends_its_clone_is_deleted_or_on_record() {
 #[tokio::test]
 async fn crash_after_a_sigkill_and_one_sweep_nothing_is_left_and_nothing_charged_without_audio() {
     let setup = Setup { env: vec![("CLONE_SLOTS", String::from("1"))], ..Setup::default() };
-    let (world, ada) = shipped::world_of_today(setup).await;
-    let (program, sweep) =
-        (shipped::start(&world, "perform", 30).await, shipped::start(&world, "sweep", 30).await);
+    let (world, ada) = lambda_binaries::world_of_today(setup).await;
+    let (program, sweep) = (
+        lambda_binaries::start(&world, "perform", 30).await,
+        lambda_binaries::start(&world, "sweep", 30).await,
+    );
     let provider = [Operation::Create, Operation::Synthesize, Operation::Delete]
         .map(|operation| [Moment::Provider(operation, false), Moment::Provider(operation, true)]);
     // Taking the lease, claiming the slot, noting the voice, settling.
@@ -136,7 +138,7 @@ async fn crash_after_a_sigkill_and_one_sweep_nothing_is_left_and_nothing_charged
         let before = world.char_count(&ada).await;
         moment.order(&world);
         tokio::select! {
-            answer = shipped::perform(&program, &ada, Some("encore")) => panic!("{moment:?} never came: {answer:?}"),
+            answer = lambda_binaries::perform(&program, &ada, Some("encore")) => panic!("{moment:?} never came: {answer:?}"),
             () = moment.met(&world) => program.kill().await,
         }
         world.elevenlabs().faults().clear();
@@ -150,7 +152,7 @@ async fn crash_after_a_sigkill_and_one_sweep_nothing_is_left_and_nothing_charged
         let kept = world.s3().keys().iter().filter(|key| key.starts_with("replays/")).count();
         assert!(charged == 0 || kept > 0, "{moment:?}: {charged} characters for nothing");
         // Whoever asks again under the same key gets audio, and no later moment finds it done already.
-        let again = shipped::perform(&program, &ada, Some("encore")).await.unwrap();
+        let again = lambda_binaries::perform(&program, &ada, Some("encore")).await.unwrap();
         assert_eq!(again.status, 200, "{moment:?}");
         assert_eq!(world.elevenlabs().ledger().most_living, 1, "{moment:?}");
         world.rewrite(&ada, doc! { "$unset": { "replays": 1 } }).await;
@@ -166,7 +168,7 @@ enum Moment {
 }
 
 impl Moment {
-    fn order(&self, world: &World) {
+    fn order(&self, world: &TestApp) {
         match self {
             Self::Provider(operation, after) => {
                 let fault = if *after { Fault::TimeoutAfterEffect } else { Fault::TimeoutBeforeEffect };
@@ -180,7 +182,7 @@ impl Moment {
         }
     }
 
-    async fn met(&self, world: &World) {
+    async fn met(&self, world: &TestApp) {
         match self {
             Self::Provider(..) => world.elevenlabs().faults().met().wait().await,
             Self::Database { .. } => world.wire().met().wait().await,
@@ -193,7 +195,7 @@ impl Moment {
 
 #[tokio::test]
 async fn one_per_user_twenty_performs_at_once_never_have_two_clones_and_each_is_paid_for() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let answers = join_all((0..20).map(|_| world.perform(&ada, "Queen of Hearts"))).await;
     let (performed, waited): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
@@ -216,7 +218,7 @@ async fn one_per_user_twenty_performs_at_once_never_have_two_clones_and_each_is_
 
 #[tokio::test]
 async fn retries_the_same_key_fifty_times_at_once_makes_one_clone_one_charge_and_equal_bytes() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let body = json!({ "routine_type": "cards", "value": "Queen of Hearts" });
     let answers = join_all((0..50).map(|_| keyed(&world, &ada, "tonight", &body))).await;
@@ -242,7 +244,7 @@ async fn retries_the_same_key_fifty_times_at_once_makes_one_clone_one_charge_and
 
 #[tokio::test]
 async fn privacy_the_recording_goes_to_elevenlabs_alone_and_its_ids_live_no_longer_than_the_perform() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     world.s3().reset();
     let answer =
@@ -270,7 +272,7 @@ async fn privacy_the_recording_goes_to_elevenlabs_alone_and_its_ids_live_no_long
     for path in ["/users/me", "/users/me/voice/meta", "/users/me/meta", "/usage"] {
         answers.push(world.get_as(&ada, path).await);
     }
-    let sample = crate::world::base64(&WEBM[3000..3300]);
+    let sample = crate::test_app::base64(&WEBM[3000..3300]);
     for answer in &answers {
         assert!(!answer.body.windows(300).any(|bytes| bytes == &WEBM[3000..3300]));
         let text = String::from_utf8_lossy(&answer.body);
@@ -285,7 +287,7 @@ async fn privacy_the_recording_goes_to_elevenlabs_alone_and_its_ids_live_no_long
 async fn foreign_voices_survive_every_perform_and_every_sweep() {
     let mut setup = Setup::default();
     setup.elevenlabs.voice_limit = 60;
-    let world = World::with(setup).await;
+    let world = TestApp::with(setup).await;
     let ada = world.performer("ada").await;
     let id = ObjectId::new();
     let names = [
@@ -297,7 +299,7 @@ async fn foreign_voices_survive_every_perform_and_every_sweep() {
         String::from("Ada's own"),
     ];
     let foreign: Vec<String> =
-        names.iter().map(|name| world.elevenlabs().plant_voice(name, "cloned", Some(1))).collect();
+        names.iter().map(|name| world.elevenlabs().seed_voice(name, "cloned", Some(1))).collect();
     for (operation, fault) in [
         (Operation::Create, Fault::ResetAfterEffect),
         (Operation::Create, Fault::ResetBeforeEffect),
@@ -320,7 +322,7 @@ async fn foreign_voices_survive_every_perform_and_every_sweep() {
 }
 
 /// The leases of the slots that are held.
-async fn held_leases(world: &World) -> Vec<ObjectId> {
+async fn held_leases(world: &TestApp) -> Vec<ObjectId> {
     let slots = world.backend.database.collection::<Document>("clone_slots");
     let slots = slots.find_one(doc! {}).await.expect("the database answers").unwrap_or_default();
     let held = slots.get_array("held").cloned().unwrap_or_default();
@@ -328,18 +330,18 @@ async fn held_leases(world: &World) -> Vec<ObjectId> {
 }
 
 /// Gives every user the first one's recording.
-async fn share_recording(world: &World, users: &[User]) {
-    let answer = world.upload(&users[0], crate::world::WEBM).await;
+async fn share_recording(world: &TestApp, users: &[User]) {
+    let answer = world.upload(&users[0], crate::test_app::WEBM).await;
     assert_eq!(answer.status, 200);
     let recording = world.stored(&users[0]).await.get_document("recording").expect("a recording").clone();
     let all = world.backend.database.collection::<Document>("users");
     all.update_many(doc! {}, doc! { "$set": { "recording": recording } }).await.expect("an update");
     let client = world.s3().client();
-    let bucket = tests::standins::s3::BUCKET;
+    let bucket = tests::fakes::s3::BUCKET;
     for user in &users[1..] {
         let id = ObjectId::parse_str(&user.id).expect("an id");
         let put =
             client.put_object().bucket(bucket).key(format!("recordings/{id}")).content_type("audio/webm");
-        put.body(crate::world::WEBM.to_vec().into()).send().await.expect("S3 takes it");
+        put.body(crate::test_app::WEBM.to_vec().into()).send().await.expect("S3 takes it");
     }
 }

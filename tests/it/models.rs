@@ -1,11 +1,11 @@
 //! The model that speaks: what the operator is told of a bad choice, and what happens on stage.
 
 use serde_json::json;
-use tests::standins::faults::{Fault, Operation};
+use tests::fakes::faults::{Fault, Operation};
 
 use crate::{
     secrets::{Log, runtime},
-    world::{Setup, World},
+    test_app::{Setup, TestApp},
 };
 
 fn speaking_with(model: &str) -> Setup {
@@ -23,7 +23,7 @@ fn a_model_that_should_not_be_used_is_named_at_start_and_in_health() {
     ] {
         let log = Log::default();
         let health = runtime(&log).block_on(async {
-            let world = World::with(speaking_with(model)).await;
+            let world = TestApp::with(speaking_with(model)).await;
             world.get("/health").await.json()
         });
         assert_eq!(
@@ -41,7 +41,7 @@ fn a_model_that_should_not_be_used_is_named_at_start_and_in_health() {
 fn a_model_that_the_provider_does_not_know_is_a_clear_failure_and_its_reason_is_in_the_log() {
     let log = Log::default();
     runtime(&log).block_on(async {
-        let world = World::with(speaking_with("eleven_monolingual_v1")).await;
+        let world = TestApp::with(speaking_with("eleven_monolingual_v1")).await;
         let ada = world.performer("ada").await;
         let problem = world.perform(&ada, "Queen of Hearts").await.assert_problem(502, "synthesis_failed");
         assert!(!problem.to_string().contains("model"), "that is for operators: {problem}");
@@ -57,7 +57,7 @@ fn a_model_that_the_provider_does_not_know_is_a_clear_failure_and_its_reason_is_
 
 #[tokio::test]
 async fn a_clone_that_failed_is_replaced_by_no_other_voice() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     for (operation, fault) in [
         (Operation::Create, Fault::invalid_api_key()),

@@ -4,13 +4,13 @@ use http::Method;
 use mongodb::bson::{Binary, Document, doc, spec::BinarySubtype};
 use serde_json::json;
 
-use crate::world::{Answer, PASSWORD, Setup, User, World, registration};
+use crate::test_app::{Answer, PASSWORD, Setup, TestApp, User, registration};
 
 const NEW: &str = "a new password";
 
 #[tokio::test]
 async fn a_password_has_eight_characters_to_72_bytes_and_is_never_cut() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let mut long = String::from("a crêpe, an über-gnu and the ñandú of Zürich dance on every second ");
     long.extend(std::iter::repeat_n('é', (72 - long.len()) / 2));
     long.extend(std::iter::repeat_n('!', 72 - long.len()));
@@ -26,7 +26,7 @@ async fn a_password_has_eight_characters_to_72_bytes_and_is_never_cut() {
 
 #[tokio::test]
 async fn a_changed_password_ends_every_other_session() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let other_device = world.sign_in(&ada).await;
     let changed = change(&world, &ada, PASSWORD, NEW).await;
@@ -42,7 +42,7 @@ async fn a_changed_password_ends_every_other_session() {
 
 #[tokio::test]
 async fn a_password_is_changed_by_those_who_know_it() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     change(&world, &ada, "wrong horse", NEW).await.assert_problem(401, "invalid_credentials");
     change(&world, &ada, PASSWORD, "short").await.assert_problem(422, "invalid_request");
@@ -51,7 +51,7 @@ async fn a_password_is_changed_by_those_who_know_it() {
 
 #[tokio::test]
 async fn a_code_resets_the_password_of_its_account_once_and_ends_every_session() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let other_device = world.sign_in(&ada).await;
     let answer = reset(&world, "ADA@example.com", &ada.code, NEW).await;
@@ -72,7 +72,7 @@ async fn a_code_resets_the_password_of_its_account_once_and_ends_every_session()
 
 #[tokio::test]
 async fn of_resets_that_race_one_succeeds() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let resets = ["first password", "second password", "third password"]
         .map(|password| reset(&world, "ada@example.com", &ada.code, password));
@@ -82,7 +82,7 @@ async fn of_resets_that_race_one_succeeds() {
 
 #[tokio::test]
 async fn a_reset_with_a_wrong_address_and_one_with_a_wrong_code_answer_alike() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let grace = world.register("grace").await;
     let unused = world.code().await;
@@ -107,7 +107,7 @@ async fn a_reset_with_a_wrong_address_and_one_with_a_wrong_code_answer_alike() {
 
 #[tokio::test]
 async fn hashes_stored_as_text_or_as_binary_keep_working() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let hash = world.stored(&ada).await.get_str("password_hash").unwrap().to_owned();
     assert!(hash.starts_with("$2b$04$"), "{hash}");
@@ -129,7 +129,7 @@ async fn hashes_stored_as_text_or_as_binary_keep_working() {
 #[tokio::test]
 async fn a_sign_in_brings_a_cheaper_hash_to_todays_cost() {
     // The longest password that there is, hashed when the cost was 4.
-    let earlier = World::new().await;
+    let earlier = TestApp::new().await;
     let password = "a crêpe, an über-gnu and the ñandú of Zürich dance on every second!";
     assert_eq!(password.len(), 72);
     let mut body = registration("ada", &earlier.code().await);
@@ -141,7 +141,7 @@ async fn a_sign_in_brings_a_cheaper_hash_to_todays_cost() {
     assert!(cheap.starts_with("$2b$04$") && user["username"] == "ada", "{cheap}");
 
     let world =
-        World::with(Setup { env: vec![("BCRYPT_COST", String::from("5"))], ..Setup::default() }).await;
+        TestApp::with(Setup { env: vec![("BCRYPT_COST", String::from("5"))], ..Setup::default() }).await;
     let ada = world.register("ada").await;
     world.rewrite(&ada, doc! { "$set": { "password_hash": cheap } }).await;
     assert_eq!(login(&world, "ada", password).await.status, 200);
@@ -153,7 +153,7 @@ async fn a_sign_in_brings_a_cheaper_hash_to_todays_cost() {
 
 #[tokio::test]
 async fn a_hash_that_is_none_signs_nobody_in() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     for hash in ["", "x", PASSWORD, "$2b$04$short"] {
         world.rewrite(&ada, doc! { "$set": { "password_hash": hash } }).await;
@@ -173,16 +173,16 @@ impl Answer {
     }
 }
 
-async fn login(world: &World, name: &str, password: &str) -> Answer {
+async fn login(world: &TestApp, name: &str, password: &str) -> Answer {
     world.post("/auth/login", &json!({ "username": name, "password": password })).await
 }
 
-async fn change(world: &World, user: &User, current: &str, new: &str) -> Answer {
+async fn change(world: &TestApp, user: &User, current: &str, new: &str) -> Answer {
     let body = json!({ "current_password": current, "new_password": new });
     world.send_as(user, Method::PUT, "/users/me/password", &body).await
 }
 
-async fn reset(world: &World, email: &str, code: &str, new: &str) -> Answer {
+async fn reset(world: &TestApp, email: &str, code: &str, new: &str) -> Answer {
     let body = json!({ "email": email, "activation_code": code, "new_password": new });
     world.post("/activation/reset-password", &body).await
 }

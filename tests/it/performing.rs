@@ -2,13 +2,13 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use tests::app::mp3;
+use tests::harness::mp3;
 
-use crate::world::{Setup, User, World, send};
+use crate::test_app::{Setup, TestApp, User, send};
 
 #[tokio::test]
 async fn without_a_recording_the_client_is_told_where_to_upload_one() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let problem = world.perform(&ada, "Queen of Hearts").await.assert_problem(409, "voice_required");
     assert!(problem["detail"].as_str().unwrap().contains("/users/me/voice"), "{problem}");
@@ -19,7 +19,7 @@ async fn without_a_recording_the_client_is_told_where_to_upload_one() {
 #[tokio::test]
 async fn the_stock_voice_needs_no_recording_no_clone_and_no_slot() {
     let env = vec![("ELEVENLABS_DEFAULT_VOICE_ID", String::from("JBFqnCBsd6RMkjVDRZzb"))];
-    let world = World::with(Setup { env, ..Setup::default() }).await;
+    let world = TestApp::with(Setup { env, ..Setup::default() }).await;
     let ada = world.register("ada").await;
     world.wire().reset();
     let body = json!({ "routine_type": "cards", "value": "Queen of Hearts", "voice": "default" });
@@ -38,7 +38,7 @@ async fn the_stock_voice_needs_no_recording_no_clone_and_no_slot() {
 
 #[tokio::test]
 async fn a_text_is_spoken_as_it_is() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let text = "¡Buenos días! Soñé con la reina de corazones… 🂱";
     let answer = perform(&world, &ada, &json!({ "text": format!("  {text}\n"), "user_id": ada.id })).await;
@@ -57,7 +57,7 @@ async fn a_text_is_spoken_as_it_is() {
 
 #[tokio::test]
 async fn every_routine_is_known_and_the_apps_short_forms_are_too() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     for (routine, known_as) in [
         ("cards", "cards"),
@@ -81,18 +81,18 @@ async fn every_routine_is_known_and_the_apps_short_forms_are_too() {
 
 #[tokio::test]
 async fn settings_and_their_override_reach_the_provider() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let settings = json!({ "voice_language": "es", "voice_stability": 20, "voice_similarity": 90 });
     let saved = world.send_as(&ada, Method::PUT, "/users/me/settings", &settings).await;
     assert_eq!(saved.status, 200);
     let cards = json!({ "routine_type": "cards", "value": "la reina de corazones" });
     perform(&world, &ada, &cards).await;
-    let mut overridden = cards.clone();
-    overridden["settings_override"] = json!({ "voice_language": "fr", "voice_stability": 100 });
-    perform(&world, &ada, &overridden).await;
-    overridden["settings_override"] = json!(null);
-    perform(&world, &ada, &overridden).await;
+    let mut with_overrides = cards.clone();
+    with_overrides["settings_override"] = json!({ "voice_language": "fr", "voice_stability": 100 });
+    perform(&world, &ada, &with_overrides).await;
+    with_overrides["settings_override"] = json!(null);
+    perform(&world, &ada, &with_overrides).await;
 
     let spoken = world.elevenlabs().ledger().synthesized;
     for (synthesis, language, stability) in
@@ -117,7 +117,7 @@ async fn settings_and_their_override_reach_the_provider() {
 #[tokio::test]
 async fn a_model_that_knows_no_language_codes_is_sent_none_and_costs_its_own_price() {
     let env = vec![("ELEVENLABS_MODEL", String::from("eleven_multilingual_v2"))];
-    let world = World::with(Setup { env, ..Setup::default() }).await;
+    let world = TestApp::with(Setup { env, ..Setup::default() }).await;
     let ada = world.performer("ada").await;
     let answer = perform(&world, &ada, &json!({ "text": "Good morning." })).await;
     assert_eq!((&answer["charsUsedRaw"], &answer["charsUsedEffective"]), (&json!(13), &json!(13)));
@@ -127,7 +127,7 @@ async fn a_model_that_knows_no_language_codes_is_sent_none_and_costs_its_own_pri
 
 #[tokio::test]
 async fn nobody_performs_as_somebody_else() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let grace = world.performer("grace").await;
     for id in [ada.id.as_str(), "ada", ""] {
@@ -142,7 +142,7 @@ async fn nobody_performs_as_somebody_else() {
 
 #[tokio::test]
 async fn what_the_filter_refuses_reaches_no_provider() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     for body in [
         json!({ "text": "what the fuck" }),
@@ -159,7 +159,7 @@ async fn what_the_filter_refuses_reaches_no_provider() {
 
 #[tokio::test]
 async fn the_answer_comes_as_json_or_as_mp3_as_the_client_accepts() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let text = "Buenos días, soñé contigo.";
     for (accept, mp3) in [
@@ -192,7 +192,7 @@ async fn the_answer_comes_as_json_or_as_mp3_as_the_client_accepts() {
 }
 
 /// Performs and gives the answer's JSON.
-async fn perform(world: &World, user: &User, body: &Value) -> Value {
+async fn perform(world: &TestApp, user: &User, body: &Value) -> Value {
     let answer = world.post_as(user, "/perform", body).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()

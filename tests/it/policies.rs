@@ -7,15 +7,15 @@ use http::{Method, Request};
 use serde_json::{Value, json};
 use shared::http as edge;
 use tests::{
-    app::gateway,
-    standins::{elevenlabs::Delays, faults::Operation, s3},
+    fakes::{elevenlabs::Delays, faults::Operation, s3},
+    harness::gateway,
 };
 use tokio::net::TcpListener;
 
 use crate::{
     events, routes,
     template::{self, TEMPLATE},
-    world::{PASSWORD, User, WEBM, World, call, eventually, send},
+    test_app::{PASSWORD, TestApp, User, WEBM, call, eventually, send},
 };
 
 /// A function, what it does in S3, and under which prefix of the bucket.
@@ -23,7 +23,7 @@ type Grant = (String, String, String);
 
 #[tokio::test]
 async fn each_functions_policy_grants_what_the_function_does_and_nothing_else() {
-    let world = on_keys_of_their_own(World::new().await).await;
+    let world = on_keys_of_their_own(TestApp::new().await).await;
     let mut driven = BTreeSet::new();
     for (number, route) in routes::of_the_template().into_iter().enumerate() {
         let user = world.performer(&format!("user{number}")).await;
@@ -52,7 +52,7 @@ async fn each_functions_policy_grants_what_the_function_does_and_nothing_else() 
 
 #[tokio::test]
 async fn each_function_serves_its_routes_of_the_template_and_nobody_elses() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let all = routes::of_the_template();
     let paths: BTreeSet<&str> = all.iter().map(|route| route.path.as_str()).collect();
     let methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -71,7 +71,7 @@ async fn each_function_serves_its_routes_of_the_template_and_nobody_elses() {
 }
 
 /// The same world with each function on an access key of its own.
-async fn on_keys_of_their_own(mut world: World) -> World {
+async fn on_keys_of_their_own(mut world: TestApp) -> TestApp {
     let mut all = Router::new();
     for (function, key) in keys() {
         let mut env = world.services.env.clone();
@@ -92,7 +92,7 @@ fn keys() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 /// What the functions did in S3. A presigned request is done in the name of whoever signed it.
-fn done_in_s3(world: &World) -> BTreeSet<Grant> {
+fn done_in_s3(world: &TestApp) -> BTreeSet<Grant> {
     let of = |entry: s3::Entry| {
         let (function, _) = keys()
             .find(|(_, key)| *key == entry.access_key)
@@ -153,7 +153,7 @@ fn list(value: &Value) -> Vec<&Value> {
 }
 
 /// An upload that is offered, replaced by another offer, uploaded and adopted; and one that is never adopted.
-async fn large_uploads(world: &World) {
+async fn large_uploads(world: &TestApp) {
     let user = world.register("uploader").await;
     let offer = async || {
         let wanted = json!({ "mime_type": "audio/webm", "bytes": WEBM.len() });
@@ -173,7 +173,7 @@ async fn large_uploads(world: &World) {
 }
 
 /// A perform whose answer is asked for again, and an account that is deleted after it.
-async fn repeated_performs(world: &World) {
+async fn repeated_performs(world: &TestApp) {
     let user = world.performer("repeater").await;
     for _ in 0..2 {
         assert_eq!(send(keyed_perform(world, &user)).await.status, 200);
@@ -182,7 +182,7 @@ async fn repeated_performs(world: &World) {
 }
 
 /// An account that is deleted while it performs.
-async fn deleted_while_performing(world: &World) {
+async fn deleted_while_performing(world: &TestApp) {
     let user = world.performer("leaver").await;
     let slow = Delays { first_byte: std::time::Duration::from_secs(1), ..Delays::default() };
     world.elevenlabs().set_delays(slow);
@@ -194,12 +194,12 @@ async fn deleted_while_performing(world: &World) {
     performing.await.unwrap();
 }
 
-fn keyed_perform(world: &World, user: &User) -> reqwest::RequestBuilder {
+fn keyed_perform(world: &TestApp, user: &User) -> reqwest::RequestBuilder {
     let perform = world.request(Method::POST, "/perform", Some(user)).header("idempotency-key", "the key");
     perform.json(&json!({ "routine_type": "cards", "value": "Queen of Hearts" }))
 }
 
-async fn delete_account(world: &World, user: &User) {
+async fn delete_account(world: &TestApp, user: &User) {
     let deleted = world.send_as(user, Method::DELETE, "/users/me", &json!({ "password": PASSWORD })).await;
     assert_eq!(deleted.status, 204, "{deleted:?}");
 }

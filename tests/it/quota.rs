@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
-use tests::standins::elevenlabs::Delays;
+use tests::fakes::elevenlabs::Delays;
 
-use crate::world::{Answer, Setup, User, World, eventually};
+use crate::test_app::{Answer, Setup, TestApp, User, eventually};
 
 /// From the clock's start, 22 November at noon, to the last second of the month.
 const TO_THE_LAST_SECOND: Duration = Duration::from_secs((8 * 24 + 12) * 60 * 60 - 1);
@@ -111,7 +111,7 @@ async fn a_thought_is_charged_for_what_it_is_and_not_for_what_it_might_have_been
 
 #[tokio::test]
 async fn usage_is_shown_in_full_and_in_short_also_before_the_first_use() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let unused = world.get_as(&ada, "/usage").await.json();
     assert_eq!((&unused["charCount"], &unused["remaining"]), (&json!(0), &json!(4000)));
@@ -144,13 +144,13 @@ async fn no_client_changes_what_it_has_used() {
     assert_eq!(world.char_count(&ada).await, 50);
 }
 
-async fn limited(characters: u32) -> World {
+async fn limited(characters: u32) -> TestApp {
     let env = vec![("MONTHLY_CHAR_LIMIT", characters.to_string())];
-    World::with(Setup { env, ..Setup::default() }).await
+    TestApp::with(Setup { env, ..Setup::default() }).await
 }
 
 /// Speaks a text of that many characters.
-async fn speak(world: &World, user: &User, characters: usize) -> Answer {
+async fn speak(world: &TestApp, user: &User, characters: usize) -> Answer {
     let text: Value = "la ".chars().cycle().take(characters - 1).chain(['.']).collect::<String>().into();
     world.post_as(user, "/perform", &json!({ "text": text })).await
 }

@@ -6,17 +6,17 @@ use futures::future::join_all;
 use http::Method;
 use mongodb::bson::{Document, doc};
 use serde_json::{Value, json};
-use tests::standins::mongodb_wire::Fault;
+use tests::fakes::mongodb_wire::Fault;
 use tokio::time::sleep;
 
-use crate::world::{Answer, PASSWORD, User, World, http_from, registration, send};
+use crate::test_app::{Answer, PASSWORD, TestApp, User, http_from, registration, send};
 
 const CROWD: usize = 100;
 const NEW_PASSWORD: &str = "seven purple umbrellas dancing";
 
 #[tokio::test]
 async fn a_hundred_registrations_with_one_code_make_one_account_and_the_losers_keep_their_names() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let code = world.code().await;
     let bodies: Vec<Value> = (0..CROWD).map(|at| registration(&format!("user{at}"), &code)).collect();
     let answers = all_at_once(&world, &bodies).await;
@@ -30,7 +30,7 @@ async fn a_hundred_registrations_with_one_code_make_one_account_and_the_losers_k
 
 #[tokio::test]
 async fn a_hundred_registrations_with_one_username_make_one_account_and_burn_one_code() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let codes = codes(&world).await;
     let bodies: Vec<Value> = codes
         .iter()
@@ -50,7 +50,7 @@ async fn a_hundred_registrations_with_one_username_make_one_account_and_burn_one
 
 #[tokio::test]
 async fn a_hundred_registrations_with_one_email_make_one_account_and_burn_one_code() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let codes = codes(&world).await;
     let bodies: Vec<Value> = codes
         .iter()
@@ -68,7 +68,7 @@ async fn a_hundred_registrations_with_one_email_make_one_account_and_burn_one_co
 
 #[tokio::test]
 async fn of_parallel_refreshes_with_one_token_one_wins_and_the_session_ends() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     for round in 0..5 {
         let user = world.register(&format!("user{round}")).await;
         let other_device = login(&world, &user.username, PASSWORD).await;
@@ -93,7 +93,7 @@ async fn of_parallel_refreshes_with_one_token_one_wins_and_the_session_ends() {
 
 #[tokio::test]
 async fn a_login_that_checked_the_old_password_before_a_reset_does_not_sign_in_after_it() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     world.wire().reset();
     // The login has found the old password right, and its last write is on its way while the reset happens.
@@ -113,7 +113,7 @@ async fn a_login_that_checked_the_old_password_before_a_reset_does_not_sign_in_a
 
 #[tokio::test]
 async fn however_logins_and_a_reset_race_no_session_of_the_old_password_survives() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     for round in 0_u64..12 {
         let user = world.register(&format!("user{round}")).await;
         let reset_later = async {
@@ -140,7 +140,7 @@ async fn however_logins_and_a_reset_race_no_session_of_the_old_password_survives
 
 #[tokio::test]
 async fn a_code_resets_once_however_many_resets_race() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let answers = join_all((0..10).map(|_| reset(&world, &ada))).await;
     let won = answers.iter().filter(|answer| answer.status == 204).count();
@@ -152,7 +152,7 @@ async fn a_code_resets_once_however_many_resets_race() {
 
 #[tokio::test]
 async fn of_parallel_renames_to_one_name_one_wins_and_the_others_stay_who_they_were() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let users = join_all((0..10).map(async |at| world.register(&format!("user{at}")).await)).await;
     for (member, wanted, code) in
         [("username", "star", "username_taken"), ("email", "star@example.com", "email_taken")]
@@ -176,7 +176,7 @@ async fn of_parallel_renames_to_one_name_one_wins_and_the_others_stay_who_they_w
 
 #[tokio::test]
 async fn an_account_whose_code_could_not_be_marked_is_whole_and_its_code_is_used() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let code = world.code().await;
     // A driver tries again; here that helps nothing.
     world.wire().fault(9, Some("update"), Some("activation_codes"), Fault::CutBefore);
@@ -208,7 +208,7 @@ async fn an_account_whose_code_could_not_be_marked_is_whole_and_its_code_is_used
 
 #[tokio::test]
 async fn a_registration_whose_answer_is_lost_is_repeated_in_vain_and_a_login_works() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let code = world.code().await;
     // The account is stored and nobody hears of it: both of the driver's tries lose their answer.
     world.wire().fault(2, Some("insert"), Some("users"), Fault::CutAfter);
@@ -223,7 +223,7 @@ async fn a_registration_whose_answer_is_lost_is_repeated_in_vain_and_a_login_wor
 
 #[tokio::test]
 async fn a_registration_that_never_reached_the_database_leaves_its_code_unused() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let code = world.code().await;
     world.wire().fault(2, Some("insert"), Some("users"), Fault::CutBefore);
     let body = registration("ada", &code);
@@ -235,7 +235,7 @@ async fn a_registration_that_never_reached_the_database_leaves_its_code_unused()
 }
 
 /// Registers all at once. They come from two addresses, because one may not try so many codes.
-async fn all_at_once(world: &World, bodies: &[Value]) -> Vec<Answer> {
+async fn all_at_once(world: &TestApp, bodies: &[Value]) -> Vec<Answer> {
     let clients = [http_from(40), http_from(41)];
     let register = |(at, body)| {
         let client: &reqwest::Client = &clients[at % 2];
@@ -252,7 +252,7 @@ fn one_won(answers: &[Answer], code: &str) {
     }
 }
 
-async fn only_the_winners_code_is_burnt(world: &World, codes: &[String], answers: &[Answer]) {
+async fn only_the_winners_code_is_burnt(world: &TestApp, codes: &[String], answers: &[Answer]) {
     assert_eq!(accounts(world).await, 1);
     let mut made = BTreeSet::new();
     for (at, (code, answer)) in codes.iter().zip(answers).enumerate() {
@@ -267,28 +267,28 @@ async fn only_the_winners_code_is_burnt(world: &World, codes: &[String], answers
     }
 }
 
-async fn codes(world: &World) -> Vec<String> {
+async fn codes(world: &TestApp) -> Vec<String> {
     join_all((0..CROWD).map(|_| world.code())).await
 }
 
-async fn accounts(world: &World) -> u64 {
+async fn accounts(world: &TestApp) -> u64 {
     let users = world.backend.database.collection::<Document>("users");
     users.count_documents(doc! {}).await.unwrap()
 }
 
 /// Whether a code can still make an account, asked from an address of its own.
-async fn is_valid(world: &World, host: usize, code: &str) -> bool {
+async fn is_valid(world: &TestApp, host: usize, code: &str) -> bool {
     let request = http_from(host).post(format!("{}/activation/verify", world.base));
     let answer = send(request.json(&json!({ "code": code }))).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()["valid"].as_bool().unwrap()
 }
 
-async fn login(world: &World, username: &str, password: &str) -> Answer {
+async fn login(world: &TestApp, username: &str, password: &str) -> Answer {
     world.post("/auth/login", &json!({ "username": username, "password": password })).await
 }
 
-async fn reset(world: &World, user: &User) -> Answer {
+async fn reset(world: &TestApp, user: &User) -> Answer {
     let body = json!({
         "email": format!("{}@example.com", user.username),
         "activation_code": user.code,
@@ -297,6 +297,6 @@ async fn reset(world: &World, user: &User) -> Answer {
     world.post("/activation/reset-password", &body).await
 }
 
-async fn session(world: &World, token: &str) -> Answer {
+async fn session(world: &TestApp, token: &str) -> Answer {
     send(world.request(Method::GET, "/auth/session", None).bearer_auth(token)).await
 }

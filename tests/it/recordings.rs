@@ -5,16 +5,16 @@ use std::{cmp::Reverse, time::Duration};
 use aws_lc_rs::digest::{SHA256, digest};
 use http::Method;
 use serde_json::{Value, json};
-use tests::standins::{elevenlabs::Delays, s3::Fault};
+use tests::fakes::{elevenlabs::Delays, s3::Fault};
 
 use crate::{
     routes,
-    world::{Answer, User, WEBM, World, base64, eventually, send},
+    test_app::{Answer, TestApp, User, WEBM, base64, eventually, send},
 };
 
 macro_rules! recording {
     ($name:literal) => {
-        include_bytes!(concat!("../recordings/", $name)).as_slice()
+        include_bytes!(concat!("../fixtures/recordings/", $name)).as_slice()
     };
 }
 
@@ -34,7 +34,7 @@ const SPEECH: [(&str, &[u8]); 8] = [
 
 #[tokio::test]
 async fn every_format_is_accepted_and_told_by_its_bytes_and_not_by_its_label() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     for (mime_type, audio) in SPEECH {
         let adopted = world.upload(&ada, audio).await;
@@ -42,7 +42,7 @@ async fn every_format_is_accepted_and_told_by_its_bytes_and_not_by_its_label() {
         assert_adopted(&adopted.json(), mime_type, audio);
         // The one object is what was sent, and the provider is told what it is.
         assert_eq!(world.s3().keys(), [key(&ada)]);
-        let object = world.s3().client().get_object().bucket(tests::standins::s3::BUCKET).key(key(&ada));
+        let object = world.s3().client().get_object().bucket(tests::fakes::s3::BUCKET).key(key(&ada));
         let object = object.send().await.unwrap();
         assert_eq!(object.content_type(), Some(mime_type));
         assert!(object.body.collect().await.unwrap().into_bytes() == audio, "stored as it came");
@@ -51,7 +51,7 @@ async fn every_format_is_accepted_and_told_by_its_bytes_and_not_by_its_label() {
 
 #[tokio::test]
 async fn audio_comes_as_base64_with_or_without_a_data_url_or_as_it_is() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let plain = base64(WEBM);
     for text in [
@@ -76,7 +76,7 @@ async fn audio_comes_as_base64_with_or_without_a_data_url_or_as_it_is() {
 
 #[tokio::test]
 async fn what_cannot_be_cloned_is_refused_and_not_stored() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let video = recording!("snippets/video.webm");
     let mut large = WEBM.to_vec();
@@ -108,7 +108,7 @@ async fn what_cannot_be_cloned_is_refused_and_not_stored() {
 
 #[tokio::test]
 async fn a_recording_is_replaced_whole_and_a_refused_one_replaces_nothing() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let first = meta(&world, &ada).await;
     world.clock.advance(Duration::from_mins(1));
@@ -126,7 +126,7 @@ async fn a_recording_is_replaced_whole_and_a_refused_one_replaces_nothing() {
 
 #[tokio::test]
 async fn the_meta_data_tells_about_the_recording_and_knows_no_clone_while_nothing_runs() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     assert_eq!(meta(&world, &ada).await, no_recording());
     world.upload(&ada, WEBM).await;
@@ -144,7 +144,7 @@ async fn the_meta_data_tells_about_the_recording_and_knows_no_clone_while_nothin
 
 #[tokio::test]
 async fn a_deleted_recording_is_gone_and_deleting_none_is_no_error() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     for _ in 0..2 {
         let deleted = send(world.request(Method::DELETE, "/users/me/voice", Some(&ada))).await;
@@ -157,7 +157,7 @@ async fn a_deleted_recording_is_gone_and_deleting_none_is_no_error() {
 
 #[tokio::test]
 async fn when_s3_fails_nothing_is_adopted_and_the_client_may_come_again() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     world.s3().fault(3, Method::PUT, Fault::SlowDown);
     world.upload(&ada, WEBM).await.assert_problem(503, "service_unavailable");
@@ -172,7 +172,7 @@ async fn when_s3_fails_nothing_is_adopted_and_the_client_may_come_again() {
 
 #[tokio::test]
 async fn a_recording_too_large_for_the_gateway_goes_to_s3_and_is_adopted_by_its_key() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let offer = offer(&world, &ada, MP3.len()).await;
     assert_eq!((&offer["method"], &offer["expires_in"]), (&json!("PUT"), &json!(900)));
@@ -197,7 +197,7 @@ async fn a_recording_too_large_for_the_gateway_goes_to_s3_and_is_adopted_by_its_
 
 #[tokio::test]
 async fn s3_refuses_an_upload_of_another_size_kind_or_place_and_gives_none_out() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let offer = offer(&world, &ada, WEBM.len()).await;
     assert_eq!(put(&world, &offer, &WEBM[1..]).await, 403);
@@ -217,7 +217,7 @@ async fn s3_refuses_an_upload_of_another_size_kind_or_place_and_gives_none_out()
 
 #[tokio::test]
 async fn only_ones_own_latest_upload_can_be_adopted() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let grace = world.register("grace").await;
     let (stale, graces) = (offer(&world, &ada, WEBM.len()).await, offer(&world, &grace, MP3.len()).await);
@@ -241,7 +241,7 @@ async fn only_ones_own_latest_upload_can_be_adopted() {
 
 #[tokio::test]
 async fn an_uploaded_file_that_is_no_recording_is_not_adopted() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let silence = recording!("silence.webm");
     let offer = offer(&world, &ada, silence.len()).await;
@@ -254,7 +254,7 @@ async fn an_uploaded_file_that_is_no_recording_is_not_adopted() {
 
 #[tokio::test]
 async fn no_answer_of_any_route_contains_the_recording_or_a_link_to_it() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     world.make_admin(&ada).await;
     let middle = WEBM.len() / 2 / 3 * 3;
@@ -285,7 +285,7 @@ async fn no_answer_of_any_route_contains_the_recording_or_a_link_to_it() {
 
 #[tokio::test]
 async fn a_recording_is_replaced_or_deleted_under_a_perform_without_harm_to_it() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let slow = Delays { create: Duration::from_millis(600), ..Delays::default() };
     world.elevenlabs().set_delays(slow);
@@ -314,7 +314,7 @@ async fn a_recording_is_replaced_or_deleted_under_a_perform_without_harm_to_it()
 
 #[tokio::test]
 async fn consent_is_kept_with_the_recording_that_it_was_given_for() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let (now, later) = ("2026-11-22T12:00:00Z", "2026-11-22T12:01:00Z");
     let raw = async |consent: &str| {
@@ -378,14 +378,14 @@ fn no_recording() -> Value {
     })
 }
 
-async fn meta(world: &World, user: &User) -> Value {
+async fn meta(world: &TestApp, user: &User) -> Value {
     let answer: Answer = world.get_as(user, "/users/me/voice/meta").await;
     assert_eq!(answer.status, 200);
     answer.json()
 }
 
 /// An offer for an upload of that many bytes.
-async fn offer(world: &World, user: &User, bytes: usize) -> Value {
+async fn offer(world: &TestApp, user: &User, bytes: usize) -> Value {
     let body = json!({ "mime_type": "audio/webm", "bytes": bytes });
     let answer = world.post_as(user, "/users/me/voice/upload", &body).await;
     assert_eq!(answer.status, 201, "{answer:?}");
@@ -393,7 +393,7 @@ async fn offer(world: &World, user: &User, bytes: usize) -> Value {
 }
 
 /// Uploads as a browser does: with the headers of the offer, except the length, which it fills in itself.
-async fn put(world: &World, offer: &Value, audio: &[u8]) -> u16 {
+async fn put(world: &TestApp, offer: &Value, audio: &[u8]) -> u16 {
     let mut request = world.http.put(offer["upload_url"].as_str().expect("an address")).body(audio.to_vec());
     for (name, value) in offer["headers"].as_object().expect("headers") {
         if name != "content-length" {

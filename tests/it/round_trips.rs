@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
-use tests::standins::{
+use tests::fakes::{
     faults::Operation,
     mongodb_wire::{Command, Fault},
 };
 
 use crate::{
     routes,
-    world::{PASSWORD, WEBM, World, base64, registration, send},
+    test_app::{PASSWORD, TestApp, WEBM, base64, registration, send},
 };
 
 #[tokio::test]
 async fn every_call_asks_the_database_no_more_often_than_it_must() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     world.make_admin(&ada).await;
     let code = world.code().await;
@@ -100,7 +100,7 @@ async fn every_call_asks_the_database_no_more_often_than_it_must() {
 
 #[tokio::test]
 async fn a_perform_asks_the_database_twice_before_it_asks_for_the_voice() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     // The first one too: no index is made and nothing is looked up on the way.
     for _ in 0..2 {
@@ -120,7 +120,7 @@ async fn a_perform_asks_the_database_twice_before_it_asks_for_the_voice() {
 
 #[tokio::test]
 async fn the_clone_speaks_while_it_is_noted() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let slow = Fault::Delay(Duration::from_millis(300));
     world.wire().fault(1, Some("update"), Some("users"), slow);
@@ -136,7 +136,7 @@ async fn the_clone_speaks_while_it_is_noted() {
 
 #[tokio::test]
 async fn a_signed_in_answer_never_costs_a_round_trip_for_the_session_alone() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     world.wire().reset();
     world.get_as(&ada, "/users/me/settings").await;

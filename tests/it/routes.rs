@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     template::TEMPLATE,
-    world::{PASSWORD, User, WEBM, base64},
+    test_app::{PASSWORD, User, WEBM, base64},
 };
 
 /// A method and a path, such as `GET /users/{user_id}`.
@@ -49,7 +49,7 @@ impl Route {
     /// A body that the route takes from this user; null where it reads none. A new route needs a line here.
     pub fn body(&self, user: &User) -> Value {
         match self.name().as_str() {
-            "POST /auth/register" => crate::world::registration("somebody", &user.code),
+            "POST /auth/register" => crate::test_app::registration("somebody", &user.code),
             "POST /auth/login" => json!({ "username": user.username, "password": PASSWORD }),
             "POST /auth/refresh" => json!({ "refresh_token": user.refresh_token }),
             "POST /activation/verify" => json!({ "code": user.code }),

@@ -16,12 +16,12 @@ use mongodb::bson::{Document, doc};
 use serde_json::{Value, json};
 use shared::telemetry;
 use tests::{
-    app::{SigningKey, gateway},
-    standins::{
+    fakes::{
         elevenlabs,
         faults::{Fault, Operation},
         mongodb_wire, s3,
     },
+    harness::{SigningKey, gateway},
 };
 use tokio::net::TcpListener;
 use tracing::{Dispatch, subscriber::NoSubscriber};
@@ -29,7 +29,7 @@ use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
 
 use crate::{
     closed_routes,
-    world::{Answer, PASSWORD, Setup, User, WEBM, World, registration, send},
+    test_app::{Answer, PASSWORD, Setup, TestApp, User, WEBM, registration, send},
 };
 
 const NEW_PASSWORD: &str = "seven purple umbrellas dancing";
@@ -64,7 +64,7 @@ fn nothing_that_is_logged_holds_a_secret_or_a_persons_data() {
 }
 
 /// A user's life, as it should go.
-async fn live_a_life(world: &World, known: &mut Known) {
+async fn live_a_life(world: &TestApp, known: &mut Known) {
     let ada = known.register(world, "ada-of-the-logs").await;
     assert_eq!(world.upload(&ada, WEBM).await.status, 200);
     let audio = json!({ "audio_base64": STANDARD.encode(WEBM) });
@@ -115,7 +115,7 @@ async fn live_a_life(world: &World, known: &mut Known) {
 }
 
 /// What can go wrong, at the client, at the providers and at the stores.
-async fn fail_in_every_way(world: &World, known: &mut Known) {
+async fn fail_in_every_way(world: &TestApp, known: &mut Known) {
     let eve = known.register(world, "eve-of-the-logs").await;
     assert_eq!(world.upload(&eve, WEBM).await.status, 200);
     let eve = client_errors(world, known, &eve).await;
@@ -176,7 +176,7 @@ async fn fail_in_every_way(world: &World, known: &mut Known) {
 }
 
 /// Sign-ins without a database.
-async fn lose_mongodb(world: &World, eve: &User) {
+async fn lose_mongodb(world: &TestApp, eve: &User) {
     let login = json!({ "username": "eve-of-the-logs", "password": PASSWORD });
     for (path, body) in [
         ("/auth/register", registration("mallory", &eve.code)),
@@ -188,7 +188,7 @@ async fn lose_mongodb(world: &World, eve: &User) {
 }
 
 /// Requests that are refused, with secrets in the wrong places. One of them ends the session; gives the next.
-async fn client_errors(world: &World, known: &mut Known, eve: &User) -> User {
+async fn client_errors(world: &TestApp, known: &mut Known, eve: &User) -> User {
     let code = known.of("an activation code");
     for body in [
         json!({ "username": "eve-of-the-logs", "password": WRONG_PASSWORD }),
@@ -262,7 +262,7 @@ async fn panic_with(known: &Known) {
     server.abort();
 }
 
-async fn world() -> (World, Known) {
+async fn world() -> (TestApp, Known) {
     let key = SigningKey::generate();
     let provider_key = "xi-secret-key-of-this-test";
     let mut known = Known::default();
@@ -285,7 +285,7 @@ async fn world() -> (World, Known) {
     }
     let env = vec![("JWT_SIGNING_KEY", key.private.clone()), ("JWT_PUBLIC_KEYS", key.public_set.clone())];
     let elevenlabs = elevenlabs::Config { api_key: provider_key.to_owned(), ..elevenlabs::Config::default() };
-    let world = World::with(Setup { env, elevenlabs, ..Setup::default() }).await;
+    let world = TestApp::with(Setup { env, elevenlabs, ..Setup::default() }).await;
     known.secret("the Gemini key", world.services.env.get("GEMINI_API_KEY").expect("a key"));
     (world, known)
 }
@@ -305,7 +305,7 @@ impl Known {
         self.0.iter().rfind(|(kind, _)| *kind == what).expect("one is known").1.clone()
     }
 
-    async fn register(&mut self, world: &World, username: &str) -> User {
+    async fn register(&mut self, world: &TestApp, username: &str) -> User {
         let user = world.register(username).await;
         self.secret("an activation code", &user.code);
         self.tokens(&user);
@@ -330,7 +330,7 @@ impl Known {
     }
 
     /// Adds what only the database knows: the hashes of the passwords, as they are now.
-    async fn hashes(&mut self, world: &World) {
+    async fn hashes(&mut self, world: &TestApp) {
         let users = world.backend.database.collection::<Document>("users");
         let users: Vec<Document> = users.find(doc! {}).await.unwrap().try_collect().await.unwrap();
         for user in users {

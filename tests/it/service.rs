@@ -3,18 +3,18 @@
 use http::Method;
 use serde_json::{Value, json};
 use tests::{
-    app::gateway::ALLOWED,
-    standins::faults::{Fault, Operation},
+    fakes::faults::{Fault, Operation},
+    harness::gateway::ALLOWED,
 };
 
 use crate::{
     template::TEMPLATE,
-    world::{Setup, World, send},
+    test_app::{Setup, TestApp, send},
 };
 
 #[tokio::test]
 async fn health_says_how_the_service_is_set_up_and_touches_no_network() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     world.wire().reset();
     let health = world.get("/health").await;
     assert_eq!(health.status, 200);
@@ -31,7 +31,7 @@ async fn health_says_how_the_service_is_set_up_and_touches_no_network() {
 
 #[tokio::test]
 async fn health_answers_when_the_database_does_not() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     world.wire().set_down(true);
     assert_eq!(world.get("/health").await.status, 200);
 }
@@ -40,11 +40,11 @@ async fn health_answers_when_the_database_does_not() {
 async fn an_admin_sees_what_is_left_of_the_providers_account() {
     let mut setup = Setup::default();
     setup.elevenlabs.voice_limit = 30;
-    let world = World::with(setup).await;
+    let world = TestApp::with(setup).await;
     let ada = world.performer("ada").await;
     world.make_admin(&ada).await;
     assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
-    let _ = world.elevenlabs().plant_voice("by hand", "cloned", None);
+    let _ = world.elevenlabs().seed_voice("by hand", "cloned", None);
     let account = world.get_as(&ada, "/usage/provider").await.json();
     let expected = json!({
         "tier": "creator", "voice_slots_used": 1, "voice_slots_limit": 30, "voice_add_edits_used": 1,
@@ -63,7 +63,7 @@ async fn an_admin_sees_what_is_left_of_the_providers_account() {
 #[tokio::test]
 async fn a_browser_of_another_origin_may_use_every_method_and_header_of_the_app() {
     assert_eq!(TEMPLATE.allowed_headers(), ALLOWED);
-    let world = World::new().await;
+    let world = TestApp::new().await;
     for (method, path) in
         [("POST", "/perform"), ("PATCH", "/users/me"), ("PUT", "/users/me/settings"), ("DELETE", "/users/me")]
     {
@@ -89,7 +89,7 @@ async fn a_browser_of_another_origin_may_use_every_method_and_header_of_the_app(
 
 #[tokio::test]
 async fn an_error_can_be_read_by_a_browser_of_another_origin() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let request = world.request(Method::GET, "/usage", None).header("origin", "https://app.example.com");
     let answer = send(request.header("accept", "application/json")).await;
     assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (401, "*"));

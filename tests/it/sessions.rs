@@ -6,13 +6,13 @@ use futures::future::join_all;
 use http::Method;
 use serde_json::json;
 
-use crate::world::{Answer, PASSWORD, User, World, send};
+use crate::test_app::{Answer, PASSWORD, TestApp, User, send};
 
 const DAY: Duration = Duration::from_hours(24);
 
 #[tokio::test]
 async fn a_user_signs_in_by_name_or_by_address_whatever_the_case() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     for login in ["ada", "ADA", "ada@example.com", "Ada@Example.COM"] {
         let answer = login_as(&world, login, PASSWORD).await;
@@ -24,7 +24,7 @@ async fn a_user_signs_in_by_name_or_by_address_whatever_the_case() {
 
 #[tokio::test]
 async fn an_unknown_user_and_a_wrong_password_answer_alike() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     world.register("ada").await;
     let blank = |answer: Answer| {
         let mut problem = answer.assert_problem(401, "invalid_credentials");
@@ -50,7 +50,7 @@ async fn an_unknown_user_and_a_wrong_password_answer_alike() {
 
 #[tokio::test]
 async fn the_login_state_says_who_is_signed_in_and_until_when() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let state = world.get_as(&ada, "/auth/session").await.json();
     let expected = json!({
@@ -64,7 +64,7 @@ async fn the_login_state_says_who_is_signed_in_and_until_when() {
 
 #[tokio::test]
 async fn a_refresh_gives_new_tokens_of_the_same_session() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     world.clock.advance(DAY);
     world.get_as(&ada, "/auth/session").await.assert_problem(401, "invalid_token");
@@ -81,7 +81,7 @@ async fn a_refresh_gives_new_tokens_of_the_same_session() {
 
 #[tokio::test]
 async fn a_refresh_token_used_again_ends_its_session_and_no_other() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let other_device = world.sign_in(&ada).await;
     let refreshed = ada.with_tokens_of(&refresh(&world, &ada).await);
@@ -97,7 +97,7 @@ async fn a_refresh_token_used_again_ends_its_session_and_no_other() {
 
 #[tokio::test]
 async fn of_refreshes_that_race_with_one_token_one_at_most_succeeds() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let answers = join_all((0..8).map(|_| refresh(&world, &ada))).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
@@ -106,7 +106,7 @@ async fn of_refreshes_that_race_with_one_token_one_at_most_succeeds() {
 
 #[tokio::test]
 async fn what_is_no_refresh_token_is_refused() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let grace = world.register("grace").await;
     let of = |user: &User| user.refresh_token.split('.').map(str::to_owned).collect::<Vec<_>>();
@@ -130,7 +130,7 @@ async fn what_is_no_refresh_token_is_refused() {
 
 #[tokio::test]
 async fn a_session_ends_after_thirty_days_however_often_it_is_refreshed() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let mut ada = world.register("ada").await;
     for _ in 0..2 {
         world.clock.advance(DAY * 14);
@@ -142,7 +142,7 @@ async fn a_session_ends_after_thirty_days_however_often_it_is_refreshed() {
 
 #[tokio::test]
 async fn signing_out_kills_every_token_of_the_session_at_once() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let other_device = world.sign_in(&ada).await;
     let refreshed = ada.with_tokens_of(&refresh(&world, &ada).await);
@@ -160,7 +160,7 @@ async fn signing_out_kills_every_token_of_the_session_at_once() {
 
 #[tokio::test]
 async fn the_eleventh_device_signs_out_the_first() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let mut devices = vec![ada.clone()];
     for _ in 0..10 {
@@ -172,10 +172,10 @@ async fn the_eleventh_device_signs_out_the_first() {
     }
 }
 
-async fn login_as(world: &World, login: &str, password: &str) -> Answer {
+async fn login_as(world: &TestApp, login: &str, password: &str) -> Answer {
     world.post("/auth/login", &json!({ "username": login, "password": password })).await
 }
 
-async fn refresh(world: &World, user: &User) -> Answer {
+async fn refresh(world: &TestApp, user: &User) -> Answer {
     world.post("/auth/refresh", &json!({ "refresh_token": user.refresh_token })).await
 }

@@ -4,11 +4,11 @@ use http::Method;
 use mongodb::bson::{doc, oid::ObjectId};
 use serde_json::{Value, json};
 
-use crate::world::{User, World};
+use crate::test_app::{TestApp, User};
 
 #[tokio::test]
 async fn a_new_account_has_the_defaults() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     assert_eq!(read(&world, &ada).await, defaults());
     let profile = world.get_as(&ada, "/users/me").await.json();
@@ -17,7 +17,7 @@ async fn a_new_account_has_the_defaults() {
 
 #[tokio::test]
 async fn settings_are_replaced_as_a_whole() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let grace = world.register("grace").await;
     let all = json!({
@@ -41,7 +41,7 @@ async fn settings_are_replaced_as_a_whole() {
 
 #[tokio::test]
 async fn refused_settings_change_nothing() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let body = json!({ "voice_language": "de", "voice_stability": 101 });
     let answer = world.send_as(&ada, Method::PUT, "/users/me/settings", &body).await;
@@ -51,7 +51,7 @@ async fn refused_settings_change_nothing() {
 
 #[tokio::test]
 async fn what_the_earlier_backend_wrote_is_read_as_its_modern_equal() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let earlier = doc! {
         "language": "es", "stability": 0.35, "add_background_sound": true, "background_volume": 0.6,
@@ -80,7 +80,7 @@ async fn what_the_earlier_backend_wrote_is_read_as_its_modern_equal() {
 
 #[tokio::test]
 async fn a_stored_value_of_an_odd_type_locks_nobody_out() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     for odd in [
         doc! { "voice_stability": "50" },
@@ -92,7 +92,7 @@ async fn a_stored_value_of_an_odd_type_locks_nobody_out() {
         world.rewrite(&ada, doc! { "$set": { "settings": odd.clone() } }).await;
         let answer = world.get_as(&ada, "/users/me/settings").await;
         assert_eq!(answer.status, 200, "{odd} {answer:?}");
-        let login = json!({ "username": "ada", "password": crate::world::PASSWORD });
+        let login = json!({ "username": "ada", "password": crate::test_app::PASSWORD });
         assert_eq!(world.post("/auth/login", &login).await.status, 200, "{odd}");
     }
 }
@@ -105,13 +105,13 @@ fn defaults() -> Value {
     })
 }
 
-async fn read(world: &World, user: &User) -> Value {
+async fn read(world: &TestApp, user: &User) -> Value {
     let answer = world.get_as(user, "/users/me/settings").await;
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()
 }
 
-async fn replace(world: &World, user: &User, settings: &Value) -> Value {
+async fn replace(world: &TestApp, user: &User, settings: &Value) -> Value {
     let answer = world.send_as(user, Method::PUT, "/users/me/settings", settings).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use http::Method;
 use tests::{
-    app::mp3,
-    standins::{mongodb_wire::Fault as WireFault, s3::Fault as S3Fault},
+    fakes::{mongodb_wire::Fault as WireFault, s3::Fault as S3Fault},
+    harness::mp3,
 };
 
-use crate::world::World;
+use crate::test_app::TestApp;
 
 #[tokio::test]
 async fn a_recording_that_s3_does_not_give_out_is_not_cloned() {
@@ -20,7 +20,7 @@ async fn a_recording_that_s3_does_not_give_out_is_not_cloned() {
         (S3Fault::AccessDenied, 409, "voice_required"),
     ];
     let worlds = failures.map(async |(fault, status, code)| {
-        let world = World::new().await;
+        let world = TestApp::new().await;
         let ada = world.performer("ada").await;
         world.s3().fault(3, Method::GET, fault);
         let answer = world.perform(&ada, "Queen of Hearts").await;
@@ -34,7 +34,7 @@ async fn a_recording_that_s3_does_not_give_out_is_not_cloned() {
 
 #[tokio::test]
 async fn a_hiccup_of_s3_is_not_noticed() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     world.s3().fault(1, Method::GET, S3Fault::SlowDown);
     assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
@@ -42,7 +42,7 @@ async fn a_hiccup_of_s3_is_not_noticed() {
 
 #[tokio::test]
 async fn without_the_database_no_voice_is_asked_for() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     for collection in ["users", "clone_slots"] {
         world.wire().fault(1, None, Some(collection), refused());
@@ -57,7 +57,7 @@ async fn without_the_database_no_voice_is_asked_for() {
 
 #[tokio::test]
 async fn a_clone_that_cannot_be_noted_is_used_and_deleted() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     for collection in ["users", "clone_slots"] {
         world.wire().fault(1, Some("update"), Some(collection), refused());
@@ -69,7 +69,7 @@ async fn a_clone_that_cannot_be_noted_is_used_and_deleted() {
 
 #[tokio::test]
 async fn a_slot_that_cannot_be_handed_back_is_freed_by_the_sweep() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     // The clone is noted; handing the slot back fails.
     world.wire().fault(1, Some("update"), Some("clone_slots"), pass());
@@ -84,7 +84,7 @@ async fn a_slot_that_cannot_be_handed_back_is_freed_by_the_sweep() {
 
 #[tokio::test]
 async fn a_perform_that_cannot_be_settled_is_heard_and_its_lease_is_freed_by_the_sweep() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     // The clone is noted; ending the lease fails, as often as it is tried.
     world.wire().fault(1, Some("update"), Some("users"), pass());
@@ -111,7 +111,7 @@ async fn a_lost_answer_of_the_database_leaves_nothing_after_a_sweep() {
         ("update", "clone_slots"),
     ];
     for (command, collection) in commands {
-        let world = World::new().await;
+        let world = TestApp::new().await;
         let ada = world.performer("ada").await;
         // Often enough that the driver's own repetition is lost too.
         world.wire().fault(2, Some(command), Some(collection), WireFault::CutAfter);

@@ -3,17 +3,17 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use mongodb::bson::oid::ObjectId;
-use sweep::Swept;
-use tests::standins::{
+use sweep::SweepReport;
+use tests::fakes::{
     elevenlabs::Delays,
     faults::{Fault, Operation},
 };
 
-use crate::world::{Setup, World, eventually};
+use crate::test_app::{Setup, TestApp, eventually};
 
 #[tokio::test]
 async fn a_sweep_deletes_this_stages_orphans_and_leaves_every_foreign_voice_alone() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let id = ObjectId::new();
     let foreign = [
         (String::from("Rachel"), "premade"),
@@ -34,7 +34,7 @@ async fn a_sweep_deletes_this_stages_orphans_and_leaves_every_foreign_voice_alon
         (format!("newvisions:test:{id}"), "generated"),
     ];
     for (name, category) in &foreign {
-        let _ = world.elevenlabs().plant_voice(name, category, Some(1));
+        let _ = world.elevenlabs().seed_voice(name, category, Some(1));
     }
     let orphans: BTreeSet<String> = (0..2).map(|_| plant_orphan(&world)).collect();
 
@@ -45,14 +45,14 @@ async fn a_sweep_deletes_this_stages_orphans_and_leaves_every_foreign_voice_alon
     let deleted: BTreeSet<String> = ledger.deleted.into_iter().map(|voice| voice.voice_id).collect();
     assert_eq!(deleted, orphans);
     let again = world.backend.sweep().await.unwrap();
-    assert_eq!(again, Swept { foreign_skipped: 13, ..Swept::default() });
+    assert_eq!(again, SweepReport { foreign_skipped: 13, ..SweepReport::default() });
 }
 
 #[tokio::test]
 async fn a_sweep_reads_every_page() {
     let mut setup = Setup::default();
     setup.elevenlabs.voice_limit = 500;
-    let world = World::with(setup).await;
+    let world = TestApp::with(setup).await;
     for _ in 0..230 {
         plant_orphan(&world);
     }
@@ -63,7 +63,7 @@ async fn a_sweep_reads_every_page() {
 
 #[tokio::test]
 async fn a_sweep_leaves_a_running_perform_alone() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     plant_orphan(&world);
     let delay = Duration::from_millis(300);
@@ -83,7 +83,7 @@ async fn a_sweep_leaves_a_running_perform_alone() {
 
 #[tokio::test]
 async fn one_failing_voice_does_not_stop_the_others() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     for _ in 0..3 {
         plant_orphan(&world);
     }
@@ -96,7 +96,7 @@ async fn one_failing_voice_does_not_stop_the_others() {
 
 #[tokio::test]
 async fn a_voice_that_is_already_gone_counts_as_no_failure() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     plant_orphan(&world);
     world.elevenlabs().faults().next(Operation::Delete, Fault::voice_does_not_exist());
     let swept = world.backend.sweep().await.unwrap();
@@ -105,7 +105,7 @@ async fn a_voice_that_is_already_gone_counts_as_no_failure() {
 
 #[tokio::test]
 async fn sweeps_beside_each_other_are_harmless() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     world.elevenlabs().faults().next_n(Operation::Delete, 4, &Fault::html_503());
     assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
@@ -114,8 +114,8 @@ async fn sweeps_beside_each_other_are_harmless() {
     }
     world.let_leases_run_out().await;
     let sweeps = futures::future::join_all((0..3).map(|_| world.backend.sweep())).await;
-    let sweeps: Vec<Swept> = sweeps.into_iter().map(Result::unwrap).collect();
-    let sum = |count: fn(&Swept) -> u64| sweeps.iter().map(count).sum::<u64>();
+    let sweeps: Vec<SweepReport> = sweeps.into_iter().map(Result::unwrap).collect();
+    let sum = |count: fn(&SweepReport) -> u64| sweeps.iter().map(count).sum::<u64>();
     assert_eq!((sum(|swept| swept.swept), sum(|swept| swept.failed)), (6, 0));
     assert_eq!(sum(|swept| swept.released), 2);
     world.assert_nothing_remains(&ada).await;
@@ -123,7 +123,7 @@ async fn sweeps_beside_each_other_are_harmless() {
 
 #[tokio::test]
 async fn when_the_list_cannot_be_read_nothing_is_touched() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     world.elevenlabs().faults().next_n(Operation::Delete, 4, &Fault::html_503());
     assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
@@ -139,7 +139,7 @@ async fn when_the_list_cannot_be_read_nothing_is_touched() {
 
 #[tokio::test]
 async fn a_voice_that_the_list_does_not_show_yet_is_deleted_by_its_slots_record() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     world.elevenlabs().set_list_lag(Duration::from_hours(1));
     world.elevenlabs().faults().next_n(Operation::Delete, 4, &Fault::html_503());
@@ -151,6 +151,6 @@ async fn a_voice_that_the_list_does_not_show_yet_is_deleted_by_its_slots_record(
 }
 
 /// A voice of ours that nobody knows of any more.
-fn plant_orphan(world: &World) -> String {
-    world.elevenlabs().plant_voice(&format!("newvisions:test:{}", ObjectId::new()), "cloned", Some(1))
+fn plant_orphan(world: &TestApp) -> String {
+    world.elevenlabs().seed_voice(&format!("newvisions:test:{}", ObjectId::new()), "cloned", Some(1))
 }

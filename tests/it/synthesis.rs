@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderValue, Response, header::CONTENT_TYPE};
 use bytes::Bytes;
 use serde_json::json;
-use tests::standins::faults::{Fault, Operation};
+use tests::fakes::faults::{Fault, Operation};
 
-use crate::world::{Setup, World};
+use crate::test_app::{Setup, TestApp};
 
 #[tokio::test]
 async fn refused_cut_and_empty_speech_deletes_the_clone_and_costs_nothing() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let failures = [
         (Fault::characters_exhausted(), 502, "synthesis_failed"),
@@ -50,7 +50,7 @@ async fn speech_that_does_not_come_in_time_ends_early_enough_to_delete_the_clone
     let faults = [Fault::TimeoutBeforeEffect, Fault::SlowDrip(Duration::from_mins(1))];
     let worlds = faults.map(async |fault| {
         let env = vec![("PERFORM_TIMEOUT_SECONDS", String::from("21"))];
-        let world = World::with(Setup { env, ..Setup::default() }).await;
+        let world = TestApp::with(Setup { env, ..Setup::default() }).await;
         let ada = world.performer("ada").await;
         world.elevenlabs().faults().next(Operation::Synthesize, fault);
         let began = Instant::now();
@@ -64,7 +64,7 @@ async fn speech_that_does_not_come_in_time_ends_early_enough_to_delete_the_clone
 
 #[tokio::test]
 async fn a_stock_voice_that_fails_costs_nothing_either() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     world.elevenlabs().faults().next(Operation::Synthesize, Fault::characters_exhausted());
     let body = json!({ "text": "Good morning.", "voice": "default" });

@@ -11,21 +11,21 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 use tests::{
-    app::mp3,
-    standins::{
+    fakes::{
         elevenlabs::Delays,
         faults::{Fault, Operation},
     },
+    harness::mp3,
 };
 
-use crate::world::{Answer, PASSWORD, Setup, User, World, send};
+use crate::test_app::{Answer, PASSWORD, Setup, TestApp, User, send};
 
 /// What a Lambda function may answer, in bytes.
 const LARGEST_ANSWER: usize = 6 * 1024 * 1024;
 
 #[tokio::test]
 async fn ten_takes_are_spoken_by_one_clone_under_one_lease() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     world.elevenlabs().set_delays(Delays { first_byte: Duration::from_millis(100), ..Delays::default() });
     let takes: Vec<Value> = (1..=9)
@@ -92,7 +92,7 @@ async fn ten_takes_are_spoken_by_one_clone_under_one_lease() {
 
 #[tokio::test]
 async fn a_take_that_fails_is_reported_and_not_charged_and_the_others_are_heard() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let faults = world.elevenlabs().faults();
     faults.next_n(Operation::Synthesize, 2, &Fault::Pass);
@@ -117,7 +117,7 @@ async fn a_take_that_fails_is_reported_and_not_charged_and_the_others_are_heard(
 
 #[tokio::test]
 async fn takes_that_all_fail_fail_as_one_would() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let body = texts(&["One.", "Two.", "Three."]);
     for (fault, status, code) in
@@ -138,7 +138,7 @@ async fn a_provider_that_is_busy_is_asked_again_while_there_is_time() {
     let mut setup = Setup::default();
     setup.elevenlabs.concurrency = 1;
     setup.env = vec![("ELEVENLABS_MODEL", String::from("eleven_multilingual_v2"))];
-    let world = World::with(setup).await;
+    let world = TestApp::with(setup).await;
     let ada = world.performer("ada").await;
     world.elevenlabs().set_delays(Delays { first_byte: Duration::from_millis(150), ..Delays::default() });
     let answer = ask(&world, &ada, &texts(&["One.", "Two.", "Three."])).await.json();
@@ -158,7 +158,7 @@ async fn a_provider_that_is_busy_is_asked_again_while_there_is_time() {
 #[tokio::test]
 async fn takes_that_no_longer_fit_into_the_time_fail_and_those_spoken_are_kept() {
     let env = vec![("PERFORM_TIMEOUT_SECONDS", String::from("21"))];
-    let world = World::with(Setup { env, ..Setup::default() }).await;
+    let world = TestApp::with(Setup { env, ..Setup::default() }).await;
     let ada = world.performer("ada").await;
     world.elevenlabs().set_delays(Delays { first_byte: Duration::from_secs(4), ..Delays::default() });
     let began = Instant::now();
@@ -176,7 +176,7 @@ async fn takes_that_no_longer_fit_into_the_time_fail_and_those_spoken_are_kept()
 
 #[tokio::test]
 async fn a_repeated_request_gets_the_same_takes_byte_for_byte() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let mut body = texts(&["One one.", "Two two two.", "Three three three."]);
     body["settings_override"] = json!({ "background_sound": true });
@@ -214,7 +214,7 @@ async fn a_repeated_request_gets_the_same_takes_byte_for_byte() {
 
 #[tokio::test]
 async fn every_bad_take_is_named_and_nobody_is_asked_for_anything() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let good = json!({ "text": "Good morning." });
     let refused = async |takes: Value| world.post_as(&ada, "/perform", &json!({ "takes": takes })).await;
@@ -261,7 +261,7 @@ async fn every_bad_take_is_named_and_nobody_is_asked_for_anything() {
 
 #[tokio::test]
 async fn several_takes_are_no_single_mp3() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let mut body = texts(&["One."]);
     body["voice"] = json!("default");
@@ -288,7 +288,7 @@ async fn several_takes_are_no_single_mp3() {
 #[tokio::test]
 async fn the_month_must_be_enough_for_all_takes_and_pays_for_those_that_are_heard() {
     let env = vec![("MONTHLY_CHAR_LIMIT", String::from("20"))];
-    let world = World::with(Setup { env, ..Setup::default() }).await;
+    let world = TestApp::with(Setup { env, ..Setup::default() }).await;
     let ada = world.performer("ada").await;
     // Nine characters cost five each.
     let five = texts(&["Hi there."; 5]);
@@ -304,7 +304,7 @@ async fn the_month_must_be_enough_for_all_takes_and_pays_for_those_that_are_hear
 
 #[tokio::test]
 async fn an_answer_is_never_larger_than_lambda_lets_out() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     let text = "la ".repeat(80);
     let answer = ask(&world, &ada, &texts(&[text.trim(); 10])).await;
@@ -328,7 +328,7 @@ fn texts(texts: &[&str]) -> Value {
 }
 
 /// Performs, successfully.
-async fn ask(world: &World, user: &User, body: &Value) -> Answer {
+async fn ask(world: &TestApp, user: &User, body: &Value) -> Answer {
     let answer = world.post_as(user, "/perform", body).await;
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
     answer

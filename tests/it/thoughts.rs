@@ -7,21 +7,21 @@ use std::{
 
 use http::Method;
 use serde_json::{Value, json};
-use tests::standins::{
+use tests::fakes::{
     faults::{Fault, Operation},
     gemini::answer_of_parts,
 };
 
 use crate::{
     secrets::{Log, runtime},
-    world::{Answer, User, World},
+    test_app::{Answer, TestApp, User},
 };
 
 const LANGUAGES: [&str; 6] = ["en", "es", "fr", "de", "it", "pt"];
 
 #[tokio::test]
 async fn gemini_writes_the_thought_on_either_path_in_six_languages() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     for path in ["/thought", "/generate-thought"] {
         for language in LANGUAGES {
@@ -38,7 +38,7 @@ async fn gemini_writes_the_thought_on_either_path_in_six_languages() {
 
 #[tokio::test]
 async fn the_users_own_language_is_used_when_none_is_asked_for() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let settings = json!({ "voice_language": "de" });
     assert_eq!(world.send_as(&ada, Method::PUT, "/users/me/settings", &settings).await.status, 200);
@@ -47,7 +47,7 @@ async fn the_users_own_language_is_used_when_none_is_asked_for() {
 
 #[tokio::test]
 async fn gemini_is_asked_for_json_of_one_shape_and_told_what_to_block() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     assert_eq!(think(&world, &ada, "Fargo").await.json()["source"], "gemini");
     let asked = world.gemini().ledger().requests.pop().unwrap();
@@ -62,7 +62,7 @@ async fn gemini_is_asked_for_json_of_one_shape_and_told_what_to_block() {
 
 #[tokio::test]
 async fn a_template_stands_in_at_once_where_asking_again_would_not_help() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     for fault in [
         Fault::gemini_invalid_key(),
@@ -89,7 +89,7 @@ async fn a_template_stands_in_at_once_where_asking_again_would_not_help() {
 
 #[tokio::test]
 async fn gemini_is_asked_once_more_where_that_may_help_and_then_a_template_stands_in() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let said = |text: &str| Fault::gemini_answers(text);
     for fault in [
@@ -125,7 +125,7 @@ async fn gemini_is_asked_once_more_where_that_may_help_and_then_a_template_stand
 
 #[tokio::test]
 async fn the_second_attempt_tells_the_model_what_was_wrong_and_is_used() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let wrong = "I just woke up and I dreamed of a stranger, all night long, but who was it again.";
     for (fault, advice) in [
@@ -148,7 +148,7 @@ async fn the_second_attempt_tells_the_model_what_was_wrong_and_is_used() {
 
 #[tokio::test]
 async fn gemini_is_given_the_pause_that_it_asks_for_if_the_show_has_the_time() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let (short, long) = (Duration::from_millis(600), Duration::from_secs(2));
     world.gemini().faults().next(Operation::Generate, Fault::resource_exhausted_for("0.6s"));
@@ -164,7 +164,7 @@ async fn gemini_is_given_the_pause_that_it_asks_for_if_the_show_has_the_time() {
 
 #[tokio::test]
 async fn both_attempts_share_one_budget_of_time() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let budget = Duration::from_millis(4_900)..Duration::from_secs(6);
     world.gemini().faults().next(Operation::Generate, Fault::resource_exhausted_for("2s"));
@@ -182,7 +182,7 @@ fn a_retired_model_and_a_bad_key_are_told_once_and_by_the_variable_to_change() {
     {
         let log = Log::default();
         runtime(&log).block_on(async {
-            let world = World::new().await;
+            let world = TestApp::new().await;
             let ada = world.register("ada").await;
             world.gemini().faults().always(Operation::Generate, fault);
             for _ in 0..3 {
@@ -198,7 +198,7 @@ fn a_retired_model_and_a_bad_key_are_told_once_and_by_the_variable_to_change() {
 
 #[tokio::test]
 async fn quotation_marks_around_an_answer_are_taken_off() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let fit = "All night I was driving to Fargo, and now that I'm awake I can't say why.";
     let said = Fault::gemini_answers(&format!("\"{fit}\"\n"));
@@ -209,7 +209,7 @@ async fn quotation_marks_around_an_answer_are_taken_off() {
 
 #[tokio::test]
 async fn each_language_has_a_template_of_its_own_and_other_languages_have_the_english_one() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     world.gemini().faults().always(Operation::Generate, Fault::gemini_unavailable());
     let mut thoughts = BTreeSet::new();
@@ -235,7 +235,7 @@ async fn each_language_has_a_template_of_its_own_and_other_languages_have_the_en
 
 #[tokio::test]
 async fn the_show_does_not_wait_for_a_gemini_that_does_not_answer() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     world.gemini().faults().always(Operation::Generate, Fault::TimeoutBeforeEffect);
     let began = Instant::now();
@@ -250,7 +250,7 @@ async fn the_show_does_not_wait_for_a_gemini_that_does_not_answer() {
 
 #[tokio::test]
 async fn a_perform_without_gemini_speaks_the_template() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     world.gemini().faults().next(Operation::Generate, Fault::blocked_prompt());
     let performed = world.perform(&ada, "Queen of Hearts").await.json();
@@ -260,7 +260,7 @@ async fn a_perform_without_gemini_speaks_the_template() {
 
 #[tokio::test]
 async fn what_the_filter_refuses_is_not_sent_to_gemini() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     for (topic, value) in [("a film", "fuck"), ("fuck", "Fargo"), ("a film", "hijo de puta")] {
         for path in ["/thought", "/generate-thought"] {
@@ -273,7 +273,7 @@ async fn what_the_filter_refuses_is_not_sent_to_gemini() {
 }
 
 /// What is answered while Gemini always fails so, and how often it was asked.
-async fn thought_after(world: &World, user: &User, fault: &Fault) -> (Value, usize) {
+async fn thought_after(world: &TestApp, user: &User, fault: &Fault) -> (Value, usize) {
     let before = world.gemini().journal().count(Operation::Generate);
     world.gemini().faults().always(Operation::Generate, fault.clone());
     let answer = think(world, user, "Fargo").await;
@@ -288,6 +288,6 @@ fn assert_template(thought: &Value, fault: &Fault) {
     assert_eq!(thought["thought"].as_str().unwrap().matches("Fargo").count(), 1, "{thought}");
 }
 
-async fn think(world: &World, user: &User, value: &str) -> Answer {
+async fn think(world: &TestApp, user: &User, value: &str) -> Answer {
     world.post_as(user, "/thought", &json!({ "topic": "a film", "value": value })).await
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::Method;
 use serde_json::{Value, json};
-use tests::app::SigningKey;
+use tests::harness::SigningKey;
 
 use self::{
     attacks::{Attack, Scene, with},
@@ -16,8 +16,8 @@ use self::{
 };
 use crate::{
     closed_routes,
-    stored::Stored,
-    world::{Answer, PASSWORD, Setup, User, World, send},
+    db_snapshot::Stored,
+    test_app::{Answer, PASSWORD, Setup, TestApp, User, send},
 };
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn a_well_signed_token_without_a_living_session_of_that_user_opens_no_rout
 
 #[tokio::test]
 async fn tokens_end_at_their_time_and_sessions_at_theirs_however_fresh_the_token() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.performer("ada").await;
     world.clock.advance(Duration::from_secs(899));
     assert_eq!(session(&world, &ada.access_token).await.status, 200);
@@ -176,17 +176,17 @@ async fn the_scheme_is_read_without_case_and_the_times_to_the_second() {
 }
 
 /// A world that signs with one key and believes these.
-async fn world_with(signs: &SigningKey, believes: &[&SigningKey]) -> World {
+async fn world_with(signs: &SigningKey, believes: &[&SigningKey]) -> TestApp {
     let keys: Vec<Value> = believes.iter().map(|key| Key::of(key).jwk).collect();
     let env = vec![
         ("JWT_SIGNING_KEY", signs.private.clone()),
         ("JWT_PUBLIC_KEYS", json!({ "keys": keys }).to_string()),
     ];
-    World::with(Setup { env, ..Setup::default() }).await
+    TestApp::with(Setup { env, ..Setup::default() }).await
 }
 
 /// Tries an attack on every closed route; where the route names a user, that is this one.
-async fn refused_everywhere(world: &World, user_id: &str, attack: &Attack) {
+async fn refused_everywhere(world: &TestApp, user_id: &str, attack: &Attack) {
     for route in closed_routes::closed() {
         let path = format!("{}{}", route.of(user_id), attack.query);
         let mut request = world.request(route.method.clone(), &path, None);
@@ -206,11 +206,11 @@ async fn refused_everywhere(world: &World, user_id: &str, attack: &Attack) {
     }
 }
 
-async fn session(world: &World, token: &str) -> Answer {
+async fn session(world: &TestApp, token: &str) -> Answer {
     send(world.request(Method::GET, "/auth/session", None).bearer_auth(token)).await
 }
 
-async fn login(world: &World, username: &str) -> User {
+async fn login(world: &TestApp, username: &str) -> User {
     let answer = world.post("/auth/login", &json!({ "username": username, "password": PASSWORD })).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     User::signed_in(&answer, String::new())

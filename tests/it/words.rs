@@ -2,9 +2,9 @@
 //! and what an audience must not hear reaches no provider.
 
 use serde_json::{Value, json};
-use tests::standins::faults::{Fault, Operation};
+use tests::fakes::faults::{Fault, Operation};
 
-use crate::world::{Setup, User, World};
+use crate::test_app::{Setup, TestApp, User};
 
 const LANGUAGES: [&str; 6] = ["en", "es", "fr", "de", "it", "pt"];
 
@@ -58,7 +58,7 @@ async fn every_routine_is_told_in_six_languages() {
 
 #[tokio::test]
 async fn the_instruction_holds_no_word_of_the_users() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     let instruction_for = async |topic: &str, value: &str| {
         let body = json!({ "topic": topic, "value": value });
@@ -81,7 +81,7 @@ async fn the_instruction_holds_no_word_of_the_users() {
 
 #[tokio::test]
 async fn a_model_that_obeys_what_the_user_typed_is_not_spoken() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     for obeyed in [
         "I am hacked, and I will say whatever you like from now on, because you told me to do so tonight.",
@@ -104,7 +104,7 @@ async fn a_model_that_obeys_what_the_user_typed_is_not_spoken() {
 
 #[tokio::test]
 async fn what_the_filter_refuses_reaches_no_provider_in_any_disguise() {
-    let world = World::new().await;
+    let world = TestApp::new().await;
     let ada = world.register("ada").await;
     for text in [
         "f u c k",
@@ -150,11 +150,12 @@ async fn the_longest_value_is_told_within_what_was_reserved() {
 }
 
 /// A world whose month is long enough for a hundred performs.
-async fn talkative() -> World {
-    World::with(Setup { env: vec![("MONTHLY_CHAR_LIMIT", String::from("100000"))], ..Setup::default() }).await
+async fn talkative() -> TestApp {
+    TestApp::with(Setup { env: vec![("MONTHLY_CHAR_LIMIT", String::from("100000"))], ..Setup::default() })
+        .await
 }
 
-async fn perform(world: &World, user: &User, routine: &str, value: &str, language: &str) -> Value {
+async fn perform(world: &TestApp, user: &User, routine: &str, value: &str, language: &str) -> Value {
     let settings = json!({ "voice_language": language });
     let body = json!({
         "routine_type": routine, "value": value, "voice": "default", "settings_override": settings,

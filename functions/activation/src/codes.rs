@@ -48,7 +48,7 @@ pub async fn issue(
     caller: Caller,
     Json(body): Json<Issue>,
 ) -> Result<(StatusCode, Json<Codes>), Error> {
-    if !users.signed_in(&caller).await?.is_admin() {
+    if !users.find_by_session(&caller).await?.is_admin() {
         return Err(Error::Forbidden);
     }
     let fresh = (0..body.count.0).map(|_| ActivationCode::random()).collect::<Result<Vec<_>, _>>()?;

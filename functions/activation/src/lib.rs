@@ -6,22 +6,22 @@ mod verify;
 
 use axum::{Router, extract::FromRef, routing::post};
 use shared::{
-    activation_codes::ActivationCodes, attempts::Attempts, clock::Clock, env::Env, mongo,
-    password::Passwords, session::TokenVerifier, users::Users,
+    activation_codes::ActivationCodes, clock::Clock, env::Env, mongo, password::Passwords,
+    rate_limit::RateLimiter, session::TokenVerifier, users::Users,
 };
 use utoipa::OpenApi;
 
 /// What this function touches.
 #[derive(Clone, FromRef)]
-pub struct State {
+pub struct AppState {
     users: Users,
     codes: ActivationCodes,
     passwords: Passwords,
-    attempts: Attempts,
+    attempts: RateLimiter,
     verifier: TokenVerifier,
 }
 
-impl State {
+impl AppState {
     /// Reads the configuration and prepares the clients.
     pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
         let database = mongo::connect(env).await?;
@@ -29,14 +29,14 @@ impl State {
             users: Users::new(&database, clock.clone()),
             codes: ActivationCodes::new(&database, clock.clone()),
             passwords: Passwords::from_env(env)?,
-            attempts: Attempts::new(&database),
+            attempts: RateLimiter::new(&database),
             verifier: TokenVerifier::from_env(env, clock)?,
         })
     }
 }
 
 /// The routes.
-pub fn router(state: State) -> Router {
+pub fn router(state: AppState) -> Router {
     Router::new()
         .route("/activation/verify", post(verify::verify))
         .route("/activation/reset-password", post(reset_password::reset_password))

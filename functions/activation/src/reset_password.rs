@@ -4,10 +4,11 @@ use axum::{extract::State, http::StatusCode};
 use deserr::Deserr;
 use shared::{
     activation_codes::ActivationCode,
-    attempts::{Attempt, Attempts, Source},
+    client_ip::ClientIp,
     error::Error,
     json::{Invalid, Json},
-    password::{NewPassword, Passwords, Purpose},
+    password::{NewPassword, PasswordContext, Passwords},
+    rate_limit::{Attempt, RateLimiter},
     users::{Email, Users},
 };
 use utoipa::ToSchema;
@@ -34,14 +35,14 @@ pub struct ResetPassword {
 pub async fn reset_password(
     State(users): State<Users>,
     State(passwords): State<Passwords>,
-    State(attempts): State<Attempts>,
-    source: Source,
+    State(attempts): State<RateLimiter>,
+    ip: ClientIp,
     Json(body): Json<ResetPassword>,
 ) -> Result<StatusCode, Error> {
-    attempts.on_account(Attempt::PasswordReset, &body.email.key(), &source).await?;
+    attempts.on_account(Attempt::PasswordReset, &body.email.key(), &ip).await?;
     let email = body.email.to_string();
-    let purpose = Purpose { field: "new_password", about: &[&email] };
-    let hash = passwords.hash(body.new_password, &purpose).await?;
+    let context = PasswordContext { field: "new_password", user_inputs: &[&email] };
+    let hash = passwords.hash(body.new_password, &context).await?;
     users.reset_password(&body.email, &body.activation_code, &hash).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -5,9 +5,10 @@ use deserr::Deserr;
 use serde::Serialize;
 use shared::{
     activation_codes::{ActivationCode, ActivationCodes},
-    attempts::{Attempt, Attempts, Source},
+    client_ip::ClientIp,
     error::Error,
     json::{Invalid, Json},
+    rate_limit::{Attempt, RateLimiter},
     users::Users,
 };
 use utoipa::ToSchema;
@@ -38,8 +39,8 @@ pub struct Verdict {
 pub async fn verify(
     State(codes): State<ActivationCodes>,
     State(users): State<Users>,
-    State(attempts): State<Attempts>,
-    source: Source,
+    State(attempts): State<RateLimiter>,
+    ip: ClientIp,
     Json(body): Json<Verify>,
 ) -> Result<Json<Verdict>, Error> {
     let Ok(code) = ActivationCode::try_from(body.code) else {
@@ -48,7 +49,7 @@ pub async fn verify(
     let (issued, has_made_account, ()) = tokio::try_join!(
         codes.find(&code),
         users.has_used(&code),
-        attempts.from_source(Attempt::ActivationCode, &source),
+        attempts.from_source(Attempt::ActivationCode, &ip),
     )?;
     let valid = issued.is_some_and(|issued| issued.used_by.is_none()) && !has_made_account;
     Ok(Json(Verdict { valid }))

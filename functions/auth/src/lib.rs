@@ -13,8 +13,8 @@ use axum::{
     routing::{get, post},
 };
 use shared::{
-    activation_codes::ActivationCodes, attempts::Attempts, clock::Clock, env::Env, mongo,
-    password::Passwords, session::TokenVerifier, users::Users,
+    activation_codes::ActivationCodes, clock::Clock, env::Env, mongo, password::Passwords,
+    rate_limit::RateLimiter, session::TokenVerifier, users::Users,
 };
 use utoipa::OpenApi;
 
@@ -22,16 +22,16 @@ use tokens::TokenSigner;
 
 /// What this function touches.
 #[derive(Clone, FromRef)]
-pub struct State {
+pub struct AppState {
     users: Users,
     codes: ActivationCodes,
     passwords: Passwords,
-    attempts: Attempts,
+    attempts: RateLimiter,
     signer: TokenSigner,
     verifier: TokenVerifier,
 }
 
-impl State {
+impl AppState {
     /// Reads the configuration and prepares the clients.
     pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
         let database = mongo::connect(env).await?;
@@ -39,7 +39,7 @@ impl State {
             users: Users::new(&database, clock.clone()),
             codes: ActivationCodes::new(&database, clock.clone()),
             passwords: Passwords::from_env(env)?,
-            attempts: Attempts::new(&database),
+            attempts: RateLimiter::new(&database),
             signer: TokenSigner::from_env(env, clock.clone())?,
             verifier: TokenVerifier::from_env(env, clock)?,
         })
@@ -47,7 +47,7 @@ impl State {
 }
 
 /// The routes.
-pub fn router(state: State) -> Router {
+pub fn router(state: AppState) -> Router {
     Router::new()
         .route("/auth/register", post(register::register))
         .route("/auth/login", post(login::login))

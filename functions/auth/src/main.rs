@@ -4,7 +4,7 @@ use shared::{clock::Clock, env::Env, http, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    let env = Env::of_process();
+    let env = Env::from_process();
     telemetry::init(&env);
-    http::run(auth::router(auth::State::from_env(&env, Clock::system()).await?)).await
+    http::run(auth::router(auth::AppState::from_env(&env, Clock::system()).await?)).await
 }

@@ -9,7 +9,7 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-use crate::tokens::{self, SignedIn, TokenSigner};
+use crate::tokens::{self, TokenResponse, TokenSigner};
 
 /// The body.
 #[derive(Deserr, ToSchema)]
@@ -24,14 +24,14 @@ pub struct Refresh {
     path = "/auth/refresh",
     operation_id = "refresh",
     request_body = Refresh,
-    responses((status = 200, body = SignedIn)),
+    responses((status = 200, body = TokenResponse)),
     extensions(("x-codes" = json!(["invalid_refresh_token"]))),
 )]
 pub async fn refresh(
     State(users): State<Users>,
     State(signer): State<TokenSigner>,
     Json(body): Json<Refresh>,
-) -> Result<Json<SignedIn>, Error> {
+) -> Result<Json<TokenResponse>, Error> {
     let old = RefreshToken::parse(&body.refresh_token).ok_or(Error::InvalidRefreshToken)?;
     let new = tokens::refresh_token(old.user_id(), old.session_id())?;
     let user = users.refresh(&old, &new).await?;

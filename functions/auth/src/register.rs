@@ -9,15 +9,16 @@ use deserr::Deserr;
 use mongodb::bson::oid::ObjectId;
 use shared::{
     activation_codes::{ActivationCode, ActivationCodes},
-    attempts::{Attempt, Attempts, Source},
+    client_ip::ClientIp,
     error::Error,
     json::{Invalid, Json},
-    password::{NewPassword, Passwords, Purpose},
+    password::{NewPassword, PasswordContext, Passwords},
+    rate_limit::{Attempt, RateLimiter},
     users::{Email, NewUser, Username, Users},
 };
 use utoipa::ToSchema;
 
-use crate::tokens::{self, SignedIn, TokenSigner};
+use crate::tokens::{self, TokenResponse, TokenSigner};
 
 /// The body.
 #[derive(Deserr, ToSchema)]
@@ -37,22 +38,22 @@ pub struct Register {
     path = "/auth/register",
     operation_id = "register",
     request_body = Register,
-    responses((status = 201, body = SignedIn)),
+    responses((status = 201, body = TokenResponse)),
     extensions(("x-codes" = json!(["invalid_activation_code", "activation_code_used", "username_taken", "email_taken", "too_many_attempts"]))),
 )]
 pub async fn register(
     State(users): State<Users>,
     State(codes): State<ActivationCodes>,
     State(passwords): State<Passwords>,
-    State(attempts): State<Attempts>,
+    State(attempts): State<RateLimiter>,
     State(signer): State<TokenSigner>,
-    source: Source,
+    ip: ClientIp,
     Json(body): Json<Register>,
-) -> Result<(StatusCode, Json<SignedIn>), Error> {
+) -> Result<(StatusCode, Json<TokenResponse>), Error> {
     // A registration tells whether a code is valid, so it is counted as an attempt at one.
     let (issued, ()) = tokio::try_join!(
         codes.find(&body.activation_code),
-        attempts.from_source(Attempt::ActivationCode, &source),
+        attempts.from_source(Attempt::ActivationCode, &ip),
     )?;
     let issued = issued.ok_or(Error::InvalidActivationCode)?;
     if issued.used_by.is_some() {
@@ -60,8 +61,8 @@ pub async fn register(
     }
     let id = ObjectId::new();
     let (username, email) = (body.username.to_string(), body.email.to_string());
-    let purpose = Purpose { field: "password", about: &[&username, &email] };
-    let password_hash = passwords.hash(body.password, &purpose).await?;
+    let context = PasswordContext { field: "password", user_inputs: &[&username, &email] };
+    let password_hash = passwords.hash(body.password, &context).await?;
     let refresh_token = tokens::refresh_token(id, &tokens::session_id())?;
     users
         .insert(NewUser {

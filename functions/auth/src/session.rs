@@ -41,7 +41,7 @@ struct Times {
     security(("bearer" = [])),
 )]
 pub async fn session(State(users): State<Users>, caller: Caller) -> Result<Json<LoginState>, Error> {
-    let user = users.signed_in(&caller).await?;
+    let user = users.find_by_session(&caller).await?;
     let session = user
         .sessions
         .into_iter()

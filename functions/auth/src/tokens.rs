@@ -35,7 +35,7 @@ struct Inner {
 
 /// The answer to every call that signs somebody in.
 #[derive(Serialize, ToSchema)]
-pub struct SignedIn {
+pub struct TokenResponse {
     #[schema(value_type = Id)]
     user_id: String,
     #[schema(example = "ada")]
@@ -70,7 +70,7 @@ impl TokenSigner {
             key,
             header,
             audience: audience(env),
-            lifetime_seconds: env.parsed("ACCESS_TOKEN_SECONDS", 900)?,
+            lifetime_seconds: env.parse_or("ACCESS_TOKEN_SECONDS", 900)?,
             clock,
         })))
     }
@@ -82,7 +82,7 @@ impl TokenSigner {
         username: String,
         email: String,
         refresh_token: &RefreshToken,
-    ) -> Result<SignedIn, Error> {
+    ) -> Result<TokenResponse, Error> {
         let now = self.0.clock.utc().unix_timestamp();
         let claims = Claims {
             iss: ISSUER.to_owned(),
@@ -95,7 +95,7 @@ impl TokenSigner {
         };
         let access_token = jsonwebtoken::encode(&self.0.header, &claims, &self.0.key)
             .map_err(|_| Error::internal("an access token could not be signed"))?;
-        Ok(SignedIn {
+        Ok(TokenResponse {
             user_id: user_id.to_hex(),
             username,
             email,

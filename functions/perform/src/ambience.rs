@@ -106,7 +106,7 @@ impl Mixing {
     /// The audio to be sent, by the deadline at the latest.
     pub async fn finish(self, by: Deadline) -> (Bytes, BackgroundSound) {
         let Some(mixed) = self.mixed else { return (self.voice, BackgroundSound::Off) };
-        let why = match by.limit(mixed).await {
+        let why = match by.timeout(mixed).await {
             Some(Ok(Ok(mixed))) => return (mixed, BackgroundSound::Mixed),
             Some(Ok(Err(why))) => why.to_string(),
             Some(Err(_)) => String::from("mixing panicked"),

@@ -12,13 +12,13 @@
 //! - `described`: the answer in one piece, for the API's description;
 //! - `answer`: the audio as JSON or as MP3.
 
+mod admission;
 pub mod ambience;
 mod answer;
-mod audit;
 mod described;
 mod facts;
 mod idempotency;
-mod lease;
+mod metrics;
 mod perform;
 mod request;
 mod takes;
@@ -29,17 +29,18 @@ use std::time::Duration;
 use axum::{Router, extract::FromRef, routing::post};
 use shared::{
     clock::Clock,
-    clone_slots::{CloneSlots, VoiceNames},
+    clone_slots::CloneSlots,
     content::Thoughts,
     elevenlabs::ElevenLabs,
     env::{Env, EnvError},
     gemini::Gemini,
-    mongo, outgoing,
+    http_client, mongo,
+    object_store::ObjectStore,
     quota::Quota,
-    recordings::Recordings,
     session::TokenVerifier,
     sweeper::Sweeper,
     users::Users,
+    voice_name::VoiceNaming,
 };
 use utoipa::OpenApi;
 
@@ -47,9 +48,9 @@ use temp_voice_clone::Clones;
 
 /// What this function touches.
 #[derive(Clone, FromRef)]
-pub struct State {
+pub struct AppState {
     clones: Clones,
-    recordings: Recordings,
+    recordings: ObjectStore,
     thoughts: Thoughts,
     quota: Quota,
     verifier: TokenVerifier,
@@ -71,22 +72,22 @@ struct Settings {
 const DEFAULT_VOICE: &str = "JBFqnCBsd6RMkjVDRZzb";
 
 /// A clone's least time, and a little for what comes before it.
-const LEAST_TIMEOUT: Duration = Duration::from_secs(20);
+const MIN_TIMEOUT: Duration = Duration::from_secs(20);
 
-impl State {
+impl AppState {
     /// Reads the configuration and prepares the clients.
     pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
         let database = mongo::connect(env).await?;
-        let http = outgoing::client()?;
+        let http = http_client::client()?;
         let sweeper = Sweeper {
             elevenlabs: ElevenLabs::from_env(env, http.clone())?,
             slots: CloneSlots::from_env(env, &database, clock.clone())?,
             users: Users::new(&database, clock.clone()),
-            names: VoiceNames::from_env(env),
+            names: VoiceNaming::from_env(env),
         };
         Ok(Self {
             clones: Clones { sweeper, clock: clock.clone() },
-            recordings: Recordings::from_env(env, http.clone())?,
+            recordings: ObjectStore::from_env(env, http.clone())?,
             thoughts: Thoughts::new(Gemini::from_env(env, http)?),
             quota: Quota::from_env(env)?,
             verifier: TokenVerifier::from_env(env, clock)?,
@@ -97,8 +98,8 @@ impl State {
 
 impl Settings {
     fn from_env(env: &Env) -> Result<Self, EnvError> {
-        let timeout = Duration::from_secs(env.parsed("PERFORM_TIMEOUT_SECONDS", 60)?);
-        if timeout < LEAST_TIMEOUT {
+        let timeout = Duration::from_secs(env.parse_or("PERFORM_TIMEOUT_SECONDS", 60)?);
+        if timeout < MIN_TIMEOUT {
             return Err(EnvError::Malformed {
                 name: "PERFORM_TIMEOUT_SECONDS",
                 expected: "long enough to make, hear and delete a voice: at least 20",
@@ -110,7 +111,7 @@ impl Settings {
 }
 
 /// The routes.
-pub fn router(state: State) -> Router {
+pub fn router(state: AppState) -> Router {
     Router::new().route("/perform", post(perform::perform)).with_state(state)
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Extension, extract::State as Of, http::HeaderMap, response::Response};
+use axum::{Extension, extract::State, http::HeaderMap, response::Response};
 use bytes::Bytes;
 use futures::FutureExt as _;
 use mongodb::bson::oid::ObjectId;
@@ -17,26 +17,27 @@ use shared::{
     deadline::{Deadline, Invocation},
     error::Error,
     http::RequestId,
-    json::{FieldError, Hashed},
+    json::{FieldError, HashedJson},
     session::Caller,
     users::{Idempotency, Replay, Reservation, Settlement, User},
 };
 use tracing::Instrument as _;
 
 use crate::{
-    State, answer,
-    audit::Ended,
+    AppState,
+    admission::{self, LEASE_MARGIN, Taken},
+    answer,
     described::Answer,
     facts::Facts,
     idempotency::IdempotencyKey,
-    lease::{self, LEASE_MARGIN, Taken},
+    metrics::Ended,
     request::{Body, Request, Voice},
     takes::{Performed, Takes},
-    temp_voice_clone::{CloneRecord, LEAST_TIME, PAUSES, SETTLE_RESERVE, with_temp_voice_clone},
+    temp_voice_clone::{CloneRecord, MIN_TIME, PAUSES, SETTLE_RESERVE, with_temp_voice_clone},
 };
 
 /// After this long, no further attempt to settle is begun: the audience waits.
-const SETTLE_PATIENCE: Duration = Duration::from_secs(5);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What writing and sending the answer takes.
 const ANSWER_RESERVE: Duration = Duration::from_millis(500);
 
@@ -53,13 +54,13 @@ const ANSWER_RESERVE: Duration = Duration::from_millis(500);
     extensions(("x-codes" = json!(["forbidden", "voice_required", "perform_in_progress", "idempotency_conflict", "content_rejected", "answer_too_large", "quota_exceeded", "clone_failed", "synthesis_failed", "clone_slots_busy", "clone_budget_exhausted", "provider_unavailable", "deadline_exceeded"]))),
 )]
 pub async fn perform(
-    Of(state): Of<State>,
+    State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,
     Invocation(invocation): Invocation,
     caller: Caller,
     key: IdempotencyKey,
     headers: HeaderMap,
-    Hashed(body, hash): Hashed<Body>,
+    HashedJson(body, hash): HashedJson<Body>,
 ) -> Result<Response, Error> {
     let request = body.checked(&caller)?;
     if request.is_list && !answer::accepts_json(&headers) {
@@ -68,7 +69,8 @@ pub async fn perform(
             message: String::from("must allow application/json: several takes are no single MP3"),
         }]));
     }
-    let deadline = Deadline::of_invocation(invocation.as_ref(), &state.clones.clock, state.settings.timeout);
+    let deadline =
+        Deadline::from_invocation(invocation.as_ref(), &state.clones.clock, state.settings.timeout);
     let work = run(state, caller, request, key.with(hash), deadline, request_id);
     let work = tokio::spawn(work.instrument(tracing::Span::current()));
     let (facts, audio) = work.await.map_err(|_| Error::internal("a perform panicked"))??;
@@ -76,7 +78,7 @@ pub async fn perform(
 }
 
 async fn run(
-    state: State,
+    state: AppState,
     caller: Caller,
     request: Request,
     idempotency: Option<Idempotency>,
@@ -87,13 +89,13 @@ async fn run(
     let model = &state.quota.model;
     let want = Reservation {
         lease_id: ObjectId::new(),
-        lasts: state.settings.timeout + LEASE_MARGIN,
-        characters: request.takes.iter().map(|take| model.cost(take.words.most_characters())).sum(),
+        ttl: state.settings.timeout + LEASE_MARGIN,
+        characters: request.takes.iter().map(|take| model.cost(take.words.max_characters())).sum(),
         monthly_limit: state.quota.monthly_limit,
         needs_recording: request.voice == Voice::Own,
         idempotency,
     };
-    let user = match lease::take(&state, &caller, &want, deadline).await? {
+    let user = match admission::take(&state, &caller, &want, deadline).await? {
         Taken::Lease(user) => user,
         Taken::Before(replay) => return again(&state, &caller, *replay).await,
     };
@@ -118,7 +120,7 @@ async fn run(
         heard.map(|heard| Facts::new(&state.quota, &request, heard, spent_before, is_charged, &request_id));
     let settlement = Settlement {
         characters: facts.as_ref().map_or(0, Facts::cost),
-        clone_is_gone: !clone.orphaned,
+        clone_deleted: !clone.orphaned,
         replay: want.idempotency.filter(|_| kept).zip(facts.as_ref()).and_then(|(idempotency, facts)| {
             let at = state.clones.clock.now();
             Some(Replay { idempotency, lease_id: want.lease_id, at, answer: facts.stored()? })
@@ -162,13 +164,13 @@ fn joined(performed: &Performed) -> Bytes {
 /// exists all the same and the show goes on; the sweep frees the lease, uncharged. Gives whether the perform still
 /// belongs to somebody: an account may be deleted in the middle of it.
 async fn settle(
-    state: &State,
+    state: &AppState,
     user_id: ObjectId,
     lease_id: ObjectId,
     settlement: &Settlement,
     deadline: Deadline,
 ) -> bool {
-    let patience = deadline.within(SETTLE_PATIENCE);
+    let patience = deadline.capped_at(SETTLE_TIMEOUT);
     let mut pauses = PAUSES.into_iter();
     let settling = async {
         loop {
@@ -183,28 +185,28 @@ async fn settle(
             }
         }
     };
-    deadline.less(ANSWER_RESERVE).limit(settling).await.flatten().unwrap_or_else(|| {
+    deadline.minus(ANSWER_RESERVE).timeout(settling).await.flatten().unwrap_or_else(|| {
         tracing::warn!(%user_id, %lease_id, "a perform could not be settled; the sweep will free it");
         true
     })
 }
 
 /// The answer of an earlier perform, as it was.
-async fn again(state: &State, caller: &Caller, replay: Replay) -> Result<(Facts, Bytes), Error> {
+async fn again(state: &AppState, caller: &Caller, replay: Replay) -> Result<(Facts, Bytes), Error> {
     let audio = state.recordings.get_replay(caller.user_id, replay.lease_id).await?;
     Ok((Facts::read(replay.answer)?, audio))
 }
 
 /// Keeps the audio for a repeated request, and tells whether it is kept.
 async fn keep(
-    state: &State,
+    state: &AppState,
     user_id: ObjectId,
     lease_id: ObjectId,
     audio: Bytes,
     deadline: Deadline,
 ) -> bool {
     let keeping = state.recordings.put_replay(user_id, lease_id, audio);
-    match deadline.less(SETTLE_RESERVE).limit(keeping).await {
+    match deadline.minus(SETTLE_RESERVE).timeout(keeping).await {
         Some(Ok(())) => return true,
         Some(Err(error)) => {
             tracing::warn!(%error, %lease_id, "the audio could not be kept for a repeated request");
@@ -215,21 +217,21 @@ async fn keep(
 }
 
 /// Deletes the kept audio of a perform that nobody can ask for again.
-async fn forget(state: &State, user_id: ObjectId, lease_id: ObjectId) {
+async fn forget(state: &AppState, user_id: ObjectId, lease_id: ObjectId) {
     if let Err(error) = state.recordings.delete_replay(user_id, lease_id).await {
         tracing::warn!(%error, %lease_id, "the audio of a deleted account stays until it expires");
     }
 }
 
 async fn speak(
-    state: &State,
+    state: &AppState,
     user: &User,
     lease_id: ObjectId,
     request: &Request,
     deadline: Deadline,
     clone: &mut CloneRecord,
 ) -> Result<Performed, Error> {
-    let settings = user.settings.clone().overridden(request.settings_override.clone());
+    let settings = user.settings.clone().with_overrides(request.settings_override.clone());
     let mut takes = Takes::begin(state, request, &settings, lease_id, deadline);
     if request.voice == Voice::Default {
         let said = takes.speak(&state.settings.default_voice).await?;
@@ -238,12 +240,12 @@ async fn speak(
 
     // Both to their ends: a claim that was dropped half-way could hold a slot that nobody knows of.
     let (slot, recording) = tokio::join!(
-        lease::claim_slot(state, user.id, lease_id, deadline, clone),
+        admission::claim_slot(state, user.id, lease_id, deadline, clone),
         state.recordings.get(user.id),
     );
     let slot = slot?;
     let recording = match recording {
-        Ok(Some(recording)) if deadline.remaining() >= LEAST_TIME => recording,
+        Ok(Some(recording)) if deadline.remaining() >= MIN_TIME => recording,
         recording => {
             let error = match recording {
                 Ok(Some(_)) => Error::DeadlineExceeded,

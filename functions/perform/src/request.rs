@@ -2,7 +2,7 @@
 
 use deserr::Deserr;
 use shared::{
-    content::{self, Routine, Speakable, ValueWords},
+    content::{self, Routine, Speakable, SpectatorValue},
     error::Error,
     json::{FieldError, Invalid, Reason},
     session::Caller,
@@ -11,11 +11,11 @@ use shared::{
 use utoipa::ToSchema;
 
 /// How many takes may be asked for at once.
-const MOST_TAKES: usize = 10;
+const MAX_TAKES: usize = 10;
 /// How many characters several takes may have in all, at their most. At ten a second, slower than people speak a language
 /// with an alphabet, they last four minutes: 5.1 MB of MP3 at 128 kbit/s in base64, and Lambda lets 6 MB out
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>). Ten thoughts about what people think of fit.
-const MOST_CHARACTERS: usize = 2400;
+const MAX_CHARACTERS: usize = 2400;
 
 /// The body, as it is sent: `routine_type` and `value`, or `text`, or `takes`.
 #[derive(Deserr, ToSchema)]
@@ -27,7 +27,7 @@ pub struct Body {
     #[deserr(default)]
     routine_type: Option<Routine>,
     #[deserr(default)]
-    value: Option<ValueWords>,
+    value: Option<SpectatorValue>,
     #[deserr(default)]
     text: Option<Text>,
     #[deserr(default)]
@@ -68,7 +68,7 @@ struct TakeBody {
     #[deserr(default)]
     routine_type: Option<Routine>,
     #[deserr(default)]
-    value: Option<ValueWords>,
+    value: Option<SpectatorValue>,
     #[deserr(default)]
     text: Option<Text>,
 }
@@ -115,10 +115,10 @@ pub enum Words {
 
 impl Words {
     /// The most characters that will be spoken.
-    pub fn most_characters(&self) -> usize {
+    pub fn max_characters(&self) -> usize {
         match self {
             Self::Text(text) => text.characters(),
-            Self::ThoughtAbout(_, value) => content::most_characters(value.as_str()),
+            Self::ThoughtAbout(_, value) => content::max_characters(value.as_str()),
         }
     }
 }
@@ -168,10 +168,10 @@ fn several(takes: Vec<TakeBody>) -> Result<Vec<Take>, Error> {
     if !rejected.is_empty() {
         return Err(Error::ContentRejectedIn(rejected));
     }
-    let characters: usize = checked.iter().map(|take| take.words.most_characters()).sum();
-    if characters > MOST_CHARACTERS {
+    let characters: usize = checked.iter().map(|take| take.words.max_characters()).sum();
+    if characters > MAX_CHARACTERS {
         let message = format!(
-            "could have {characters} characters in all, and one answer holds {MOST_CHARACTERS}: ask for fewer at once"
+            "could have {characters} characters in all, and one answer holds {MAX_CHARACTERS}: ask for fewer at once"
         );
         return Err(Error::Invalid(vec![field("takes", &message)]));
     }
@@ -201,7 +201,7 @@ impl TakeBody {
         };
         let words = match (self.text, self.routine_type, self.value) {
             (Some(Text(text)), _, None) => Words::Text(speakable("text", text)?),
-            (None, Some(routine), Some(ValueWords(value))) => {
+            (None, Some(routine), Some(SpectatorValue(value))) => {
                 Words::ThoughtAbout(routine, speakable("value", value)?)
             }
             (Some(_), _, Some(_)) => return Err(invalid(&["text"], "cannot be combined with value")),
@@ -225,7 +225,7 @@ impl TryFrom<Vec<TakeBody>> for Takes {
 
     fn try_from(takes: Vec<TakeBody>) -> Result<Self, Reason> {
         match takes.len() {
-            1..=MOST_TAKES => Ok(Self(takes)),
+            1..=MAX_TAKES => Ok(Self(takes)),
             _ => Err(Reason("must have 1 to 10 takes")),
         }
     }

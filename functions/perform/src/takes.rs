@@ -17,7 +17,7 @@ use shared::{
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    State,
+    AppState,
     ambience::{BackgroundSound, Mixing},
     request::{Request, Take, Words},
     temp_voice_clone::CLEANUP_RESERVE,
@@ -33,7 +33,7 @@ const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1
 const MIX_RESERVE: Duration = Duration::from_secs(5);
 /// Bytes of audio that several takes may have in all: Lambda lets 6 MB out, three quarters of them are left in base64,
 /// and a quarter of a megabyte is for the texts.
-const MOST_AUDIO: usize = (6 * 1024 - 256) * 1024 / 4 * 3;
+const MAX_AUDIO: usize = (6 * 1024 - 256) * 1024 / 4 * 3;
 
 /// What a perform gave: an audio or a failure for each take, and at least one audio.
 pub type Performed = Vec<Result<Spoken, Error>>;
@@ -54,7 +54,7 @@ pub struct Spoken {
 
 /// The takes of one perform and what they have in common.
 pub struct Takes<'a> {
-    state: &'a State,
+    state: &'a AppState,
     settings: &'a Settings,
     lease_id: ObjectId,
     deadline: Deadline,
@@ -76,7 +76,7 @@ pub struct Said {
 impl<'a> Takes<'a> {
     /// Begins to write what is to be said.
     pub fn begin(
-        state: &'a State,
+        state: &'a AppState,
         request: &Request,
         settings: &'a Settings,
         lease_id: ObjectId,
@@ -95,7 +95,7 @@ impl<'a> Takes<'a> {
             let (text, thought_source) = written(writing).await?;
             let _turn = turns.acquire().await.map_err(|_| Error::internal("the turns are over"))?;
             let (audio, synthesis) = this.synthesize(voice_id, &text).await?;
-            let by = this.deadline.less(MIX_RESERVE);
+            let by = this.deadline.minus(MIX_RESERVE);
             let audio = Mixing::begin(audio, this.settings, this.seed(number), by);
             Ok(Said { text, thought_source, audio, synthesis })
         }));
@@ -105,13 +105,13 @@ impl<'a> Takes<'a> {
 
     /// Waits for the mixing, and refuses what no longer fits into the answer.
     pub async fn finish(&self, said: Vec<Result<Said, Error>>) -> Result<Performed, Error> {
-        let by = self.deadline.less(MIX_RESERVE);
+        let by = self.deadline.minus(MIX_RESERVE);
         let (mut performed, mut bytes) = (Vec::new(), 0);
         for said in said {
             performed.push(match said {
                 Ok(Said { text, thought_source, audio, synthesis }) => {
                     let (audio, background_sound) = audio.finish(by).await;
-                    if self.is_list && bytes + audio.len() > MOST_AUDIO {
+                    if self.is_list && bytes + audio.len() > MAX_AUDIO {
                         Err(Error::AnswerTooLarge)
                     } else {
                         bytes += audio.len();
@@ -141,19 +141,19 @@ impl<'a> Takes<'a> {
         let speech = Speech {
             text,
             model_id: &model.id,
-            language_code: model.honours_language().then(|| settings.voice_language.code()),
+            language_code: model.supports_language_code().then(|| settings.voice_language.code()),
             voice_settings: VoiceSettings {
                 stability: settings.voice_stability.fraction(),
                 similarity_boost: settings.voice_similarity.fraction(),
             },
         };
-        let by = self.deadline.less(CLEANUP_RESERVE);
+        let by = self.deadline.minus(CLEANUP_RESERVE);
         let began = Instant::now();
         let mut pauses = PAUSES.into_iter().take(if self.is_list { PAUSES.len() } else { 0 });
         let error = loop {
             match self.state.clones.sweeper.elevenlabs.synthesize(voice_id, &speech, by).await {
                 Ok(audio) => return Ok((audio, (began, Instant::now()))),
-                Err(error) if error.refusal() == Some(RefusalKind::Busy) => match pauses.next() {
+                Err(error) if error.refusal() == Some(RefusalKind::RateLimited) => match pauses.next() {
                     Some(pause) if pause < by.remaining() => tokio::time::sleep(pause).await,
                     _ => break error,
                 },
@@ -163,8 +163,8 @@ impl<'a> Takes<'a> {
         Err(match error {
             ElevenLabsError::TimedOut => Error::DeadlineExceeded,
             // Not sent because the time was up, or no connection.
-            ElevenLabsError::Unreachable if by.has_passed() => Error::DeadlineExceeded,
-            error if error.refusal().is_none_or(|kind| kind == RefusalKind::Busy) => {
+            ElevenLabsError::Unreachable if by.is_expired() => Error::DeadlineExceeded,
+            error if error.refusal().is_none_or(|kind| kind == RefusalKind::RateLimited) => {
                 Error::ProviderUnavailable(error)
             }
             error => Error::SynthesisFailed(error),
@@ -172,7 +172,7 @@ impl<'a> Takes<'a> {
     }
 }
 
-fn write(state: &State, take: &Take, settings: &Settings, deadline: Deadline) -> Writing {
+fn write(state: &AppState, take: &Take, settings: &Settings, deadline: Deadline) -> Writing {
     let mut writing = JoinSet::new();
     match &take.words {
         Words::Text(text) => {

@@ -18,7 +18,7 @@ use shared::{
     deadline::Deadline,
     elevenlabs::{AddedVoice, ElevenLabsError, RefusalKind},
     error::Error,
-    recordings::Recording,
+    object_store::Recording,
     sweeper::Sweeper,
 };
 
@@ -29,7 +29,7 @@ const BOOKS_RESERVE: Duration = Duration::from_secs(5);
 /// What ending the lease may take, within that; handing the slot back never spends it.
 pub const SETTLE_RESERVE: Duration = Duration::from_secs(3);
 /// With less left, no clone is begun: it could not be made, heard and deleted.
-pub const LEAST_TIME: Duration = Duration::from_secs(18);
+pub const MIN_TIME: Duration = Duration::from_secs(18);
 /// The least that synthesis needs; creating does not spend it.
 const SYNTHESIS_RESERVE: Duration = Duration::from_secs(4);
 /// One attempt at deleting or at listing.
@@ -89,9 +89,9 @@ where
     record.creating = Some(begun.elapsed());
     let voice_id = match created {
         Ok(voice_id) => voice_id,
-        Err(NotCreated { error, surely_gone }) => {
-            record.orphaned = !surely_gone;
-            hand_back(clones, slot, None, surely_gone, deadline).await;
+        Err(NotCreated { error, confirmed_deleted }) => {
+            record.orphaned = !confirmed_deleted;
+            release_slot(clones, slot, None, confirmed_deleted, deadline).await;
             return Err(error);
         }
     };
@@ -106,14 +106,14 @@ where
     let spoken = speaking.catch_unwind().await;
 
     let deleting = Instant::now();
-    let surely_gone = delete(clones, &slot, &voice_id, deadline).await;
+    let confirmed_deleted = delete(clones, &slot, &voice_id, deadline).await;
     record.deleting = Some(deleting.elapsed());
-    if surely_gone {
+    if confirmed_deleted {
         record.deleted_at = Some(clones.clock.now());
         record.lived = Some(born.elapsed());
     }
-    record.orphaned = !surely_gone;
-    hand_back(clones, slot, Some(&voice_id), surely_gone, deadline).await;
+    record.orphaned = !confirmed_deleted;
+    release_slot(clones, slot, Some(&voice_id), confirmed_deleted, deadline).await;
     spoken.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
@@ -121,7 +121,7 @@ where
 struct NotCreated {
     error: Error,
     /// Whether no voice is left at the provider either.
-    surely_gone: bool,
+    confirmed_deleted: bool,
 }
 
 async fn create(
@@ -131,17 +131,17 @@ async fn create(
     deadline: Deadline,
 ) -> Result<String, NotCreated> {
     let name = clones.sweeper.names.name(slot.lease_id);
-    let by = deadline.less(CLEANUP_RESERVE + SYNTHESIS_RESERVE);
+    let by = deadline.minus(CLEANUP_RESERVE + SYNTHESIS_RESERVE);
     match add_voice(clones, &name, recording, by).await {
         Ok(voice) if !voice.requires_verification => Ok(voice.voice_id),
         Ok(voice) => {
             tracing::warn!("the provider wants the voice verified by a person; it cannot be used");
-            let surely_gone = delete(clones, slot, &voice.voice_id, deadline).await;
-            let error = ElevenLabsError::Broken(String::from("the voice requires verification"));
-            Err(NotCreated { error: Error::CloneFailed(error), surely_gone })
+            let confirmed_deleted = delete(clones, slot, &voice.voice_id, deadline).await;
+            let error = ElevenLabsError::Ambiguous(String::from("the voice requires verification"));
+            Err(NotCreated { error: Error::CloneFailed(error), confirmed_deleted })
         }
         Err(error) if error.outcome_unknown() => adopt(clones, slot, &name, error, deadline).await,
-        Err(error) => Err(NotCreated { error: refused(error), surely_gone: true }),
+        Err(error) => Err(NotCreated { error: refused(error), confirmed_deleted: true }),
     }
 }
 
@@ -171,29 +171,29 @@ async fn adopt(
     deadline: Deadline,
 ) -> Result<String, NotCreated> {
     tracing::warn!(%error, lease_id = %slot.lease_id, "the outcome of a create is unknown; looking for the voice");
-    let by = deadline.less(BOOKS_RESERVE + ATTEMPT);
+    let by = deadline.minus(BOOKS_RESERVE + ATTEMPT);
     // The list may lag behind.
     for pause in PAUSES {
         tokio::time::sleep(pause.min(by.remaining())).await;
-        let Ok(voices) = clones.sweeper.elevenlabs.cloned_voices(name, by.within(ATTEMPT)).await else {
+        let Ok(voices) = clones.sweeper.elevenlabs.cloned_voices(name, by.capped_at(ATTEMPT)).await else {
             continue;
         };
         let Some(voice) = voices.into_iter().find(|voice| voice.name == name) else { continue };
-        if deadline.less(CLEANUP_RESERVE).remaining() >= SYNTHESIS_RESERVE {
+        if deadline.minus(CLEANUP_RESERVE).remaining() >= SYNTHESIS_RESERVE {
             return Ok(voice.voice_id);
         }
-        let surely_gone = delete(clones, slot, &voice.voice_id, deadline).await;
-        return Err(NotCreated { error: unanswered(error), surely_gone });
+        let confirmed_deleted = delete(clones, slot, &voice.voice_id, deadline).await;
+        return Err(NotCreated { error: unanswered(error), confirmed_deleted });
     }
-    Err(NotCreated { error: unanswered(error), surely_gone: false })
+    Err(NotCreated { error: unanswered(error), confirmed_deleted: false })
 }
 
 /// Writes down which voice lives, for `voice/meta` and the sweep. The name leads to it as well, so a failure here
 /// is no reason to stop the show.
 async fn note(clones: &Clones, slot: &Slot, voice_id: &str) {
     let noted = tokio::try_join!(
-        clones.sweeper.slots.note_clone(slot, voice_id),
-        clones.sweeper.users.note_clone(slot.user_id, slot.lease_id, voice_id),
+        clones.sweeper.slots.record_voice_id(slot, voice_id),
+        clones.sweeper.users.record_voice_id(slot.user_id, slot.lease_id, voice_id),
     );
     if let Err(error) = noted {
         tracing::warn!(%error, lease_id = %slot.lease_id, "the clone's id could not be noted");
@@ -202,10 +202,10 @@ async fn note(clones: &Clones, slot: &Slot, voice_id: &str) {
 
 /// Deletes a voice, with a few attempts inside the reserve; whether it is surely gone.
 async fn delete(clones: &Clones, slot: &Slot, voice_id: &str, deadline: Deadline) -> bool {
-    let by = deadline.less(BOOKS_RESERVE);
+    let by = deadline.minus(BOOKS_RESERVE);
     let mut pauses = PAUSES.into_iter();
     loop {
-        let Err(error) = clones.sweeper.elevenlabs.delete_voice(voice_id, by.within(ATTEMPT)).await else {
+        let Err(error) = clones.sweeper.elevenlabs.delete_voice(voice_id, by.capped_at(ATTEMPT)).await else {
             return true;
         };
         match pauses.next() {
@@ -226,17 +226,17 @@ async fn delete(clones: &Clones, slot: &Slot, voice_id: &str, deadline: Deadline
 
 /// Gives the slot back, or leaves it to the sweep. If not even that can be written down, the slot's record stays as
 /// it is, and the sweep finds it when its lease has run out.
-async fn hand_back(
+async fn release_slot(
     clones: &Clones,
     slot: Slot,
     voice_id: Option<&str>,
-    surely_gone: bool,
+    confirmed_deleted: bool,
     deadline: Deadline,
 ) {
     let (slots, lease_id) = (&clones.sweeper.slots, slot.lease_id);
     let handing =
-        async { if surely_gone { slots.free(slot).await } else { slots.orphan(slot, voice_id).await } };
-    match deadline.less(SETTLE_RESERVE).limit(handing).await {
+        async { if confirmed_deleted { slots.free(slot).await } else { slots.orphan(slot, voice_id).await } };
+    match deadline.minus(SETTLE_RESERVE).timeout(handing).await {
         Some(Ok(())) => {}
         Some(Err(error)) => {
             tracing::warn!(%error, %lease_id, "a slot could not be handed back; the sweep will free it");
@@ -247,9 +247,9 @@ async fn hand_back(
 
 fn refused(error: ElevenLabsError) -> Error {
     match error.refusal() {
-        Some(RefusalKind::AddEditSpent) => Error::CloneBudgetExhausted(error),
+        Some(RefusalKind::VoiceEditLimitReached) => Error::CloneBudgetExhausted(error),
         Some(RefusalKind::SlotsFull) => Error::CloneSlotsBusy,
-        Some(RefusalKind::Busy) | None => Error::ProviderUnavailable(error),
+        Some(RefusalKind::RateLimited) | None => Error::ProviderUnavailable(error),
         Some(RefusalKind::VoiceNotFound | RefusalKind::Other) => Error::CloneFailed(error),
     }
 }

@@ -1,24 +1,17 @@
 //! The scheduled sweep: finishes what a perform could not. The work itself is [`shared::sweeper`]'s.
 
-mod measured;
+mod metrics;
 
 use std::time::Duration;
 
 use lambda_runtime::Context;
 use mongodb::Database;
 use shared::{
-    clock::Clock,
-    clone_slots::{CloneSlots, VoiceNames},
-    deadline::Deadline,
-    elevenlabs::ElevenLabs,
-    env::Env,
-    error::Error,
-    mongo, outgoing,
-    sweeper::Sweeper,
-    users::Users,
+    clock::Clock, clone_slots::CloneSlots, deadline::Deadline, elevenlabs::ElevenLabs, env::Env,
+    error::Error, http_client, mongo, sweeper::Sweeper, users::Users, voice_name::VoiceNaming,
 };
 
-pub use shared::sweeper::Swept;
+pub use shared::sweeper::SweepReport;
 
 /// The function's timeout, where the platform does not tell it.
 const TIMEOUT: Duration = Duration::from_mins(2);
@@ -26,27 +19,27 @@ const TIMEOUT: Duration = Duration::from_mins(2);
 const RESERVE: Duration = Duration::from_secs(15);
 
 /// Asking for indexes, most of the time in vain; where there is much to index, the database goes on without us.
-const INDEXES_PATIENCE: Duration = Duration::from_secs(8);
+const INDEXES_TIMEOUT: Duration = Duration::from_secs(8);
 /// Asking for the account.
-const ACCOUNT_PATIENCE: Duration = Duration::from_secs(5);
+const ACCOUNT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What this function touches.
-pub struct State {
+pub struct AppState {
     database: Database,
     sweeper: Sweeper,
     stage: String,
     clock: Clock,
 }
 
-impl State {
+impl AppState {
     /// Reads the configuration and prepares the clients.
     pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_runtime::Error> {
         let database = mongo::connect(env).await?;
         let sweeper = Sweeper {
-            elevenlabs: ElevenLabs::from_env(env, outgoing::client()?)?,
+            elevenlabs: ElevenLabs::from_env(env, http_client::client()?)?,
             slots: CloneSlots::from_env(env, &database, clock.clone())?,
             users: Users::new(&database, clock.clone()),
-            names: VoiceNames::from_env(env),
+            names: VoiceNaming::from_env(env),
         };
         Ok(Self { database, sweeper, stage: env.stage().to_owned(), clock })
     }
@@ -56,16 +49,16 @@ impl State {
 ///
 /// In this order, because the driver repeats what the sweep asks for when a connection broke, and the making of
 /// indexes it does not: no sweep shall fail for that.
-pub async fn sweep(state: &State, invocation: Option<&Context>) -> Result<Swept, Error> {
-    let deadline = Deadline::of_invocation(invocation, &state.clock, TIMEOUT);
-    let swept = state.sweeper.sweep(deadline.less(RESERVE)).await?;
-    let indexed = deadline.within(INDEXES_PATIENCE).limit(mongo::ensure_indexes(&state.database)).await;
+pub async fn sweep(state: &AppState, invocation: Option<&Context>) -> Result<SweepReport, Error> {
+    let deadline = Deadline::from_invocation(invocation, &state.clock, TIMEOUT);
+    let swept = state.sweeper.sweep(deadline.minus(RESERVE)).await?;
+    let indexed = deadline.capped_at(INDEXES_TIMEOUT).timeout(mongo::ensure_indexes(&state.database)).await;
     indexed.ok_or_else(|| Error::internal("the database made no indexes in time"))??;
     // The month's remaining creations are watched here, every five minutes, and not by every perform.
-    let account = state.sweeper.elevenlabs.subscription(deadline.within(ACCOUNT_PATIENCE)).await;
+    let account = state.sweeper.elevenlabs.subscription(deadline.capped_at(ACCOUNT_TIMEOUT)).await;
     if let Err(error) = &account {
         tracing::warn!(%error, "ElevenLabs does not say what is left of its account");
     }
-    measured::record(&state.stage, &state.clock, &swept, account.as_ref().ok());
+    metrics::record(&state.stage, &state.clock, &swept, account.as_ref().ok());
     Ok(swept)
 }

@@ -6,9 +6,9 @@ use shared::{clock::Clock, env::Env, error::Error, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let env = Env::of_process();
+    let env = Env::from_process();
     telemetry::init(&env);
-    let state = sweep::State::from_env(&env, Clock::system()).await?;
+    let state = sweep::AppState::from_env(&env, Clock::system()).await?;
     let state = &state;
     // Whatever the event says, a sweep is a sweep: scheduled, repeated, or invoked by hand.
     lambda_runtime::run(service_fn(async move |event: LambdaEvent<Value>| {

@@ -4,33 +4,33 @@ mod thought;
 
 use axum::{Router, extract::FromRef, routing::post};
 use shared::{
-    clock::Clock, content::Thoughts, env::Env, gemini::Gemini, mongo, outgoing, session::TokenVerifier,
+    clock::Clock, content::Thoughts, env::Env, gemini::Gemini, http_client, mongo, session::TokenVerifier,
     users::Users,
 };
 use utoipa::OpenApi;
 
 /// What this function touches.
 #[derive(Clone, FromRef)]
-pub struct State {
+pub struct AppState {
     users: Users,
     thoughts: Thoughts,
     verifier: TokenVerifier,
 }
 
-impl State {
+impl AppState {
     /// Reads the configuration and prepares the clients.
     pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
         let database = mongo::connect(env).await?;
         Ok(Self {
             users: Users::new(&database, clock.clone()),
-            thoughts: Thoughts::new(Gemini::from_env(env, outgoing::client()?)?),
+            thoughts: Thoughts::new(Gemini::from_env(env, http_client::client()?)?),
             verifier: TokenVerifier::from_env(env, clock)?,
         })
     }
 }
 
 /// The routes. The second is the earlier backend's.
-pub fn router(state: State) -> Router {
+pub fn router(state: AppState) -> Router {
     Router::new()
         .route("/thought", post(thought::thought))
         .route("/generate-thought", post(thought::thought))

@@ -6,34 +6,34 @@ use axum::extract::State;
 use deserr::Deserr;
 use serde::Serialize;
 use shared::{
-    content::{Speakable, ThoughtSource, Thoughts, Topic, ValueWords},
+    content::{Speakable, SpectatorValue, ThoughtSource, Thoughts, Topic},
     deadline::Deadline,
     error::Error,
     json::{Invalid, Json, Reason},
     session::Caller,
-    settings::Language,
+    settings::LanguageCode,
     users::Users,
 };
 use utoipa::ToSchema;
 
 /// Shorter than the function's timeout.
-const PATIENCE: Duration = Duration::from_secs(8);
+const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The body.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = Invalid)]
 pub struct Ask {
-    topic: TopicWords,
-    value: ValueWords,
+    topic: TopicText,
+    value: SpectatorValue,
     #[deserr(default)]
-    language: Option<Language>,
+    language: Option<LanguageCode>,
 }
 
 /// 1–100 characters.
 #[derive(Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> Reason)]
 #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "a playing card")]
-struct TopicWords(String);
+struct TopicText(String);
 
 /// The answer.
 #[derive(Serialize, ToSchema)]
@@ -61,9 +61,9 @@ pub async fn thought(
 ) -> Result<Json<Written>, Error> {
     let topic = Topic::Named(Speakable::check(body.topic.0)?);
     let value = Speakable::check(body.value.0)?;
-    let user = users.signed_in(&caller).await?;
+    let user = users.find_by_session(&caller).await?;
     let language = body.language.unwrap_or(user.settings.voice_language);
-    let thought = thoughts.write(topic, &value, &language, Deadline::after(PATIENCE)).await;
+    let thought = thoughts.write(topic, &value, &language, Deadline::after(TIMEOUT)).await;
     Ok(Json(Written {
         thought: thought.text.as_str().to_owned(),
         source: thought.source,
@@ -71,7 +71,7 @@ pub async fn thought(
     }))
 }
 
-impl TryFrom<String> for TopicWords {
+impl TryFrom<String> for TopicText {
     type Error = Reason;
 
     fn try_from(topic: String) -> Result<Self, Reason> {

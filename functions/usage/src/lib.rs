@@ -7,7 +7,7 @@ mod usage;
 
 use axum::{Router, extract::FromRef, routing::get};
 use shared::{
-    clock::Clock, elevenlabs::ElevenLabs, env::Env, mongo, outgoing, quota::Quota, session::TokenVerifier,
+    clock::Clock, elevenlabs::ElevenLabs, env::Env, http_client, mongo, quota::Quota, session::TokenVerifier,
     users::Users,
 };
 use utoipa::OpenApi;
@@ -16,7 +16,7 @@ use health::Health;
 
 /// What this function touches.
 #[derive(Clone, FromRef)]
-pub struct State {
+pub struct AppState {
     users: Users,
     quota: Quota,
     elevenlabs: Option<ElevenLabs>,
@@ -25,7 +25,7 @@ pub struct State {
     clock: Clock,
 }
 
-impl State {
+impl AppState {
     /// Reads the configuration and prepares the clients. Without a provider's key the function starts all the
     /// same, so that `/health` can say that it is missing.
     pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
@@ -33,7 +33,7 @@ impl State {
         let quota = Quota::from_env(env)?;
         Ok(Self {
             users: Users::new(&database, clock.clone()),
-            elevenlabs: ElevenLabs::from_env(env, outgoing::client()?).ok(),
+            elevenlabs: ElevenLabs::from_env(env, http_client::client()?).ok(),
             health: Health::from_env(env, &quota),
             verifier: TokenVerifier::from_env(env, clock.clone())?,
             quota,
@@ -43,7 +43,7 @@ impl State {
 }
 
 /// The routes.
-pub fn router(state: State) -> Router {
+pub fn router(state: AppState) -> Router {
     Router::new()
         .route("/usage", get(usage::usage))
         .route("/users/{user_id}/meta", get(usage::meta))

@@ -17,7 +17,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::ToSchema;
 
 /// Shorter than the function's timeout.
-const PATIENCE: Duration = Duration::from_secs(8);
+const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The answer. What ElevenLabs does not say is null.
 #[derive(Serialize, ToSchema)]
@@ -52,12 +52,12 @@ pub async fn provider(
     State(elevenlabs): State<Option<ElevenLabs>>,
     caller: Caller,
 ) -> Result<Json<Account>, Error> {
-    if !users.signed_in(&caller).await?.is_admin() {
+    if !users.find_by_session(&caller).await?.is_admin() {
         return Err(Error::Forbidden);
     }
     let elevenlabs = elevenlabs.ok_or_else(|| Error::internal("ELEVENLABS_API_KEY is missing"))?;
     let subscription =
-        elevenlabs.subscription(Deadline::after(PATIENCE)).await.map_err(Error::ProviderUnavailable)?;
+        elevenlabs.subscription(Deadline::after(TIMEOUT)).await.map_err(Error::ProviderUnavailable)?;
     Ok(Json(subscription.into()))
 }
 

@@ -52,7 +52,7 @@ pub async fn usage(
     State(clock): State<Clock>,
     caller: Caller,
 ) -> Result<Json<UsageNow>, Error> {
-    let char_count = users.signed_in(&caller).await?.usage.now(&clock);
+    let char_count = users.find_by_session(&caller).await?.usage.now(&clock);
     Ok(Json(UsageNow {
         char_count,
         monthly_limit: quota.monthly_limit,
@@ -78,6 +78,6 @@ pub async fn meta(
     State(clock): State<Clock>,
     caller: Caller,
 ) -> Result<Json<Meta>, Error> {
-    let char_count = users.signed_in(&caller).await?.usage.now(&clock);
+    let char_count = users.find_by_session(&caller).await?.usage.now(&clock);
     Ok(Json(Meta { char_count, monthly_limit: quota.monthly_limit }))
 }

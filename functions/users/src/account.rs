@@ -7,23 +7,23 @@ use deserr::Deserr;
 use mongodb::bson::oid::ObjectId;
 use shared::{
     activation_codes::ActivationCodes,
-    attempts::Source,
+    client_ip::ClientIp,
     error::Error,
     json::{Invalid, Json},
-    password::ClaimedPassword,
-    recordings::Recordings,
+    object_store::ObjectStore,
+    password::PasswordInput,
     session::Caller,
     users::Users,
 };
 use utoipa::ToSchema;
 
-use crate::owner::Owner;
+use crate::reauth::Reauthenticator;
 
 /// The body.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = Invalid)]
 pub struct DeleteAccount {
-    password: ClaimedPassword,
+    password: PasswordInput,
 }
 
 /// Deletes the account, in an order that a crash cannot turn into something left behind: its code stays used,
@@ -40,14 +40,14 @@ pub struct DeleteAccount {
 pub async fn delete(
     State(users): State<Users>,
     State(codes): State<ActivationCodes>,
-    State(recordings): State<Recordings>,
-    State(owner): State<Owner>,
+    State(recordings): State<ObjectStore>,
+    State(owner): State<Reauthenticator>,
     caller: Caller,
-    source: Source,
+    ip: ClientIp,
     Json(body): Json<DeleteAccount>,
 ) -> Result<StatusCode, Error> {
-    let user = users.signed_in(&caller).await?;
-    owner.confirm(&caller, &user, &body.password, &source).await?;
+    let user = users.find_by_session(&caller).await?;
+    owner.confirm(&caller, &user, &body.password, &ip).await?;
     if let Some(code) = &user.activation_code {
         codes.mark_used(code, user.id).await?;
     }

@@ -1,13 +1,13 @@
 //! A user's own things: profile, password, settings, recording, and the account's end.
 
 mod account;
-mod meta;
-mod owner;
 mod password;
 mod profile;
+mod reauth;
 mod settings;
 mod upload;
 mod voice;
+mod voice_meta;
 
 use axum::{
     Router,
@@ -15,26 +15,27 @@ use axum::{
     routing::{get, post, put},
 };
 use shared::{
-    activation_codes::ActivationCodes, attempts::Attempts, audio::MAX_BYTES, clock::Clock, env::Env, mongo,
-    outgoing, password::Passwords, recordings::Recordings, session::TokenVerifier, users::Users,
+    activation_codes::ActivationCodes, audio::MAX_BYTES, clock::Clock, env::Env, http_client, mongo,
+    object_store::ObjectStore, password::Passwords, rate_limit::RateLimiter, session::TokenVerifier,
+    users::Users,
 };
 use utoipa::OpenApi;
 
-use owner::Owner;
+use reauth::Reauthenticator;
 
 /// What this function touches.
 #[derive(Clone, FromRef)]
-pub struct State {
+pub struct AppState {
     users: Users,
     codes: ActivationCodes,
-    recordings: Recordings,
+    recordings: ObjectStore,
     passwords: Passwords,
-    owner: Owner,
+    owner: Reauthenticator,
     verifier: TokenVerifier,
     clock: Clock,
 }
 
-impl State {
+impl AppState {
     /// Reads the configuration and prepares the clients.
     pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
         let database = mongo::connect(env).await?;
@@ -42,8 +43,8 @@ impl State {
         Ok(Self {
             users: Users::new(&database, clock.clone()),
             codes: ActivationCodes::new(&database, clock.clone()),
-            recordings: Recordings::from_env(env, outgoing::client()?)?,
-            owner: Owner { passwords: passwords.clone(), attempts: Attempts::new(&database) },
+            recordings: ObjectStore::from_env(env, http_client::client()?)?,
+            owner: Reauthenticator { passwords: passwords.clone(), attempts: RateLimiter::new(&database) },
             passwords,
             verifier: TokenVerifier::from_env(env, clock.clone())?,
             clock,
@@ -52,7 +53,7 @@ impl State {
 }
 
 /// The routes.
-pub fn router(state: State) -> Router {
+pub fn router(state: AppState) -> Router {
     // A recording in base64 takes a third more bytes, and a little JSON around it.
     let recording = DefaultBodyLimit::max(MAX_BYTES / 3 * 4 + 4096);
     Router::new()
@@ -61,7 +62,7 @@ pub fn router(state: State) -> Router {
         .route("/users/{user_id}/settings", get(settings::show).put(settings::replace))
         .route("/users/{user_id}/voice", post(voice::adopt).delete(voice::delete).layer(recording))
         .route("/users/{user_id}/voice/upload", post(upload::offer))
-        .route("/users/{user_id}/voice/meta", get(meta::show))
+        .route("/users/{user_id}/voice/meta", get(voice_meta::show))
         .with_state(state)
 }
 
@@ -77,6 +78,6 @@ pub fn router(state: State) -> Router {
     voice::adopt,
     voice::delete,
     upload::offer,
-    meta::show,
+    voice_meta::show,
 ))]
 pub struct Api;

@@ -3,22 +3,22 @@
 use axum::{extract::State, http::StatusCode};
 use deserr::Deserr;
 use shared::{
-    attempts::Source,
+    client_ip::ClientIp,
     error::Error,
     json::{Invalid, Json},
-    password::{ClaimedPassword, NewPassword, Passwords, Purpose},
+    password::{NewPassword, PasswordContext, PasswordInput, Passwords},
     session::Caller,
     users::Users,
 };
 use utoipa::ToSchema;
 
-use crate::owner::Owner;
+use crate::reauth::Reauthenticator;
 
 /// The body.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = Invalid)]
 pub struct ChangePassword {
-    current_password: ClaimedPassword,
+    current_password: PasswordInput,
     new_password: NewPassword,
 }
 
@@ -35,14 +35,14 @@ pub struct ChangePassword {
 pub async fn change(
     State(users): State<Users>,
     State(passwords): State<Passwords>,
-    State(owner): State<Owner>,
+    State(owner): State<Reauthenticator>,
     caller: Caller,
-    source: Source,
+    ip: ClientIp,
     Json(body): Json<ChangePassword>,
 ) -> Result<StatusCode, Error> {
-    let user = users.signed_in(&caller).await?;
-    owner.confirm(&caller, &user, &body.current_password, &source).await?;
-    let purpose = Purpose { field: "new_password", about: &[&user.username, &user.email] };
-    users.change_password(&caller, &passwords.hash(body.new_password, &purpose).await?).await?;
+    let user = users.find_by_session(&caller).await?;
+    owner.confirm(&caller, &user, &body.current_password, &ip).await?;
+    let context = PasswordContext { field: "new_password", user_inputs: &[&user.username, &user.email] };
+    users.change_password(&caller, &passwords.hash(body.new_password, &context).await?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

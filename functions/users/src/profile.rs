@@ -14,7 +14,7 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-use crate::meta::VoiceMeta;
+use crate::voice_meta::VoiceMeta;
 
 /// The answer of both.
 #[derive(Serialize, ToSchema)]
@@ -50,7 +50,7 @@ pub struct Rename {
     security(("bearer" = [])),
 )]
 pub async fn show(State(users): State<Users>, caller: Caller) -> Result<Json<Profile>, Error> {
-    users.signed_in(&caller).await.map(|user| Json(user.into()))
+    users.find_by_session(&caller).await.map(|user| Json(user.into()))
 }
 
 /// Changes the caller's username, email address, or both.

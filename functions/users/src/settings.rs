@@ -18,7 +18,7 @@ use shared::{
     security(("bearer" = [])),
 )]
 pub async fn show(State(users): State<Users>, caller: Caller) -> Result<Json<Settings>, Error> {
-    users.signed_in(&caller).await.map(|user| Json(user.settings))
+    users.find_by_session(&caller).await.map(|user| Json(user.settings))
 }
 
 /// Replaces the caller's settings; what the body leaves out gets its default.

@@ -8,7 +8,7 @@ use shared::{
     audio::MAX_BYTES,
     error::Error,
     json::{Invalid, Json, Reason, whole},
-    recordings::{Recordings, UPLOAD_LIFETIME},
+    object_store::{ObjectStore, UPLOAD_LIFETIME},
     session::Caller,
     users::Users,
 };
@@ -61,11 +61,11 @@ pub struct UploadOffer {
 )]
 pub async fn offer(
     State(users): State<Users>,
-    State(recordings): State<Recordings>,
+    State(recordings): State<ObjectStore>,
     caller: Caller,
     Json(body): Json<Offer>,
 ) -> Result<(StatusCode, Json<UploadOffer>), Error> {
-    let key = Recordings::upload_key(caller.user_id);
+    let key = ObjectStore::upload_key(caller.user_id);
     let replaced = users.offer_upload(&caller, &key).await?;
     if let Some(replaced) = replaced {
         recordings.delete_upload(&replaced).await?;

@@ -18,9 +18,9 @@ use shared::{
     clock::Clock,
     error::Error,
     json::{self, FieldError, Invalid, Json},
-    recordings::{Recording, Recordings},
+    object_store::{ObjectStore, Recording},
     session::Caller,
-    users::{RecordingFacts, Users},
+    users::{RecordingMetadata, Users},
 };
 use utoipa::ToSchema;
 
@@ -73,19 +73,19 @@ pub struct Adopted {
 )]
 pub async fn adopt(
     State(users): State<Users>,
-    State(recordings): State<Recordings>,
+    State(recordings): State<ObjectStore>,
     State(clock): State<Clock>,
     caller: Caller,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Json<Adopted>, Error> {
-    let user = users.signed_in(&caller).await?;
+    let user = users.find_by_session(&caller).await?;
     let (bytes, consents) = match source(&headers)? {
-        Source::Audio => {
+        BodyKind::Audio => {
             let consents = consent_header(&headers)?;
             (json::read(request, &()).await?, consents)
         }
-        Source::Json => {
+        BodyKind::Json => {
             let body: Adopt = json::parse(&json::read(request, &()).await?)?;
             let consents = consent("consent", body.consent)?;
             let bytes = match (body.audio_base64, body.key) {
@@ -119,7 +119,7 @@ pub async fn adopt(
         .await
         .map_err(|_| Error::internal("judging a recording panicked"))??;
 
-    let mut facts = RecordingFacts::new(&bytes, &audio, &clock);
+    let mut facts = RecordingMetadata::new(&bytes, &audio, &clock);
     facts.consent_at = consents.then_some(facts.uploaded_at);
     let recording = Recording { bytes, mime_type: facts.mime_type.clone() };
     recordings.put(caller.user_id, recording).await?;
@@ -152,28 +152,28 @@ pub async fn adopt(
 )]
 pub async fn delete(
     State(users): State<Users>,
-    State(recordings): State<Recordings>,
+    State(recordings): State<ObjectStore>,
     caller: Caller,
 ) -> Result<StatusCode, Error> {
-    users.signed_in(&caller).await?;
+    users.find_by_session(&caller).await?;
     recordings.delete(caller.user_id).await?;
     users.clear_recording(&caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-enum Source {
+enum BodyKind {
     Json,
     Audio,
 }
 
-fn source(headers: &HeaderMap) -> Result<Source, Error> {
+fn source(headers: &HeaderMap) -> Result<BodyKind, Error> {
     match json::essence(headers).as_deref() {
-        _ if json::is_json(headers) => Ok(Source::Json),
+        _ if json::is_json(headers) => Ok(BodyKind::Json),
         // Recorders label sound alone as video too.
         Some(essence)
             if essence.starts_with("audio/") || essence == "video/webm" || essence == "video/mp4" =>
         {
-            Ok(Source::Audio)
+            Ok(BodyKind::Audio)
         }
         _ => Err(Error::UnsupportedMediaType(
             "application/json with audio_base64, or the audio itself as audio/*",

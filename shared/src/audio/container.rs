@@ -7,10 +7,10 @@ use std::ops::Range;
 
 use symphonia::core::{checksum::Crc32, io::Monitor};
 
-use super::{Format, NotARecording, listen::MAX_PACKETS};
+use super::{Format, InvalidRecording, decode::MAX_PACKETS};
 
 /// The container of a file by its first bytes, and the file without the `ID3v2` tags that may stand before it.
-pub(super) fn recognise(mut bytes: &[u8]) -> Option<(Format, &[u8])> {
+pub(super) fn detect(mut bytes: &[u8]) -> Option<(Format, &[u8])> {
     while bytes.starts_with(b"ID3") {
         bytes = bytes.get(id3_len(bytes)?..)?;
     }
@@ -43,7 +43,7 @@ fn is_mp3_frame(second: u8, third: u8) -> bool {
 
 /// Refuses a file whose container goes on behind its last byte. MP3 and FLAC have no such structure: they say at
 /// most how many samples there are, which is checked once they are decoded.
-pub(super) fn check_whole(format: Format, bytes: &[u8]) -> Result<(), NotARecording> {
+pub(super) fn check_complete(format: Format, bytes: &[u8]) -> Result<(), InvalidRecording> {
     match format {
         Format::Webm => webm(bytes),
         Format::Mp4 => mp4(bytes),
@@ -55,7 +55,7 @@ pub(super) fn check_whole(format: Format, bytes: &[u8]) -> Result<(), NotARecord
 
 /// Elements of a known size end inside the file. A recording made live has a segment and clusters of unknown
 /// size (RFC 8794, section 6.2); then the blocks inside are what can be cut.
-fn webm(bytes: &[u8]) -> Result<(), NotARecording> {
+fn webm(bytes: &[u8]) -> Result<(), InvalidRecording> {
     const SEGMENT: u32 = 0x1853_8067;
     const CLUSTER: u32 = 0x1f43_b675;
     /// Four bytes of id and eight of size.
@@ -66,7 +66,7 @@ fn webm(bytes: &[u8]) -> Result<(), NotARecording> {
         let rest = &bytes[at..];
         let Some((id, size, header)) = element(rest) else {
             let cut = rest.len() < MAX_HEADER;
-            return Err(if cut { NotARecording::CutShort } else { NotARecording::Damaged });
+            return Err(if cut { InvalidRecording::Truncated } else { InvalidRecording::Corrupt });
         };
         at += header;
         match (id, size) {
@@ -74,7 +74,7 @@ fn webm(bytes: &[u8]) -> Result<(), NotARecording> {
             (SEGMENT, Some(size)) => return fits(at, size, bytes.len()).map(|_| ()),
             (SEGMENT | CLUSTER, None) => {}
             (_, Some(size)) => at = fits(at, size, bytes.len())?,
-            (_, None) => return Err(NotARecording::Damaged),
+            (_, None) => return Err(InvalidRecording::Corrupt),
         }
     }
     Ok(())
@@ -94,7 +94,7 @@ fn element(bytes: &[u8]) -> Option<(u32, Option<u64>, usize)> {
 
 /// Boxes end inside the file, there is a `moov`, and no table has more rows than a minute has packets: the
 /// demuxer walks tables once per packet, and counts the rows of a `trun` even where none are stored.
-fn mp4(bytes: &[u8]) -> Result<(), NotARecording> {
+fn mp4(bytes: &[u8]) -> Result<(), InvalidRecording> {
     let mut ends = vec![bytes.len()]; // of the boxes that we are in
     let mut at = 0;
     let mut fragment_rows = 0;
@@ -103,17 +103,17 @@ fn mp4(bytes: &[u8]) -> Result<(), NotARecording> {
         // Less than a header is left: the end, or padding.
         if end - at < 8 {
             if ends.len() == 1 && at < end {
-                return Err(NotARecording::CutShort);
+                return Err(InvalidRecording::Truncated);
             }
             at = end;
             ends.pop();
             continue;
         }
         // Only the outermost boxes can be cut; an inner one that leaves its parent is nonsense.
-        let broken = if ends.len() == 1 { NotARecording::CutShort } else { NotARecording::Damaged };
+        let broken = if ends.len() == 1 { InvalidRecording::Truncated } else { InvalidRecording::Corrupt };
         let (kind, header, size) = box_header(&bytes[at..end]).ok_or(broken)?;
         let next = at.checked_add(size).filter(|next| *next <= end).ok_or(broken)?;
-        let row_count = |offset| number(bytes, at + header + offset).ok_or(NotARecording::Damaged);
+        let row_count = |offset| number(bytes, at + header + offset).ok_or(InvalidRecording::Corrupt);
         match kind {
             b"moov" | b"trak" | b"mdia" | b"minf" | b"stbl" | b"moof" | b"traf" => {
                 movie |= kind == b"moov";
@@ -121,17 +121,17 @@ fn mp4(bytes: &[u8]) -> Result<(), NotARecording> {
                 at += header;
                 continue;
             }
-            b"stts" if row_count(4)? > MAX_PACKETS => return Err(NotARecording::Unsupported),
-            b"stsz" if row_count(8)? > MAX_PACKETS => return Err(NotARecording::Unsupported),
+            b"stts" if row_count(4)? > MAX_PACKETS => return Err(InvalidRecording::Unsupported),
+            b"stsz" if row_count(8)? > MAX_PACKETS => return Err(InvalidRecording::Unsupported),
             b"trun" => fragment_rows = row_count(4)?.saturating_add(fragment_rows),
             _ => {}
         }
         if fragment_rows > MAX_PACKETS {
-            return Err(NotARecording::Unsupported);
+            return Err(InvalidRecording::Unsupported);
         }
         at = next;
     }
-    if movie { Ok(()) } else { Err(NotARecording::CutShort) }
+    if movie { Ok(()) } else { Err(InvalidRecording::Truncated) }
 }
 
 /// A box's type, the length of its header, and its size with the header (ISO/IEC 14496-12, section 4.2).
@@ -148,26 +148,27 @@ fn box_header(bytes: &[u8]) -> Option<(&[u8; 4], usize, usize)> {
 /// Pages follow each other up to the end of the file, each with its checksum (RFC 3533, section 6): the demuxer
 /// would search a broken one byte by byte for pages inside it. The last need not be marked as the last: a
 /// recorder that stops without a word leaves it so, and RFC 7845 (section 5) asks to play such a file.
-fn ogg(bytes: &[u8]) -> Result<(), NotARecording> {
+fn ogg(bytes: &[u8]) -> Result<(), InvalidRecording> {
     const HEADER: usize = 27;
     const CHECKSUM: Range<usize> = 22..26;
 
     let mut rest = bytes;
     while !rest.is_empty() {
-        let header = rest.get(..HEADER).ok_or(NotARecording::CutShort)?;
+        let header = rest.get(..HEADER).ok_or(InvalidRecording::Truncated)?;
         if !header.starts_with(b"OggS") {
-            return Err(NotARecording::Damaged);
+            return Err(InvalidRecording::Corrupt);
         }
         let segments = usize::from(header[HEADER - 1]);
-        let lengths = rest.get(HEADER..HEADER + segments).ok_or(NotARecording::CutShort)?;
+        let lengths = rest.get(HEADER..HEADER + segments).ok_or(InvalidRecording::Truncated)?;
         let body: usize = lengths.iter().map(|length| usize::from(*length)).sum();
-        let (page, next) = rest.split_at_checked(HEADER + segments + body).ok_or(NotARecording::CutShort)?;
+        let (page, next) =
+            rest.split_at_checked(HEADER + segments + body).ok_or(InvalidRecording::Truncated)?;
         let mut checksum = Crc32::new(0);
         checksum.process_buf_bytes(&page[..CHECKSUM.start]);
         checksum.process_buf_bytes(&[0; 4]); // in place of itself
         checksum.process_buf_bytes(&page[CHECKSUM.end..]);
         if page[CHECKSUM] != checksum.crc().to_le_bytes() {
-            return Err(NotARecording::Damaged);
+            return Err(InvalidRecording::Corrupt);
         }
         rest = next;
     }
@@ -175,10 +176,10 @@ fn ogg(bytes: &[u8]) -> Result<(), NotARecording> {
 }
 
 /// The `data` chunk ends inside the file, or says by the largest number that its writer could not know.
-fn wav(bytes: &[u8]) -> Result<(), NotARecording> {
+fn wav(bytes: &[u8]) -> Result<(), InvalidRecording> {
     let mut at = 12;
     loop {
-        let header = bytes.get(at..at + 8).ok_or(NotARecording::CutShort)?;
+        let header = bytes.get(at..at + 8).ok_or(InvalidRecording::Truncated)?;
         let size = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
         let streamed = header.starts_with(b"data") && size == u32::MAX;
         if streamed {
@@ -193,12 +194,12 @@ fn wav(bytes: &[u8]) -> Result<(), NotARecording> {
 }
 
 /// Where something of `size` that begins at `at` ends, or that the file is cut short before.
-fn fits(at: usize, size: u64, len: usize) -> Result<usize, NotARecording> {
+fn fits(at: usize, size: u64, len: usize) -> Result<usize, InvalidRecording> {
     usize::try_from(size)
         .ok()
         .and_then(|size| at.checked_add(size))
         .filter(|end| *end <= len)
-        .ok_or(NotARecording::CutShort)
+        .ok_or(InvalidRecording::Truncated)
 }
 
 /// The big-endian number of 32 bits at an offset.

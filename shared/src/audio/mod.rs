@@ -8,7 +8,7 @@
 //! users, storage or HTTP.
 
 mod container;
-mod listen;
+mod decode;
 #[cfg(test)]
 mod tests;
 
@@ -70,7 +70,7 @@ impl Format {
 
 /// Why some bytes cannot serve as a recording, said to the person who made it.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-pub enum NotARecording {
+pub enum InvalidRecording {
     /// No container that we know.
     #[error("This is not a sound recording: send WebM, MP4, Ogg, WAV, MP3 or FLAC.")]
     NotAudio,
@@ -87,16 +87,16 @@ pub enum NotARecording {
     Video,
     /// A container without sound.
     #[error("There is no sound in this file.")]
-    NoSound,
+    NoAudioTrack,
     /// Several tracks, or several recordings in a row: which one the provider would clone is anyone's guess.
     #[error("There is more than one sound track in this file: send a single one.")]
-    SeveralTracks,
+    MultipleTracks,
     /// The container says that it goes on after the last byte.
     #[error("This recording is cut short: a part of the file is missing.")]
-    CutShort,
+    Truncated,
     /// The container or the sound in it makes no sense.
     #[error("This recording is damaged and cannot be played.")]
-    Damaged,
+    Corrupt,
     /// Shorter than [`SECONDS`]; how long it is.
     #[error("This recording is {:.1} seconds long: record 30 to 60 seconds of speech.", .0.as_secs_f64())]
     TooShort(Duration),
@@ -116,28 +116,28 @@ pub enum NotARecording {
 /// Judges the bytes of a file.
 ///
 /// Any bytes are answered within seconds, and in memory of a dozen times their length at the very worst.
-pub fn inspect(bytes: &[u8]) -> Result<Audio, NotARecording> {
+pub fn inspect(bytes: &[u8]) -> Result<Audio, InvalidRecording> {
     // Demuxers and decoders have a history of panicking on bytes made to do so; what makes them panic is not a
     // recording, and its sender gets the answer that any other nonsense gets.
-    panic::catch_unwind(|| judge(bytes)).unwrap_or(Err(NotARecording::Damaged))
+    panic::catch_unwind(|| validate(bytes)).unwrap_or(Err(InvalidRecording::Corrupt))
 }
 
-fn judge(bytes: &[u8]) -> Result<Audio, NotARecording> {
+fn validate(bytes: &[u8]) -> Result<Audio, InvalidRecording> {
     if bytes.len() > MAX_BYTES {
-        return Err(NotARecording::TooLarge);
+        return Err(InvalidRecording::TooLarge);
     }
-    let (format, stream) = container::recognise(bytes).ok_or(NotARecording::NotAudio)?;
-    container::check_whole(format, stream)?;
-    let heard = listen::listen(format, stream, SECONDS.end() + TOLERANCE)?;
+    let (format, stream) = container::detect(bytes).ok_or(InvalidRecording::NotAudio)?;
+    container::check_complete(format, stream)?;
+    let heard = decode::analyze(format, stream, SECONDS.end() + TOLERANCE)?;
     let duration = Duration::from_secs_f64(heard.seconds);
     if heard.seconds < SECONDS.start() - TOLERANCE {
-        return Err(NotARecording::TooShort(duration));
+        return Err(InvalidRecording::TooShort(duration));
     }
     if heard.audible < MIN_AUDIBLE {
-        return Err(NotARecording::Silent);
+        return Err(InvalidRecording::Silent);
     }
     if heard.clipped > heard.audible * MAX_CLIPPED {
-        return Err(NotARecording::Clipped);
+        return Err(InvalidRecording::Clipped);
     }
     Ok(Audio { format, duration })
 }

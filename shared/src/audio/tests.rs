@@ -1,12 +1,12 @@
-//! What passes for a recording and what does not. The files are described in `tests/recordings/README.md`.
+//! What passes for a recording and what does not. The files are described in `tests/fixtures/recordings/README.md`.
 
 use std::time::{Duration, Instant};
 
-use super::{Format, MAX_BYTES, NotARecording, inspect};
+use super::{Format, InvalidRecording, MAX_BYTES, inspect};
 
 macro_rules! recording {
     ($name:literal) => {
-        include_bytes!(concat!("../../../tests/recordings/", $name)).as_slice()
+        include_bytes!(concat!("../../../tests/fixtures/recordings/", $name)).as_slice()
     };
 }
 
@@ -94,7 +94,7 @@ fn a_webm_whose_clusters_have_no_size_is_accepted() {
         live[at + 4..at + 6].copy_from_slice(&[0x7f, 0xff]); // as Chrome writes it
     }
     assert!((seconds(&live) - 34.4).abs() < 0.3);
-    assert_eq!(inspect(&live[..live.len() - 5]), Err(NotARecording::CutShort));
+    assert_eq!(inspect(&live[..live.len() - 5]), Err(InvalidRecording::Truncated));
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_webm_with_a_gap_of_half_a_minute_is_too_long() {
     let timestamp = last + 6;
     assert_eq!(live[timestamp..timestamp + 2], [0xe7, 0x82], "a timestamp in two bytes");
     live[timestamp + 2..timestamp + 4].fill(0xff); // 65.5 s
-    assert_eq!(inspect(&live), Err(NotARecording::TooLong));
+    assert_eq!(inspect(&live), Err(InvalidRecording::TooLong));
 }
 
 #[test]
@@ -114,11 +114,11 @@ fn thirty_to_sixty_seconds_are_accepted() {
     }
     for length in [0.1, 29.5] {
         let error = inspect(&wav(length, buzz)).unwrap_err();
-        assert_eq!(error, NotARecording::TooShort(Duration::from_secs_f64(length)));
+        assert_eq!(error, InvalidRecording::TooShort(Duration::from_secs_f64(length)));
     }
-    assert_eq!(inspect(&wav(61.0, buzz)), Err(NotARecording::TooLong));
+    assert_eq!(inspect(&wav(61.0, buzz)), Err(InvalidRecording::TooLong));
     for snippet in SNIPPETS {
-        assert!(matches!(inspect(snippet), Err(NotARecording::TooShort(_))), "{:?}", inspect(snippet));
+        assert!(matches!(inspect(snippet), Err(InvalidRecording::TooShort(_))), "{:?}", inspect(snippet));
     }
 }
 
@@ -155,7 +155,7 @@ fn what_is_not_audio_is_refused() {
     for bytes in others {
         assert_eq!(
             inspect(bytes),
-            Err(NotARecording::NotAudio),
+            Err(InvalidRecording::NotAudio),
             "{:?}",
             String::from_utf8_lossy(&bytes[..bytes.len().min(20)])
         );
@@ -177,13 +177,13 @@ fn what_is_not_audio_is_refused() {
 
 #[test]
 fn a_video_is_refused() {
-    assert_eq!(inspect(recording!("snippets/video.webm")), Err(NotARecording::Video));
+    assert_eq!(inspect(recording!("snippets/video.webm")), Err(InvalidRecording::Video));
 }
 
 #[test]
 fn two_recordings_in_one_file_are_refused() {
     let ogg = recording!("snippets/opus.ogg");
-    assert_eq!(inspect(&[ogg, ogg].concat()), Err(NotARecording::SeveralTracks));
+    assert_eq!(inspect(&[ogg, ogg].concat()), Err(InvalidRecording::MultipleTracks));
 }
 
 #[test]
@@ -191,34 +191,38 @@ fn an_ogg_with_a_wrong_byte_is_damaged() {
     let mut ogg = recording!("opus.ogg").to_vec();
     let middle = ogg.len() / 2;
     ogg[middle] ^= 1;
-    assert_eq!(inspect(&ogg), Err(NotARecording::Damaged));
+    assert_eq!(inspect(&ogg), Err(InvalidRecording::Corrupt));
 }
 
 #[test]
 fn what_is_larger_than_ten_megabytes_is_refused() {
-    assert_eq!(inspect(&vec![0; MAX_BYTES + 1]), Err(NotARecording::TooLarge));
-    assert_eq!(inspect(&vec![0; MAX_BYTES]), Err(NotARecording::NotAudio));
+    assert_eq!(inspect(&vec![0; MAX_BYTES + 1]), Err(InvalidRecording::TooLarge));
+    assert_eq!(inspect(&vec![0; MAX_BYTES]), Err(InvalidRecording::NotAudio));
 }
 
 #[test]
 fn a_recording_that_lost_its_end_is_refused() {
     for (format, bytes) in SPEECH {
         let error = inspect(&bytes[..bytes.len() * 19 / 20]).unwrap_err();
-        assert_eq!(error, NotARecording::CutShort, "{format:?}");
+        assert_eq!(error, InvalidRecording::Truncated, "{format:?}");
     }
     let file = wav(40.0, buzz);
-    assert_eq!(inspect(&file[..file.len() - 1]), Err(NotARecording::CutShort));
+    assert_eq!(inspect(&file[..file.len() - 1]), Err(InvalidRecording::Truncated));
 }
 
 #[test]
 fn silence_is_refused() {
-    assert_eq!(inspect(recording!("silence.webm")), Err(NotARecording::Silent));
+    assert_eq!(inspect(recording!("silence.webm")), Err(InvalidRecording::Silent));
     let click = |at| if at < 800 { buzz(at) } else { 0 };
     let hiss = |at: u32| if at.is_multiple_of(2) { 50 } else { -50 };
-    assert_eq!(inspect(&wav(35.0, |_| 0)), Err(NotARecording::Silent));
-    assert_eq!(inspect(&wav(35.0, |_| 12_000)), Err(NotARecording::Silent), "a constant offset is no sound");
-    assert_eq!(inspect(&wav(35.0, click)), Err(NotARecording::Silent));
-    assert_eq!(inspect(&wav(35.0, hiss)), Err(NotARecording::Silent), "-56 dBFS");
+    assert_eq!(inspect(&wav(35.0, |_| 0)), Err(InvalidRecording::Silent));
+    assert_eq!(
+        inspect(&wav(35.0, |_| 12_000)),
+        Err(InvalidRecording::Silent),
+        "a constant offset is no sound"
+    );
+    assert_eq!(inspect(&wav(35.0, click)), Err(InvalidRecording::Silent));
+    assert_eq!(inspect(&wav(35.0, hiss)), Err(InvalidRecording::Silent), "-56 dBFS");
 }
 
 #[test]
@@ -229,8 +233,8 @@ fn a_recording_that_the_microphone_cut_off_is_refused_and_a_loud_one_is_not() {
         wav(31.0, move |at| (hum(at) * 32_767.0).clamp(-32_768.0, 32_767.0) as i16)
     };
     assert!((seconds(&hum(1.0)) - 31.0).abs() < 0.001, "its crests just touch full scale");
-    assert_eq!(inspect(&hum(1.2)), Err(NotARecording::Clipped));
-    assert_eq!(inspect(&hum(20.0)), Err(NotARecording::Clipped));
+    assert_eq!(inspect(&hum(1.2)), Err(InvalidRecording::Clipped));
+    assert_eq!(inspect(&hum(20.0)), Err(InvalidRecording::Clipped));
 }
 
 #[test]
@@ -238,7 +242,7 @@ fn a_decompression_bomb_is_refused_at_once() {
     let bomb = recording!("ten-minutes.flac");
     assert!(bomb.len() < 12_000, "ten minutes in {} bytes", bomb.len());
     let before = Instant::now();
-    assert_eq!(inspect(bomb), Err(NotARecording::TooLong));
+    assert_eq!(inspect(bomb), Err(InvalidRecording::TooLong));
     assert!(before.elapsed() < Duration::from_secs(2));
 }
 
@@ -249,7 +253,7 @@ fn a_table_of_four_billion_rows_is_refused_at_once() {
     file[trun + 4..trun + 8].fill(0); // no fields: its rows take no space
     file[trun + 8..trun + 12].fill(0xff);
     let before = Instant::now();
-    assert_eq!(inspect(&file), Err(NotARecording::Unsupported));
+    assert_eq!(inspect(&file), Err(InvalidRecording::Unsupported));
     assert!(before.elapsed() < Duration::from_secs(1));
 }
 
@@ -258,7 +262,7 @@ fn what_makes_the_demuxer_panic_is_damaged() {
     let mut file = recording!("snippets/fragmented.mp4").to_vec();
     let trun = file.windows(4).position(|bytes| bytes == b"trun").expect("a track run");
     file[trun + 12..trun + 16].copy_from_slice(&i32::MIN.to_be_bytes()); // its data: 2 GB before the file
-    assert_eq!(inspect(&file), Err(NotARecording::Damaged));
+    assert_eq!(inspect(&file), Err(InvalidRecording::Corrupt));
 }
 
 #[test]
@@ -267,9 +271,9 @@ fn the_tables_of_a_vorbis_bomb_are_seen_wherever_they_begin() {
     let book = u64::from_le_bytes([0x42, 0x43, 0x56, 32, 0, 0, 0, 2]);
     for shift in 0..8 {
         let setup = (u128::from(book) << shift).to_le_bytes();
-        assert_eq!(super::listen::vorbis_table_size(&setup), 4 * 1024 * 1024, "{shift} bits in");
+        assert_eq!(super::decode::vorbis_table_size(&setup), 4 * 1024 * 1024, "{shift} bits in");
     }
-    let honest = super::listen::vorbis_table_size(recording!("vorbis.ogg"));
+    let honest = super::decode::vorbis_table_size(recording!("vorbis.ogg"));
     assert!((1..1024 * 1024).contains(&honest), "{honest}");
 }
 

@@ -3,12 +3,12 @@
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory as _};
 use whatlang::Detector;
 
-use super::{Speakable, most_characters, thought::About, tongue::Tongue, wording};
+use super::{Speakable, locale::Locale, max_characters, thought::ThoughtSubject, wording};
 
 /// Characters under which nothing has been told: a thought of 80 is asked for, and a good one of 60 is taken.
-const FEWEST: usize = 60;
+const MIN_CHARS: usize = 60;
 /// Letters under which a language cannot be told.
-const FEWEST_LETTERS: usize = 40;
+const MIN_LETTERS: usize = 40;
 
 /// What is wrong with a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,10 +67,10 @@ impl Flaw {
 ///
 /// Its length may miss the 80–120 characters that are asked for: one more attempt would cost a second of the show, and
 /// what an audience would notice begins at about twice as long, or half.
-pub fn check(text: &str, about: &About) -> Result<Speakable, Flaw> {
+pub fn check(text: &str, about: &ThoughtSubject) -> Result<Speakable, Flaw> {
     let text = unquoted(text);
     let length = text.chars().count();
-    if length > most_characters(about.value.as_str()) {
+    if length > max_characters(about.value.as_str()) {
         return Err(Flaw::Long);
     }
     let places = wording::places(text, about);
@@ -80,7 +80,7 @@ pub fn check(text: &str, about: &About) -> Result<Speakable, Flaw> {
     match places.len() {
         0 => return Err(Flaw::NoValue),
         2.. if !wording::may_be_ordinary(about) => return Err(Flaw::Repeated),
-        _ if length < FEWEST => return Err(Flaw::Short),
+        _ if length < MIN_CHARS => return Err(Flaw::Short),
         _ => {}
     }
     let flaw = if has_markup(&rest) {
@@ -199,7 +199,7 @@ fn is_out_of_role(rest: &str) -> bool {
     OUT.iter().any(|phrase| rest.contains(phrase))
 }
 
-fn names_kind(rest: &str, about: &About) -> bool {
+fn names_kind(rest: &str, about: &ThoughtSubject) -> bool {
     let unspeakable = about.topic.unspeakable(about.language);
     wording::words(rest).any(|word| {
         let singular = word.plain.strip_suffix('s').unwrap_or(&word.plain);
@@ -209,13 +209,13 @@ fn names_kind(rest: &str, about: &About) -> bool {
 
 /// Whether a text is clearly in another of the six languages: short ones are often hard to tell, and pass. A text for
 /// a seventh language is not judged: its neighbours (Catalan, Galician) would be taken for one of the six.
-fn is_in_another_language(rest: &str, about: &About) -> bool {
-    let Some(tongue) = about.tongue() else { return false };
-    if rest.chars().filter(|c| c.is_alphabetic()).count() < FEWEST_LETTERS {
+fn is_in_another_language(rest: &str, about: &ThoughtSubject) -> bool {
+    let Some(locale) = about.locale() else { return false };
+    if rest.chars().filter(|c| c.is_alphabetic()).count() < MIN_LETTERS {
         return false;
     }
-    let detector = Detector::with_allowlist(Tongue::ALL.iter().map(|tongue| tongue.detected).collect());
-    detector.detect(rest).is_none_or(|found| found.is_reliable() && found.lang() != tongue.detected)
+    let detector = Detector::with_allowlist(Locale::ALL.iter().map(|locale| locale.detected).collect());
+    detector.detect(rest).is_none_or(|found| found.is_reliable() && found.lang() != locale.detected)
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Routine, check::Flaw, thought::About, tongue::Tongue};
+use super::{Routine, check::Flaw, locale::Locale, thought::ThoughtSubject};
 
 /// The one member of the JSON object that the model answers with.
 const MEMBER: &str = "thought";
 
 /// The data: what the dream is about.
-pub fn data(about: &About) -> Value {
+pub fn data(about: &ThoughtSubject) -> Value {
     json!({
         "topic": about.topic.words(),
         "value": about.value.as_str(),
@@ -37,11 +37,11 @@ pub fn thought(answer: &str) -> Result<String, Flaw> {
 }
 
 /// The rules, and what was wrong with an earlier attempt.
-pub fn instruction(about: &About, flaw: Option<Flaw>) -> String {
+pub fn instruction(about: &ThoughtSubject, flaw: Option<Flaw>) -> String {
     let code = about.language.code();
-    let language = about.tongue().map_or_else(
+    let language = about.locale().map_or_else(
         || format!("the language with the ISO 639-1 code \"{code}\""),
-        |tongue| format!("{} (ISO 639-1 \"{code}\")", tongue.name),
+        |locale| format!("{} (ISO 639-1 \"{code}\")", locale.name),
     );
     let mut rules = format!(
         "You write what a person says into the phone for a friend, seconds after waking up from a strange dream.\n\
@@ -70,8 +70,8 @@ pub fn instruction(about: &About, flaw: Option<Flaw>) -> String {
 }
 
 /// The words that give the kind away. Only ours: a topic of the user's own is not repeated here.
-fn kinds(about: &About) -> String {
-    match Tongue::or_english(about.language).kind(about.topic.routine()) {
+fn kinds(about: &ThoughtSubject) -> String {
+    match Locale::or_english(about.language).kind(about.topic.routine()) {
         [] => String::new(),
         kinds => format!(" (not even as: {})", kinds.join(", ")),
     }

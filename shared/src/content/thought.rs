@@ -8,31 +8,30 @@ use utoipa::ToSchema;
 use super::{
     Speakable, Topic,
     check::{self, Flaw},
-    prompt,
-    tongue::Tongue,
-    wording,
+    locale::Locale,
+    prompt, wording,
 };
 use crate::{
     deadline::Deadline,
-    gemini::{Gemini, GeminiError, Question},
-    settings::Language,
+    gemini::{Gemini, GeminiError, GenerateRequest},
+    settings::LanguageCode,
 };
 
 /// How long the show waits for words, all attempts together. Gemini usually needs about one second, and a clone is made
 /// meanwhile, which takes longer than this; so a perform seldom waits for its words at all.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// With less time than this left, no second attempt is made.
-const LEAST_TIME: Duration = Duration::from_millis(800);
+const MIN_TIME: Duration = Duration::from_millis(800);
 /// Characters that a thought may have: 120 are asked for.
-const LONGEST: usize = 160;
+const MAX_CHARS: usize = 160;
 /// Characters that it may have beside a long value.
-const LONGEST_AROUND_VALUE: usize = 120;
+const MAX_CHARS_AROUND_VALUE: usize = 120;
 
 /// The most characters that a thought about this value can have, by Gemini or by a template: what a perform reserves
 /// before it is written.
 #[must_use]
-pub fn most_characters(value: &str) -> usize {
-    LONGEST.max(value.chars().count() + LONGEST_AROUND_VALUE)
+pub fn max_characters(value: &str) -> usize {
+    MAX_CHARS.max(value.chars().count() + MAX_CHARS_AROUND_VALUE)
 }
 
 /// A thought, ready to be spoken.
@@ -74,13 +73,13 @@ pub struct Thoughts {
 }
 
 /// What a thought is to be about.
-pub struct About<'a> {
+pub struct ThoughtSubject<'a> {
     /// The kind of the value.
     pub topic: &'a Topic,
     /// What the spectator thinks of.
     pub value: &'a Speakable,
     /// What it is to be told in.
-    pub language: &'a Language,
+    pub language: &'a LanguageCode,
 }
 
 /// Why an attempt gave nothing.
@@ -101,9 +100,15 @@ impl Thoughts {
 
     /// A thought about `value`, which is one of `topic`. Never fails: what Gemini cannot do in time, in two attempts, a
     /// template does. Takes five seconds at most.
-    pub async fn write(&self, topic: Topic, value: &Speakable, language: &Language, by: Deadline) -> Thought {
-        let about = About { topic: &topic, value, language };
-        match self.by_gemini(&about, by.within(PATIENCE)).await {
+    pub async fn write(
+        &self,
+        topic: Topic,
+        value: &Speakable,
+        language: &LanguageCode,
+        by: Deadline,
+    ) -> Thought {
+        let about = ThoughtSubject { topic: &topic, value, language };
+        match self.by_gemini(&about, by.capped_at(TIMEOUT)).await {
             Ok(text) => Thought { text, source: ThoughtSource::Gemini, language: language.code().to_owned() },
             Err(why) => {
                 tracing::warn!(%why, "the thought comes from a template");
@@ -112,13 +117,13 @@ impl Thoughts {
         }
     }
 
-    async fn by_gemini(&self, about: &About<'_>, by: Deadline) -> Result<Speakable, Unusable> {
+    async fn by_gemini(&self, about: &ThoughtSubject<'_>, by: Deadline) -> Result<Speakable, Unusable> {
         let why = match self.attempt(about, None, by).await {
             Ok(text) => return Ok(text),
             Err(why) => why,
         };
         match why.pause() {
-            Some(pause) if pause + LEAST_TIME <= by.remaining() => {
+            Some(pause) if pause + MIN_TIME <= by.remaining() => {
                 tracing::info!(%why, "Gemini is asked once more");
                 tokio::time::sleep(pause).await;
                 self.attempt(about, why.flaw(), by).await
@@ -129,11 +134,11 @@ impl Thoughts {
 
     async fn attempt(
         &self,
-        about: &About<'_>,
+        about: &ThoughtSubject<'_>,
         flaw: Option<Flaw>,
         by: Deadline,
     ) -> Result<Speakable, Unusable> {
-        let question = Question {
+        let question = GenerateRequest {
             instruction: prompt::instruction(about, flaw),
             data: prompt::data(about),
             schema: prompt::schema(),
@@ -162,18 +167,18 @@ impl Unusable {
     }
 }
 
-impl About<'_> {
+impl ThoughtSubject<'_> {
     /// The language's own words, where we have any.
-    pub fn tongue(&self) -> Option<&'static Tongue> {
-        Tongue::of(self.language)
+    pub fn locale(&self) -> Option<&'static Locale> {
+        Locale::of(self.language)
     }
 }
 
 /// One of the language's own templates, or of the English ones for a language that has none. Preferred are those that
 /// say the value once (a film may be called "Dream") and do not name the topic.
-fn by_template(about: &About) -> Thought {
-    let tongue = Tongue::or_english(about.language);
-    let mut dreams = tongue.dreams;
+fn by_template(about: &ThoughtSubject) -> Thought {
+    let locale = Locale::or_english(about.language);
+    let mut dreams = locale.dreams;
     fastrand::shuffle(&mut dreams);
     let unspeakable = about.topic.unspeakable(about.language);
     let drawback = |dream: &&str| {
@@ -185,7 +190,7 @@ fn by_template(about: &About) -> Thought {
     let text = Speakable::check(text.unwrap_or_default())
         // The value passed and the template is ours; together they can only trip the filter over their seam.
         .unwrap_or_else(|_| about.value.clone());
-    Thought { text, source: ThoughtSource::Template, language: tongue.code.to_owned() }
+    Thought { text, source: ThoughtSource::Template, language: locale.code.to_owned() }
 }
 
 /// A template with its value. A value that ends a sentence itself ("Help!") needs no full stop.
@@ -201,21 +206,21 @@ mod tests {
     use super::*;
     use crate::content::Routine;
 
-    fn language(code: &str) -> Language {
-        Language::try_from(code.to_owned()).unwrap()
+    fn language(code: &str) -> LanguageCode {
+        LanguageCode::try_from(code.to_owned()).unwrap()
     }
 
     #[test]
     fn every_template_passes_the_check_that_gemini_has_to_pass_in_80_to_120_characters() {
         let routines =
             [Routine::Cards, Routine::StarSigns, Routine::Phobias, Routine::Names, Routine::Custom];
-        for tongue in Tongue::ALL {
-            for dream in tongue.dreams {
+        for locale in Locale::ALL {
+            for dream in locale.dreams {
                 for value in ["Leo", "1987", "Fargo", "Queen of Hearts", "The Maltese Falcon"] {
                     for routine in routines {
                         let value = Speakable::check(value).unwrap();
-                        let (topic, language) = (routine.topic(), language(tongue.code));
-                        let about = About { topic: &topic, value: &value, language: &language };
+                        let (topic, language) = (routine.topic(), language(locale.code));
+                        let about = ThoughtSubject { topic: &topic, value: &value, language: &language };
                         let text = filled(dream, value.as_str());
                         assert_eq!(check::check(&text, &about).map(|_| ()), Ok(()), "{text}");
                         assert!(
@@ -234,7 +239,7 @@ mod tests {
         let (english, value) = (language("en"), Speakable::check("dreaming").unwrap());
         let topic = Topic::Named(Speakable::check("a strange sound").unwrap());
         for _ in 0..50 {
-            let thought = by_template(&About { topic: &topic, value: &value, language: &english });
+            let thought = by_template(&ThoughtSubject { topic: &topic, value: &value, language: &english });
             assert_eq!(thought.text.as_str().matches("dreaming").count(), 1, "{:?}", thought.text);
             assert!(!thought.text.as_str().contains("strange"), "{:?}", thought.text);
         }
@@ -245,14 +250,14 @@ mod tests {
 
         #[test]
         fn a_template_holds_any_value_and_keeps_within_what_was_reserved(
-            value in "\\PC{1,500}", at in 0..Tongue::ALL.len(),
+            value in "\\PC{1,500}", at in 0..Locale::ALL.len(),
         ) {
             prop_assume!(Speakable::check(value.as_str()).is_ok());
             let value = Speakable::check(value).unwrap();
-            let (topic, language) = (Topic::Of(Routine::Custom), language(Tongue::ALL[at].code));
-            let thought = by_template(&About { topic: &topic, value: &value, language: &language });
+            let (topic, language) = (Topic::Of(Routine::Custom), language(Locale::ALL[at].code));
+            let thought = by_template(&ThoughtSubject { topic: &topic, value: &value, language: &language });
             prop_assert!(thought.text.as_str().contains(value.as_str()));
-            prop_assert!(thought.text.characters() <= most_characters(value.as_str()));
+            prop_assert!(thought.text.characters() <= max_characters(value.as_str()));
             prop_assert!(thought.text.characters() > value.characters());
         }
     }

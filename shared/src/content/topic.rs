@@ -1,7 +1,7 @@
 //! What a value is one of.
 
-use super::{Routine, Speakable, tongue::Tongue, wording};
-use crate::settings::Language;
+use super::{Routine, Speakable, locale::Locale, wording};
+use crate::settings::LanguageCode;
 
 /// The kind of a value: it makes the dream fit, and is never said in it.
 #[derive(Clone, Debug)]
@@ -31,15 +31,15 @@ impl Topic {
         match self {
             Self::Of(routine) => *routine,
             Self::Named(words) => wording::words(words.as_str())
-                .find_map(|word| Tongue::routine_named(&word.plain))
+                .find_map(|word| Locale::routine_named(&word.plain))
                 .unwrap_or(Routine::Custom),
         }
     }
 
     /// The words that a dream in this language must not say, in plain letters.
-    pub(super) fn unspeakable(&self, language: &Language) -> Vec<String> {
+    pub(super) fn unspeakable(&self, language: &LanguageCode) -> Vec<String> {
         let mut unspeakable: Vec<String> =
-            Tongue::or_english(language).kind(self.routine()).iter().map(|&word| word.to_owned()).collect();
+            Locale::or_english(language).kind(self.routine()).iter().map(|&word| word.to_owned()).collect();
         if let Self::Named(words) = self {
             let telling = wording::words(words.as_str()).map(|word| word.plain).filter(|word| {
                 word.chars().count() > 3 && !EMPTY.split_whitespace().any(|empty| empty == word)

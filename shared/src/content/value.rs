@@ -9,9 +9,9 @@ use crate::json::Reason;
 #[derive(Debug, Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> Reason)]
 #[schema(min_length = 1, max_length = 500, pattern = r"\S", example = "Queen of Hearts")]
-pub struct ValueWords(pub String);
+pub struct SpectatorValue(pub String);
 
-impl TryFrom<String> for ValueWords {
+impl TryFrom<String> for SpectatorValue {
     type Error = Reason;
 
     fn try_from(value: String) -> Result<Self, Reason> {

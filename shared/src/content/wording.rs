@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
 
-use super::{Routine, thought::About};
+use super::{Routine, thought::ThoughtSubject};
 
 /// A word and its place.
 pub struct Word {
@@ -46,7 +46,7 @@ const ARTICLES: &[&str] = &[
 /// Words of up to three letters ("It", "Al") are often ordinary words too, so those with a capital are looked for as they
 /// are written.
 /// Where words are not told apart by blanks (Japanese), and where a value has none (♥), any place counts.
-pub fn places(text: &str, about: &About) -> Vec<Range<usize>> {
+pub fn places(text: &str, about: &ThoughtSubject) -> Vec<Range<usize>> {
     let value = about.value.as_str();
     let mut wanted: Vec<String> = words(value).map(|word| word.plain).collect();
     if wanted.len() > 1 && ARTICLES.contains(&wanted[0].as_str()) {
@@ -74,14 +74,14 @@ pub fn places(text: &str, about: &About) -> Vec<Range<usize>> {
             from += 1;
         }
     }
-    if places.is_empty() && (wanted.is_empty() || about.tongue().is_none()) {
+    if places.is_empty() && (wanted.is_empty() || about.locale().is_none()) {
         places = whole;
     }
     places
 }
 
 /// Whether the value may stand in a sentence of its own accord too, as the film "It" does, and a sign or a name does not.
-pub fn may_be_ordinary(about: &About) -> bool {
+pub fn may_be_ordinary(about: &ThoughtSubject) -> bool {
     let routine = about.topic.routine();
     is_small(about.value.as_str()) && !matches!(routine, Routine::Cards | Routine::StarSigns | Routine::Names)
 }
@@ -90,7 +90,7 @@ fn is_small(value: &str) -> bool {
     value.chars().count() <= 3 && value.chars().all(char::is_alphabetic)
 }
 
-fn is_form_of(said: &str, wanted: &str, about: &About) -> bool {
+fn is_form_of(said: &str, wanted: &str, about: &ThoughtSubject) -> bool {
     let Some(ending) = said.strip_prefix(wanted) else { return false };
     let endings: &[&str] = match about.language.code() {
         "de" => &["s", "n", "en", "es"],

@@ -5,7 +5,7 @@ use mongodb::{
     options::ReturnDocument,
 };
 
-use super::{Email, RecordingFacts, Session, User, Username, Users};
+use super::{Email, RecordingMetadata, Session, User, Username, Users};
 use crate::{
     activation_codes::ActivationCode, error::Error, mongo, password::PasswordHash, quota::Usage,
     session::Caller, settings::Settings,
@@ -87,7 +87,7 @@ impl Users {
             set.insert("email_key", email.key());
         }
         if set.is_empty() {
-            return self.signed_in(caller).await;
+            return self.find_by_session(caller).await;
         }
         self.collection
             .find_one_and_update(self.of(caller), doc! { "$set": set })
@@ -146,7 +146,7 @@ impl Users {
     }
 
     /// Notes that a recording was adopted.
-    pub async fn set_recording(&self, caller: &Caller, facts: &RecordingFacts) -> Result<(), Error> {
+    pub async fn set_recording(&self, caller: &Caller, facts: &RecordingMetadata) -> Result<(), Error> {
         let facts = mongodb::bson::serialize_to_bson(facts).map_err(mongodb::error::Error::from)?;
         let update = doc! { "$set": { "recording": facts }, "$unset": { "pending_upload": "" } };
         self.change(caller, update, ReturnDocument::After).await.map(drop)

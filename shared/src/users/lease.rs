@@ -39,8 +39,8 @@ pub struct Lease {
 pub struct Reservation {
     /// A fresh id.
     pub lease_id: ObjectId,
-    /// How long the lease lasts: longer than the invocation can.
-    pub lasts: Duration,
+    /// How long the lease ttl: longer than the invocation can.
+    pub ttl: Duration,
     /// Characters that the perform could cost at most.
     pub characters: i64,
     /// Characters that a user has in a month.
@@ -53,7 +53,7 @@ pub struct Reservation {
 
 /// Why the lease was not given.
 #[derive(Debug)]
-pub enum LeaseRefused {
+pub enum LeaseError {
     /// Another perform of this user runs.
     Held,
     /// Another perform of this user died; its clone may live until it is swept.
@@ -77,7 +77,7 @@ pub struct Settlement {
     /// Characters spoken, by the model's factor; 0 if there is no audio.
     pub characters: i64,
     /// Whether no clone of it is left.
-    pub clone_is_gone: bool,
+    pub clone_deleted: bool,
     /// What a repeated request is to get.
     pub replay: Option<Replay>,
 }
@@ -88,7 +88,7 @@ impl Users {
         &self,
         caller: &Caller,
         want: &Reservation,
-    ) -> Result<Result<User, LeaseRefused>, Error> {
+    ) -> Result<Result<User, LeaseError>, Error> {
         let now = self.clock.now();
         let (period, next) = (quota::period(now), quota::next_period(&self.clock));
         // A machine whose clock is ahead may have begun the next month: then it has begun for all.
@@ -106,7 +106,7 @@ impl Users {
         }
         let lease = doc! {
             "id": want.lease_id,
-            "until": from_now(want.lasts),
+            "until": from_now(want.ttl),
             "period": &period,
             "reserved": want.characters,
             "idempotency": bson(&want.idempotency)?,
@@ -119,14 +119,14 @@ impl Users {
             .collection
             .find_one_and_update(self.of(caller), update)
             .return_document(ReturnDocument::After);
-        let user = mongo::answered(taken).await?.ok_or(Error::InvalidToken)?;
+        let user = mongo::with_timeout(taken).await?.ok_or(Error::InvalidToken)?;
         if user.lease.as_ref().is_some_and(|lease| lease.id == want.lease_id) {
             return Ok(Ok(user));
         }
-        Ok(Err(self.why_refused(user, want, now)))
+        Ok(Err(self.refusal_reason(user, want, now)))
     }
 
-    fn why_refused(&self, user: User, want: &Reservation, now: DateTime) -> LeaseRefused {
+    fn refusal_reason(&self, user: User, want: &Reservation, now: DateTime) -> LeaseError {
         if let Some(idempotency) = &want.idempotency {
             let oldest = now.timestamp_millis().saturating_sub(millis(replays::REPLAY_LIFETIME));
             let done = user.replays.into_iter().find(|replay| {
@@ -134,29 +134,29 @@ impl Users {
             });
             match done {
                 Some(replay) if replay.idempotency == *idempotency => {
-                    return LeaseRefused::Done(Box::new(replay));
+                    return LeaseError::Done(Box::new(replay));
                 }
-                Some(_) => return LeaseRefused::KeyReused,
+                Some(_) => return LeaseError::KeyReused,
                 None => {}
             }
             let running = user.lease.as_ref().and_then(|lease| lease.idempotency.as_ref());
             if running.is_some_and(|running| running.key == idempotency.key && running != idempotency) {
-                return LeaseRefused::KeyReused;
+                return LeaseError::KeyReused;
             }
         }
         match user.lease {
             // Said before "busy": waiting does not bring a recording.
-            _ if want.needs_recording && user.recording.is_none() => LeaseRefused::NoRecording,
-            Some(lease) if user.lease_asked_at.is_some_and(|now| lease.until <= now) => LeaseRefused::Expired,
-            Some(_) => LeaseRefused::Held,
-            None => LeaseRefused::QuotaExceeded {
+            _ if want.needs_recording && user.recording.is_none() => LeaseError::NoRecording,
+            Some(lease) if user.lease_asked_at.is_some_and(|now| lease.until <= now) => LeaseError::Expired,
+            Some(_) => LeaseError::Held,
+            None => LeaseError::QuotaExceeded {
                 remaining: (want.monthly_limit - user.usage.now(&self.clock)).max(0),
             },
         }
     }
 
     /// Notes the clone that lives under a lease.
-    pub async fn note_clone(
+    pub async fn record_voice_id(
         &self,
         user_id: ObjectId,
         lease_id: ObjectId,
@@ -166,7 +166,7 @@ impl Users {
             doc! { "_id": user_id, "lease.id": lease_id },
             doc! { "$set": { "voice_clone_id": voice_id } },
         );
-        mongo::answered(noted).await?;
+        mongo::with_timeout(noted).await?;
         Ok(())
     }
 
@@ -191,7 +191,7 @@ impl Users {
             let replay = mongodb::bson::serialize_to_document(replay).map_err(mongodb::error::Error::from)?;
             first.insert("replays", replays::with(&replay, self.clock.now()));
         }
-        let last = if settlement.clone_is_gone {
+        let last = if settlement.clone_deleted {
             doc! { "lease": null, "voice_clone_id": null }
         } else {
             // Run out, so that the sweep and the user's next perform know that nobody works under it any more.
@@ -202,7 +202,7 @@ impl Users {
             doc! { "_id": user_id, "lease.id": lease_id, "lease.reserved": { "$gt": 0 } },
             vec![doc! { "$set": first }, doc! { "$set": last }],
         );
-        Ok(mongo::answered(settled).await?.matched_count > 0)
+        Ok(mongo::with_timeout(settled).await?.matched_count > 0)
     }
 
     /// How many users are held by a lease that still runs, and by one that ran out.
@@ -212,7 +212,7 @@ impl Users {
                 "lease.until": { "$exists": true },
                 "$expr": { comparison: ["$lease.until", "$$NOW"] },
             };
-            mongo::answered(self.collection.count_documents(leased)).await
+            mongo::with_timeout(self.collection.count_documents(leased)).await
         };
         Ok((count("$gt").await?, count("$lte").await?))
     }
@@ -226,7 +226,7 @@ impl Users {
             "$expr": { "$lte": ["$lease.until", "$$NOW"] },
         };
         let update = doc! { "$set": { "lease": null, "voice_clone_id": null } };
-        Ok(mongo::answered(self.collection.update_many(expired, update)).await?.modified_count)
+        Ok(mongo::with_timeout(self.collection.update_many(expired, update)).await?.modified_count)
     }
 }
 

@@ -29,7 +29,7 @@ use crate::{
 
 pub use accounts::NewUser;
 pub(crate) use lease::from_now;
-pub use lease::{Lease, LeaseRefused, Reservation, Settlement};
+pub use lease::{Lease, LeaseError, Reservation, Settlement};
 pub use replays::{Idempotency, Replay};
 pub use sessions::{REFRESH_SECRET_BYTES, RefreshToken, SESSION_LIFETIME, Session};
 
@@ -82,7 +82,7 @@ pub struct User {
     pub sessions: Vec<Session>,
     /// The recording of the user's voice, which S3 keeps.
     #[serde(default)]
-    pub recording: Option<RecordingFacts>,
+    pub recording: Option<RecordingMetadata>,
     /// The key of an upload that was offered and not adopted yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending_upload: Option<String>,
@@ -121,7 +121,7 @@ pub enum Role {
 
 /// What is known of a recording; the recording itself is in S3.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RecordingFacts {
+pub struct RecordingMetadata {
     /// SHA-256 of the bytes, in hex.
     pub hash: String,
     /// Size in bytes.
@@ -137,7 +137,7 @@ pub struct RecordingFacts {
     pub consent_at: Option<DateTime>,
 }
 
-impl RecordingFacts {
+impl RecordingMetadata {
     /// The facts of a file that was judged just now; of consent nothing is known.
     #[must_use]
     pub fn new(bytes: &[u8], audio: &Audio, clock: &Clock) -> Self {

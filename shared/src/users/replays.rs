@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// How long a finished perform can be had again.
 pub const REPLAY_LIFETIME: Duration = Duration::from_hours(24);
 /// How many of them a user has; the oldest give way.
-const MOST_REPLAYS: i32 = 20;
+const MAX_REPLAYS: i32 = 20;
 
 /// What a client says to make a request repeatable, as hashes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,5 +54,5 @@ pub(super) fn is_new(key: &str, now: DateTime) -> Document {
 
 /// The entries with one more.
 pub(super) fn with(replay: &Document, now: DateTime) -> Document {
-    doc! { "$slice": [{ "$concatArrays": [alive(now), [{ "$literal": replay }]] }, -MOST_REPLAYS] }
+    doc! { "$slice": [{ "$concatArrays": [alive(now), [{ "$literal": replay }]] }, -MAX_REPLAYS] }
 }

@@ -15,10 +15,10 @@ use sha2::{Digest, Sha256};
 use super::{User, Users};
 use crate::{error::Error, password::PasswordHash, session::Caller};
 
-/// How long a sign-in lasts, however often its tokens are refreshed.
+/// How long a sign-in ttl, however often its tokens are refreshed.
 pub const SESSION_LIFETIME: Duration = Duration::from_hours(30 * 24);
 /// Devices on which one user is signed in at most; the oldest gives way.
-const MOST_SESSIONS: i32 = 10;
+const MAX_SESSIONS: i32 = 10;
 /// Random bytes in a refresh token.
 pub const REFRESH_SECRET_BYTES: usize = 32;
 
@@ -88,7 +88,7 @@ impl RefreshToken {
 
 impl Users {
     /// The caller's document, if the session still lives. One round trip.
-    pub async fn signed_in(&self, caller: &Caller) -> Result<User, Error> {
+    pub async fn find_by_session(&self, caller: &Caller) -> Result<User, Error> {
         self.collection.find_one(self.of(caller)).await?.ok_or(Error::InvalidToken)
     }
 
@@ -141,7 +141,7 @@ impl Users {
             "input": { "$ifNull": ["$sessions", []] },
             "cond": { "$gt": ["$$this.expires_at", self.clock.now()] },
         } };
-        let sessions = doc! { "$slice": [{ "$concatArrays": [alive, [session]] }, -MOST_SESSIONS] };
+        let sessions = doc! { "$slice": [{ "$concatArrays": [alive, [session]] }, -MAX_SESSIONS] };
         let hash = upgraded.as_ref().unwrap_or(&user.password_hash).stored();
         let updated = self
             .collection

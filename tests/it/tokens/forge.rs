@@ -14,7 +14,7 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use serde_json::{Value, json};
-use tests::app::SigningKey;
+use tests::harness::SigningKey;
 
 /// A key pair, known to whoever uses it here.
 pub struct Key {

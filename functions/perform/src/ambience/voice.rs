@@ -18,7 +18,7 @@ use symphonia::{
 use super::NotMixed;
 
 /// A thousand characters take a minute or two.
-const LONGEST_SECONDS: u32 = 300;
+const MAX_SECONDS: u32 = 300;
 
 /// An MP3 that is being decoded.
 pub struct Voice<'a> {
@@ -60,7 +60,7 @@ impl<'a> Voice<'a> {
 
     /// The samples of the next packet; `None` after the last.
     pub fn next(&mut self, by: Deadline) -> Result<Option<&[f32]>, NotMixed> {
-        if by.has_passed() {
+        if by.is_expired() {
             return Err(NotMixed::TimedOut);
         }
         let Some(packet) = self.reader.next_packet().map_err(|_| NotMixed::Undecodable)? else {
@@ -72,7 +72,7 @@ impl<'a> Voice<'a> {
             return Err(NotMixed::Undecodable);
         }
         self.decoded += sound.frames() as u64;
-        if self.decoded > u64::from(self.rate) * u64::from(LONGEST_SECONDS) {
+        if self.decoded > u64::from(self.rate) * u64::from(MAX_SECONDS) {
             return Err(NotMixed::TooLong);
         }
         sound.copy_to_vec_interleaved(&mut self.samples);

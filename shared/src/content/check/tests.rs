@@ -3,13 +3,13 @@
 use super::*;
 use crate::{
     content::{Routine, Topic},
-    settings::Language,
+    settings::LanguageCode,
 };
 
 fn judged(text: &str, topic: &Topic, value: &str, language: &str) -> Result<String, Flaw> {
     let value = Speakable::check(value).unwrap();
-    let language = Language::try_from(language.to_owned()).unwrap();
-    let about = About { topic, value: &value, language: &language };
+    let language = LanguageCode::try_from(language.to_owned()).unwrap();
+    let about = ThoughtSubject { topic, value: &value, language: &language };
     check(text, &about).map(|text| text.as_str().to_owned())
 }
 
@@ -202,8 +202,8 @@ fn a_text_clearly_in_another_language_is_refused() {
 fn values_are_found_in_the_forms_that_speech_gives_them() {
     let found = |said: &str, value: &str, routine: Routine, language: &str| {
         let value = Speakable::check(value).unwrap();
-        let (topic, language) = (routine.topic(), Language::try_from(language.to_owned()).unwrap());
-        wording::places(said, &About { topic: &topic, value: &value, language: &language }).len()
+        let (topic, language) = (routine.topic(), LanguageCode::try_from(language.to_owned()).unwrap());
+        wording::places(said, &ThoughtSubject { topic: &topic, value: &value, language: &language }).len()
     };
     for (said, value, routine, language) in [
         ("vi la reina de corazones", "Reina de Corazones", Routine::Cards, "es"),

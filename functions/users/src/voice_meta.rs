@@ -1,0 +1,70 @@
+//! `GET /users/{user_id}/voice/meta`: what is known of the caller's voice, never the recording itself.
+
+use axum::extract::State;
+use serde::Serialize;
+use shared::{
+    clock::rfc3339,
+    error::Error,
+    json::Json,
+    schema::{Sha256, Timestamp},
+    session::Caller,
+    users::{User, Users},
+};
+use utoipa::ToSchema;
+
+/// The answer; also part of the profile.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VoiceMeta {
+    has_sample: bool,
+    /// False except while a perform runs.
+    has_clone: bool,
+    /// Null except while a perform runs.
+    #[schema(required)]
+    voice_clone_id: Option<String>,
+    /// SHA-256 of the recording, in hex.
+    #[schema(required, value_type = Option<Sha256>)]
+    hash: Option<String>,
+    /// Seconds.
+    #[schema(required, minimum = 0, example = 34.02)]
+    duration: Option<f64>,
+    #[serde(rename = "mime_type")]
+    #[schema(required, example = "audio/webm")]
+    mime_type: Option<String>,
+    #[serde(rename = "uploaded_at")]
+    #[schema(required, value_type = Option<Timestamp>)]
+    uploaded_at: Option<String>,
+    /// When the speaker's consent to cloning this recording was given; null if the client did not say.
+    #[serde(rename = "consent_at")]
+    #[schema(required, value_type = Option<Timestamp>)]
+    consent_at: Option<String>,
+}
+
+/// What is known of the caller's voice.
+#[utoipa::path(
+    get,
+    path = "/users/{user_id}/voice/meta",
+    operation_id = "getVoice",
+    responses((status = 200, body = VoiceMeta)),
+    security(("bearer" = [])),
+)]
+pub async fn show(State(users): State<Users>, caller: Caller) -> Result<Json<VoiceMeta>, Error> {
+    users.find_by_session(&caller).await.map(|user| Json(VoiceMeta::of(&user)))
+}
+
+impl VoiceMeta {
+    /// What is known of this user's voice.
+    pub fn of(user: &User) -> Self {
+        let recording = user.recording.as_ref();
+        Self {
+            has_sample: recording.is_some(),
+            has_clone: user.voice_clone_id.is_some(),
+            voice_clone_id: user.voice_clone_id.clone(),
+            hash: recording.map(|recording| recording.hash.clone()),
+            duration: recording.map(|recording| recording.duration),
+            mime_type: recording.map(|recording| recording.mime_type.clone()),
+            uploaded_at: recording.map(|recording| rfc3339(recording.uploaded_at)),
+            consent_at: recording.and_then(|recording| recording.consent_at).map(rfc3339),
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! Hears a recording through: how long its sound lasts, and for how long there is something to hear.
+//!
+//! `symphonia` takes containers apart and decodes all codecs but Opus, which `rusty-opus` decodes. The bytes may
+//! be hostile, so everything is bounded: by the longest recording (decoding stops there), by the number of
+//! packets, by the tables a decoder builds, and in the last resort by time. Nothing is sized by what a header
+//! claims.
+
+use std::{
+    io::{self, Cursor, Read, Seek, SeekFrom},
+    time::{Duration, Instant},
+};
+
+use rusty_opus::OpusDecoder;
+use symphonia::{
+    core::{
+        codecs::{
+            CodecParameters,
+            audio::{
+                AudioCodecParameters, AudioDecoder, AudioDecoderOptions,
+                well_known::{CODEC_ID_OPUS, CODEC_ID_VORBIS},
+            },
+        },
+        errors::Error,
+        formats::{FormatOptions, FormatReader, Track, TrackType},
+        io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions},
+        packet::Packet,
+    },
+    default::{
+        formats::{FlacReader, IsoMp4Reader, MkvReader, MpaReader, OggReader, WavReader},
+        get_codecs,
+    },
+};
+
+use super::{Format, InvalidRecording};
+
+/// How many packets are looked at. A minute of the shortest packets, 2.5 ms of Opus, has 24,000.
+pub(super) const MAX_PACKETS: u32 = 30_000;
+/// What no recording needs, whatever the machine; a minute takes a tenth of a second on an ordinary one.
+const MAX_TIME: Duration = Duration::from_secs(10);
+/// The power below which a packet is silence: -50 dBFS, where full scale is 1.
+const SILENCE: f64 = 1e-5;
+/// A sample at least this large is at full scale, where a microphone's amplifier cuts off what is louder.
+const FULL_SCALE: f32 = 0.99;
+/// Sample rates that carry speech, in Hz. Below, a handful of bytes could pass for a minute.
+const SAMPLE_RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
+/// How much sound, in seconds, may be missing from what the container declared.
+const MAX_MISSING: f64 = 0.5;
+/// One in so many packets may fail to decode: a bit that fell over is not heard, a broken file is.
+const MAX_FAILED: u32 = 20;
+
+/// What there was to hear.
+#[derive(Default)]
+pub(super) struct AudioStats {
+    /// How long the sound lasts.
+    pub seconds: f64,
+    /// How much of it is louder than silence, also in seconds.
+    pub audible: f64,
+    /// How much of that is at full scale, also in seconds.
+    pub clipped: f64,
+}
+
+/// Decodes the one audio track of a file, and refuses it as soon as it lasts longer than `max_seconds`.
+pub(super) fn analyze(
+    format: Format,
+    bytes: &[u8],
+    max_seconds: f64,
+) -> Result<AudioStats, InvalidRecording> {
+    let deadline = Instant::now() + MAX_TIME;
+    let mut reader = open(format, Source { bytes: Cursor::new(bytes), format, deadline })
+        .map_err(|error| refused(&error))?;
+    let track = only_track(reader.tracks())?;
+    let Some(CodecParameters::Audio(codec)) = &track.codec_params else {
+        return Err(InvalidRecording::Unsupported);
+    };
+    let mut decoder = Decoder::new(codec)?;
+
+    let mut heard = AudioStats::default();
+    let mut timeline = Timeline::default();
+    let (mut packets, mut failed) = (0, 0);
+    let end = loop {
+        let packet = match reader.next_packet() {
+            Ok(Some(packet)) => packet,
+            Ok(None) => break Ok(()),
+            // What was made live has no other end, and whether it is whole is known already. Only an MP4 can still
+            // point behind its last byte.
+            Err(error) if at_end(&error) && format != Format::Mp4 => break Ok(()),
+            Err(error) => break Err(refused(&error)),
+        };
+        packets += 1;
+        if packets > MAX_PACKETS {
+            return Err(InvalidRecording::TooLong);
+        }
+        if Instant::now() > deadline {
+            return Err(InvalidRecording::Corrupt);
+        }
+        if packet.track_id != track.id {
+            continue;
+        }
+        match decoder.decode(&packet) {
+            Ok(sound) => {
+                let seconds = sound.seconds()?;
+                heard.seconds += seconds;
+                if sound.power() > SILENCE {
+                    heard.audible += seconds;
+                    heard.clipped += seconds * sound.clipped_ratio();
+                }
+            }
+            Err(Error::Unsupported(_)) => return Err(InvalidRecording::Unsupported),
+            Err(_) => failed += 1,
+        }
+        // The sound and its timestamps both count, so that neither a pile of sound at one instant nor a gap of an
+        // hour passes.
+        if heard.seconds > max_seconds || timeline.seconds(&track, &packet) > max_seconds {
+            return Err(InvalidRecording::TooLong);
+        }
+    };
+
+    if declared_seconds(&track, codec) - heard.seconds > MAX_MISSING {
+        return Err(InvalidRecording::Truncated);
+    }
+    end?;
+    if packets == 0 {
+        return Err(InvalidRecording::NoAudioTrack);
+    }
+    if failed * MAX_FAILED > packets {
+        return Err(InvalidRecording::Corrupt);
+    }
+    Ok(heard)
+}
+
+fn open(format: Format, source: Source<'_>) -> Result<Box<dyn FormatReader + '_>, Error> {
+    let stream = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
+    let options = FormatOptions::default();
+    Ok(match format {
+        Format::Webm => Box::new(MkvReader::try_new(stream, options)?),
+        Format::Mp4 => Box::new(IsoMp4Reader::try_new(stream, options)?),
+        Format::Ogg => Box::new(OggReader::try_new(stream, options)?),
+        Format::Wav => Box::new(WavReader::try_new(stream, options)?),
+        Format::Mp3 => Box::new(MpaReader::try_new(stream, options)?),
+        Format::Flac => Box::new(FlacReader::try_new(stream, options)?),
+    })
+}
+
+fn only_track(tracks: &[Track]) -> Result<Track, InvalidRecording> {
+    if tracks.iter().any(|track| track.track_type() == Some(TrackType::Video)) {
+        return Err(InvalidRecording::Video);
+    }
+    let mut sounds = tracks.iter().filter(|track| track.track_type() == Some(TrackType::Audio));
+    match (sounds.next(), sounds.next()) {
+        (Some(only), None) => Ok(only.clone()),
+        (Some(_), Some(_)) => Err(InvalidRecording::MultipleTracks),
+        // A track of which not even the kind is known is most likely sound in a codec nobody uses.
+        (None, _) if !tracks.is_empty() => Err(InvalidRecording::Unsupported),
+        (None, _) => Err(InvalidRecording::NoAudioTrack),
+    }
+}
+
+/// What the container says about the length, 0 if nothing.
+fn declared_seconds(track: &Track, codec: &AudioCodecParameters) -> f64 {
+    let frames = track.num_frames.and_then(|frames| u32::try_from(frames).ok());
+    match (frames, codec.sample_rate) {
+        (Some(frames), Some(rate)) if rate > 0 => f64::from(frames) / f64::from(rate),
+        _ => 0.0,
+    }
+}
+
+fn refused(error: &Error) -> InvalidRecording {
+    match error {
+        Error::Unsupported(_) => InvalidRecording::Unsupported,
+        // Ogg says so when another recording begins after the first.
+        Error::ResetRequired => InvalidRecording::MultipleTracks,
+        error if at_end(error) => InvalidRecording::Truncated,
+        _ => InvalidRecording::Corrupt,
+    }
+}
+
+fn at_end(error: &Error) -> bool {
+    matches!(error, Error::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof)
+}
+
+/// From the first packet's timestamp to the end of the latest.
+#[derive(Default)]
+struct Timeline {
+    first: Option<f64>,
+    end: f64,
+}
+
+impl Timeline {
+    fn seconds(&mut self, track: &Track, packet: &Packet) -> f64 {
+        let time =
+            |at| track.time_base.and_then(|base| base.calc_time(at)).map_or(0.0, |time| time.as_secs_f64());
+        let first = *self.first.get_or_insert_with(|| time(packet.pts));
+        self.end = self.end.max(time(packet.pts.saturating_add(packet.dur)));
+        self.end - first
+    }
+}
+
+/// The sound of one packet: samples of all channels in turn, full scale 1.
+struct Sound<'a> {
+    samples: &'a [f32],
+    channels: usize,
+    rate: u32,
+}
+
+impl Sound<'_> {
+    fn seconds(&self) -> Result<f64, InvalidRecording> {
+        if !SAMPLE_RATES.contains(&self.rate) {
+            return Err(InvalidRecording::Unsupported);
+        }
+        let frames =
+            u32::try_from(self.samples.len() / self.channels).map_err(|_| InvalidRecording::Corrupt)?;
+        Ok(f64::from(frames) / f64::from(self.rate))
+    }
+
+    /// How much of it is at full scale, 0 to 1.
+    fn clipped_ratio(&self) -> f64 {
+        let clipped = self.samples.iter().filter(|sample| sample.abs() >= FULL_SCALE).count();
+        let count = |samples: usize| f64::from(u32::try_from(samples).unwrap_or(u32::MAX));
+        count(clipped) / count(self.samples.len()).max(1.0)
+    }
+
+    /// The variance of the loudest channel: a constant offset is no sound, however large.
+    fn power(&self) -> f64 {
+        let of_channel = |channel| {
+            let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
+            for sample in self.samples.iter().skip(channel).step_by(self.channels) {
+                let sample = f64::from(*sample);
+                count += 1.0;
+                sum += sample;
+                squares += sample * sample;
+            }
+            let mean = sum / count;
+            squares / count - mean * mean
+        };
+        (0..self.channels).map(of_channel).fold(0.0, f64::max)
+    }
+}
+
+/// A decoder and the samples of its latest packet.
+enum Decoder {
+    Opus { decoder: Box<OpusDecoder>, channels: usize, samples: Vec<f32> },
+    Other { decoder: Box<dyn AudioDecoder>, samples: Vec<f32> },
+}
+
+impl Decoder {
+    /// 120 ms, the longest Opus packet, at 48 kHz (RFC 6716, section 3.2.5).
+    const OPUS_FRAMES: usize = 5_760;
+    const OPUS_RATE: i32 = 48_000;
+
+    fn new(codec: &AudioCodecParameters) -> Result<Self, InvalidRecording> {
+        let setup = codec.extra_data.as_deref().unwrap_or_default();
+        if codec.codec == CODEC_ID_OPUS {
+            // The channel count in the identification header (RFC 7845, section 5.1). More than two come in
+            // several streams per packet, which no microphone sends.
+            let channels = setup.get(9).map_or(2, |count| usize::from(*count));
+            let decoder =
+                OpusDecoder::new(Self::OPUS_RATE, channels).map_err(|_| InvalidRecording::Unsupported)?;
+            let samples = vec![0.0; Self::OPUS_FRAMES * channels];
+            return Ok(Self::Opus { decoder: Box::new(decoder), channels, samples });
+        }
+        if codec.codec == CODEC_ID_VORBIS && vorbis_table_size(setup) > MAX_VORBIS_TABLE_SIZE {
+            return Err(InvalidRecording::Corrupt);
+        }
+        // Padding is counted as sound: what trims it is a number in a header.
+        let options = AudioDecoderOptions::default().gapless(false);
+        let decoder = get_codecs().make_audio_decoder(codec, &options).map_err(|error| refused(&error))?;
+        Ok(Self::Other { decoder, samples: Vec::new() })
+    }
+
+    fn decode(&mut self, packet: &Packet) -> Result<Sound<'_>, Error> {
+        match self {
+            // The decoder would take an empty packet for a lost one, and make up its sound.
+            Self::Opus { .. } if packet.data.is_empty() => Err(Error::DecodeError("empty packet")),
+            Self::Opus { decoder, channels, samples } => {
+                let frames = decoder
+                    .decode(&packet.data, Self::OPUS_FRAMES, samples)
+                    .map_err(|_| Error::DecodeError("no Opus packet"))?;
+                Ok(Sound {
+                    samples: &samples[..frames * *channels],
+                    channels: *channels,
+                    rate: Self::OPUS_RATE.unsigned_abs(),
+                })
+            }
+            Self::Other { decoder, samples } => {
+                let sound = decoder.decode(packet)?;
+                sound.copy_to_vec_interleaved(samples);
+                Ok(Sound { samples, channels: sound.num_planes().max(1), rate: sound.spec().rate() })
+            }
+        }
+    }
+}
+
+/// 16 MB of `f32`. Encoders build tables of some 100,000 numbers.
+const MAX_VORBIS_TABLE_SIZE: u64 = 4 * 1024 * 1024;
+
+/// How many numbers the decoder would unpack the codebooks of a Vorbis setup header to: their dimensions times
+/// their entries, which is up to four million each for a handful of bytes. Codebooks have no length and begin at
+/// any bit, so they are found by the pattern that each begins with (Vorbis I, section 3.2.1).
+pub(super) fn vorbis_table_size(setup: &[u8]) -> u64 {
+    const SYNC: u64 = 0x56_4342;
+
+    let mut size = 0;
+    let mut window = 0; // the latest 64 bits, the newest on top: 24 of sync, 16 of dimensions, 24 of entries
+    for byte in setup {
+        for bit in 0..8 {
+            window = window >> 1 | u64::from(byte >> bit & 1) << 63;
+            let (dimensions, entries) = (window >> 24 & 0xffff, window >> 40);
+            // The decoder itself refuses larger ones.
+            if window & 0xff_ffff == SYNC && dimensions <= 32 && entries <= 128 * 1024 {
+                size += dimensions * entries;
+            }
+        }
+    }
+    size
+}
+
+/// The file as the demuxer reads it.
+struct Source<'a> {
+    bytes: Cursor<&'a [u8]>,
+    format: Format,
+    deadline: Instant,
+}
+
+impl Read for Source<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Whatever the demuxer may loop over, it reads.
+        if Instant::now() > self.deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.bytes.read(buffer)
+    }
+}
+
+impl Seek for Source<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.bytes.seek(to)
+    }
+}
+
+impl MediaSource for Source<'_> {
+    /// Only in MP4 can what is needed first come last. In the others the demuxers would follow a file's own
+    /// pointers back and forth, and a file can hold very many.
+    fn is_seekable(&self) -> bool {
+        self.format == Format::Mp4
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        u64::try_from(self.bytes.get_ref().len()).ok()
+    }
+}

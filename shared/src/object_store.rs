@@ -1,0 +1,249 @@
+//! The recordings of users' voices, in S3.
+//!
+//! Each user has one object, `recordings/USER`, and its content type travels with it; so a replacement is one
+//! atomic write, a reader gets the old or the new recording whole, and deleting an account has one key to
+//! delete. Uploads too large for the gateway arrive under `uploads/` by a presigned request and expire there; the audio
+//! of performs with an `Idempotency-Key` is kept under `replays/` for a day.
+
+use std::time::Duration;
+
+use aws_sdk_s3::{
+    Client,
+    config::{BehaviorVersion, Config, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig},
+    error::{DisplayErrorContext, SdkError},
+    presigning::PresigningConfig,
+    primitives::ByteStream,
+};
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use bytes::Bytes;
+use mongodb::bson::oid::ObjectId;
+
+use crate::{
+    env::{Env, EnvError},
+    http_client,
+};
+
+/// How long an offered upload may be used.
+pub const UPLOAD_LIFETIME: Duration = Duration::from_mins(15);
+
+/// S3 failed; the text is for the log and holds no recording.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation}: {cause}")]
+pub struct S3Error {
+    operation: &'static str,
+    cause: String,
+}
+
+/// A recording as it goes to the provider.
+#[derive(Clone)]
+pub struct Recording {
+    /// The file's bytes. Never printed.
+    pub bytes: Bytes,
+    /// Its container, such as `audio/webm`.
+    pub mime_type: String,
+}
+
+impl Recording {
+    /// The bytes of a file that came as base64: with or without padding, with or without `data:…;base64,` before it.
+    #[must_use]
+    pub fn decode(text: &str) -> Option<Bytes> {
+        const LENIENT: GeneralPurpose = GeneralPurpose::new(
+            &alphabet::STANDARD,
+            GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+        );
+        let text = match text.strip_prefix("data:") {
+            Some(url) => url.split_once(";base64,").map_or("", |(_, data)| data),
+            None => text,
+        };
+        LENIENT.decode(text.trim()).ok().map(Bytes::from)
+    }
+}
+
+/// The bucket. Cloning it is cheap.
+#[derive(Clone)]
+pub struct ObjectStore {
+    client: Client,
+    bucket: String,
+}
+
+/// A presigned request that puts one upload into the bucket.
+pub struct Upload {
+    /// Where to PUT.
+    pub url: String,
+    /// Headers that must be sent exactly so.
+    pub headers: Vec<(String, String)>,
+}
+
+impl ObjectStore {
+    /// A client for `RECORDINGS_BUCKET`. Region and credentials are the environment's, where Lambda puts them: asking
+    /// the SDK's whole chain of places would take a cold start longer. `S3_ENDPOINT` names a server that is not AWS,
+    /// with path-style addresses.
+    pub fn from_env(env: &Env, http: reqwest::Client) -> Result<Self, EnvError> {
+        let credentials = Credentials::new(
+            env.required("AWS_ACCESS_KEY_ID")?,
+            env.required("AWS_SECRET_ACCESS_KEY")?,
+            env.get("AWS_SESSION_TOKEN").map(str::to_owned),
+            None,
+            "environment",
+        );
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(Duration::from_secs(10))
+            .operation_timeout(Duration::from_secs(20))
+            .build();
+        let mut config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(http_client::into_aws_http_client(http))
+            .region(Region::new(env.required("AWS_REGION")?.to_owned()))
+            .credentials_provider(credentials)
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(timeouts);
+        if let Some(endpoint) = env.get("S3_ENDPOINT") {
+            config = config.endpoint_url(endpoint).force_path_style(true);
+        }
+        Ok(Self {
+            client: Client::from_conf(config.build()),
+            bucket: env.required("RECORDINGS_BUCKET")?.to_owned(),
+        })
+    }
+
+    /// The user's recording; `None` if there is none.
+    pub async fn get(&self, user_id: ObjectId) -> Result<Option<Recording>, S3Error> {
+        self.fetch(&key(user_id)).await
+    }
+
+    /// Stores the user's recording in place of any earlier one.
+    pub async fn put(&self, user_id: ObjectId, recording: Recording) -> Result<(), S3Error> {
+        self.store(key(user_id), recording).await
+    }
+
+    /// Stores the user's recording if there is none yet; tells whether it did.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
+    pub async fn put_if_absent(&self, user_id: ObjectId, recording: Recording) -> Result<bool, S3Error> {
+        let stored = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key(user_id))
+            .if_none_match("*")
+            .content_type(recording.mime_type)
+            .body(ByteStream::from(recording.bytes))
+            .send()
+            .await;
+        match stored {
+            Ok(_) => Ok(true),
+            Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 412 => Ok(false),
+            Err(error) => Err(failed("PutObject", error)),
+        }
+    }
+
+    /// Deletes the user's recording; having none is no error.
+    pub async fn delete(&self, user_id: ObjectId) -> Result<(), S3Error> {
+        self.remove(&key(user_id)).await
+    }
+
+    /// The key of a new upload for a user.
+    #[must_use]
+    pub fn upload_key(user_id: ObjectId) -> String {
+        format!("uploads/{user_id}/{}", uuid::Uuid::new_v4())
+    }
+
+    /// A presigned PUT of exactly `bytes` bytes: the length is signed, so S3 itself refuses any other.
+    pub async fn presign_upload(&self, key: &str, mime_type: &str, bytes: i64) -> Result<Upload, S3Error> {
+        let lifetime =
+            PresigningConfig::expires_in(UPLOAD_LIFETIME).map_err(|error| failed("presign", error))?;
+        let request = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .content_type(mime_type)
+            .content_length(bytes)
+            .presigned(lifetime)
+            .await
+            .map_err(|error| failed("presign", error))?;
+        Ok(Upload {
+            url: request.uri().to_owned(),
+            headers: request.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        })
+    }
+
+    /// What was uploaded under a key; `None` if nothing was.
+    pub async fn get_upload(&self, key: &str) -> Result<Option<Recording>, S3Error> {
+        self.fetch(key).await
+    }
+
+    /// Deletes an upload; having none is no error.
+    pub async fn delete_upload(&self, key: &str) -> Result<(), S3Error> {
+        self.remove(key).await
+    }
+
+    /// Keeps the audio of a perform for a repeated request; it expires in a day.
+    pub async fn put_replay(&self, user_id: ObjectId, lease_id: ObjectId, mp3: Bytes) -> Result<(), S3Error> {
+        let recording = Recording { bytes: mp3, mime_type: String::from("audio/mpeg") };
+        self.store(replay_key(user_id, lease_id), recording).await
+    }
+
+    /// The audio of an earlier perform. That it is not there is a failure: it was promised.
+    pub async fn get_replay(&self, user_id: ObjectId, lease_id: ObjectId) -> Result<Bytes, S3Error> {
+        let audio = self.fetch(&replay_key(user_id, lease_id)).await?.map(|audio| audio.bytes);
+        audio.ok_or_else(|| S3Error {
+            operation: "GetObject",
+            cause: String::from("the audio of a finished perform is not there"),
+        })
+    }
+
+    /// Deletes the audio of an earlier perform; having none is no error.
+    pub async fn delete_replay(&self, user_id: ObjectId, lease_id: ObjectId) -> Result<(), S3Error> {
+        self.remove(&replay_key(user_id, lease_id)).await
+    }
+
+    async fn store(&self, key: String, recording: Recording) -> Result<(), S3Error> {
+        self.client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .content_type(recording.mime_type)
+            .body(ByteStream::from(recording.bytes))
+            .send()
+            .await
+            .map_err(|error| failed("PutObject", error))?;
+        Ok(())
+    }
+
+    async fn fetch(&self, key: &str) -> Result<Option<Recording>, S3Error> {
+        let object = match self.client.get_object().bucket(&self.bucket).key(key).send().await {
+            Ok(object) => object,
+            Err(SdkError::ServiceError(error)) if error.err().is_no_such_key() => return Ok(None),
+            // What S3 answers for a missing object to whoever may not list the bucket, and we may not.
+            Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 403 => {
+                tracing::warn!("S3 gave no access to an object: it is missing, or the function's policy is");
+                return Ok(None);
+            }
+            Err(error) => return Err(failed("GetObject", error)),
+        };
+        let mime_type = object.content_type.unwrap_or_default();
+        let body = object.body.collect().await.map_err(|error| failed("GetObject", error))?;
+        Ok(Some(Recording { bytes: body.into_bytes(), mime_type }))
+    }
+
+    async fn remove(&self, key: &str) -> Result<(), S3Error> {
+        let deleted = self.client.delete_object().bucket(&self.bucket).key(key).send().await;
+        deleted.map_err(|error| failed("DeleteObject", error))?;
+        Ok(())
+    }
+}
+
+fn key(user_id: ObjectId) -> String {
+    format!("recordings/{user_id}")
+}
+
+fn replay_key(user_id: ObjectId, lease_id: ObjectId) -> String {
+    format!("replays/{user_id}/{lease_id}")
+}
+
+fn failed(operation: &'static str, error: impl std::error::Error) -> S3Error {
+    S3Error { operation, cause: DisplayErrorContext(error).to_string() }
+}

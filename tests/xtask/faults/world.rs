@@ -1,0 +1,306 @@
+//! One deployment to break: stand-ins, a database of its own, the real programs `perform` and `sweep`, two users with
+//! recordings, and voices at the provider that are not this deployment's.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::BodyExt as _;
+use mongodb::bson::{DateTime, Document, doc, oid::ObjectId};
+use serde_json::{Value, json};
+use shared::{clock::Clock, env::Env};
+use tests::{
+    fakes::{
+        elevenlabs::{self, ElevenLabs},
+        gemini::Gemini,
+        mongodb_wire::MongoWire,
+        s3::S3,
+    },
+    harness::{
+        Backend, LambdaBinaries, Options, Services, SigningKey,
+        lambda_runtime_api::{self, Failure, Function, HttpAnswer},
+    },
+};
+use tower::ServiceExt as _;
+
+/// Half a minute of speech as Chrome records it.
+const RECORDING: &[u8] = include_bytes!("../../fixtures/recordings/speech-34s.webm");
+const PASSWORD: &str = "correct horse battery staple";
+/// Both what `perform` is told and what its platform keeps to: as little as lets it do everything.
+const PERFORM_TIMEOUT: Duration = Duration::from_secs(22);
+/// The same for `sweep`.
+const SWEEP_TIMEOUT: Duration = Duration::from_secs(30);
+/// One, so that a slot held too long is in everybody's way.
+pub const CLONE_SLOTS: usize = 1;
+const STAGE: &str = "faults";
+
+/// A deployment.
+pub struct World {
+    services: Services,
+    backend: Backend,
+    pub perform: Function,
+    pub sweep: Function,
+    /// Whose performs meet the faults.
+    pub ada: Performer,
+    /// Who performs at the same deployment.
+    pub bob: Performer,
+    foreign: BTreeSet<String>,
+}
+
+/// A user with a session and a recording.
+pub struct Performer {
+    pub id: ObjectId,
+    token: String,
+}
+
+/// A request of a performer.
+pub struct PerformRequest {
+    pub body: Value,
+    /// Its `Idempotency-Key`.
+    pub key: Option<String>,
+}
+
+impl PerformRequest {
+    /// A thought, spoken in the performer's own voice.
+    pub fn routine() -> Value {
+        json!({ "routine_type": "cards", "value": "Queen of Hearts" })
+    }
+}
+
+impl World {
+    /// Starts everything, with a database of its own on the server.
+    pub async fn start(binaries: &LambdaBinaries, mongodb_uri: &str) -> Result<Self, String> {
+        let key = SigningKey::generate();
+        let mut given = Env::from_iter([
+            ("STAGE", STAGE),
+            ("MONGODB_URI", mongodb_uri),
+            ("BCRYPT_COST", "4"),
+            ("JWT_SIGNING_KEY", &key.private),
+            ("JWT_PUBLIC_KEYS", &key.public_set),
+            ("ACCESS_TOKEN_SECONDS", "86400"),
+            ("MONTHLY_CHAR_LIMIT", "1000000000"),
+        ]);
+        given.extend([
+            ("MONGODB_DATABASE", format!("faults-{}", ObjectId::new())),
+            ("CLONE_SLOTS", CLONE_SLOTS.to_string()),
+            ("PERFORM_TIMEOUT_SECONDS", PERFORM_TIMEOUT.as_secs().to_string()),
+        ]);
+        let elevenlabs = elevenlabs::Config {
+            // What keeps to CLONE_SLOTS shall be the backend and not the provider.
+            voice_limit: 1000,
+            max_voice_add_edits: None,
+            character_limit: 1_000_000_000,
+            concurrency: 100,
+            ..elevenlabs::Config::default()
+        };
+        let options = Options { given, elevenlabs, ..Options::default() };
+        let mut services = Services::start(options, |_| {}).await?;
+        // Past the proxy, which is the functions' own.
+        let backend = Backend::start(&services.env, &Clock::system()).await?;
+        services.count_commands().await?;
+
+        let function = async |name: &str, timeout| {
+            let options = lambda_runtime_api::Options {
+                name: name.to_owned(),
+                timeout,
+                ..lambda_runtime_api::Options::default()
+            };
+            let started = Function::spawn(binaries.path(name)?, services.env.clone(), options).await;
+            started.map_err(|failure| format!("{name}: {failure}"))
+        };
+        let (perform, sweep) =
+            (function("perform", PERFORM_TIMEOUT).await?, function("sweep", SWEEP_TIMEOUT).await?);
+        let provider = services.elevenlabs.as_ref().ok_or("ElevenLabs is not a stand-in.")?;
+        let foreign = plant_foreign_voices(provider);
+        let ada = register(&backend).await?;
+        let bob = register(&backend).await?;
+        Ok(Self { services, backend, perform, sweep, ada, bob, foreign })
+    }
+
+    pub fn wire(&self) -> &MongoWire {
+        self.services.wire.as_ref().expect("started so")
+    }
+
+    pub fn s3(&self) -> &S3 {
+        self.services.s3.as_ref().expect("started so")
+    }
+
+    pub fn elevenlabs(&self) -> &ElevenLabs {
+        self.services.elevenlabs.as_ref().expect("started so")
+    }
+
+    pub fn gemini(&self) -> &Gemini {
+        self.services.gemini.as_ref().expect("started so")
+    }
+
+    /// Takes back every fault, and forgets what was received.
+    pub fn heal(&self) {
+        self.wire().set_down(false);
+        self.wire().reset();
+        self.s3().reset();
+        for faults in [self.elevenlabs().faults(), self.gemini().faults()] {
+            faults.clear();
+        }
+        for journal in [self.elevenlabs().journal(), self.gemini().journal()] {
+            journal.clear();
+        }
+    }
+
+    /// Has the real program perform.
+    pub async fn perform(&self, performer: &Performer, wish: &PerformRequest) -> Result<HttpAnswer, Failure> {
+        let bearer = format!("Bearer {}", performer.token);
+        let mut headers = vec![("content-type", "application/json"), ("authorization", &bearer)];
+        if let Some(key) = &wish.key {
+            headers.push(("idempotency-key", key));
+        }
+        let body = wish.body.to_string();
+        self.perform.invoke_http("POST", "/perform", &headers, body.as_bytes()).await
+    }
+
+    /// Has the real program sweep.
+    pub async fn sweep(&self) -> Result<Value, Failure> {
+        self.sweep.invoke(&json!({})).await
+    }
+
+    /// As if the time had come at which every lease has run out. The leases run on the database's clock.
+    pub async fn run_out_leases(&self) -> Result<(), String> {
+        let past = DateTime::from_millis(0);
+        let held = doc! { "$map": {
+            "input": { "$ifNull": ["$held", []] },
+            "in": { "$mergeObjects": ["$$this", { "until": past }] },
+        } };
+        let leased = doc! { "lease.until": { "$exists": true } };
+        let changed = async {
+            let slots = self.collection("clone_slots");
+            slots.update_many(doc! {}, vec![doc! { "$set": { "held": held } }]).await?;
+            self.collection("users").update_many(leased, doc! { "$set": { "lease.until": past } }).await?;
+            Ok(())
+        };
+        changed.await.map_err(|error: mongodb::error::Error| format!("The leases cannot be changed: {error}"))
+    }
+
+    /// Characters charged to a user; 0 if there is none.
+    pub async fn charged(&self, performer: &Performer) -> Result<i64, String> {
+        let user = self.collection("users").find_one(doc! { "_id": performer.id }).await;
+        let user = user.map_err(|error| format!("The user cannot be read: {error}"))?;
+        let chars = user.and_then(|user| user.get_document("usage").ok()?.get_i64("chars").ok());
+        Ok(chars.unwrap_or(0))
+    }
+
+    /// What is held in the database, in words; empty if nothing is.
+    pub async fn held(&self) -> Result<Vec<String>, String> {
+        let mut held = Vec::new();
+        let slots = self.collection("clone_slots").find_one(doc! {}).await;
+        let slots = slots.map_err(|error| format!("The slots cannot be read: {error}"))?;
+        for slot in slots.iter().flat_map(|slots| slots.get_array("held").into_iter().flatten()) {
+            held.push(format!("a slot is held: {slot}"));
+        }
+        for (what, filter) in [
+            ("a lease is held", doc! { "lease": { "$exists": true, "$ne": null } }),
+            ("a clone is noted", doc! { "voice_clone_id": { "$exists": true, "$ne": null } }),
+        ] {
+            let users = self.collection("users").count_documents(filter).await;
+            if users.map_err(|error| format!("The users cannot be counted: {error}"))? > 0 {
+                held.push(what.to_owned());
+            }
+        }
+        Ok(held)
+    }
+
+    /// Voices of this deployment that live at the provider.
+    pub fn living(&self) -> Vec<String> {
+        let living = self.elevenlabs().ledger().living.into_iter();
+        living.filter(|voice| !self.foreign.contains(&voice.voice_id)).map(|voice| voice.name).collect()
+    }
+
+    /// Foreign voices that are gone.
+    pub fn foreign_gone(&self) -> usize {
+        let living = self.elevenlabs().ledger().living;
+        self.foreign.len() - living.iter().filter(|voice| self.foreign.contains(&voice.voice_id)).count()
+    }
+
+    /// The most voices of this deployment that ever lived at once, while no foreign one is gone.
+    pub fn most_living(&self) -> usize {
+        self.elevenlabs().ledger().most_living - self.foreign.len()
+    }
+
+    /// Objects in S3 that belong to a user.
+    pub fn objects_of(&self, performer: &Performer) -> Vec<String> {
+        let id = performer.id.to_hex();
+        self.s3().keys().into_iter().filter(|key| key.contains(&id)).collect()
+    }
+
+    /// The first performer deletes their account.
+    pub async fn delete_account(&self) -> Result<(), String> {
+        let body = json!({ "password": PASSWORD }).to_string();
+        send(&self.backend, Method::DELETE, "/users/me", &self.ada.token, "application/json", body.into())
+            .await
+            .map(drop)
+    }
+
+    /// The first performer is somebody new.
+    pub async fn register_again(&mut self) -> Result<(), String> {
+        self.ada = register(&self.backend).await?;
+        Ok(())
+    }
+
+    fn collection(&self, name: &str) -> mongodb::Collection<Document> {
+        self.backend.database.collection(name)
+    }
+}
+
+/// Voices of the same account that a sweep must not touch; more than a page of the provider's list.
+fn plant_foreign_voices(provider: &ElevenLabs) -> BTreeSet<String> {
+    let mut names: Vec<String> = (0..100).map(|number| format!("A narrator {number}")).collect();
+    names.extend([
+        format!("newvisions:{STAGE}-eu:{}", ObjectId::new()),
+        format!("newvisions:prod:{}", ObjectId::new()),
+        format!("newvisions:{STAGE}:"),
+        format!("newvisions:{STAGE}:my favourite"),
+        format!(" newvisions:{STAGE}:{}", ObjectId::new()),
+    ]);
+    // Created long ago, and so listed on either end of ours.
+    names.iter().map(|name| provider.seed_voice(name, "cloned", Some(1_700_000_000))).collect()
+}
+
+async fn register(backend: &Backend) -> Result<Performer, String> {
+    let code = backend.activation_code().await.map_err(|error| format!("No code: {error}."))?;
+    let username = ObjectId::new().to_hex();
+    let registration = json!({
+        "username": username, "email": format!("{username}@example.com"), "password": PASSWORD,
+        "activationCode": code.as_str(),
+    });
+    let json = "application/json";
+    let registered =
+        send(backend, Method::POST, "/auth/register", "", json, registration.to_string().into()).await?;
+    let text = |member: &str| registered[member].as_str().unwrap_or_default().to_owned();
+    let (id, token) = (text("user_id"), text("access_token"));
+    send(backend, Method::POST, "/users/me/voice", &token, "audio/webm", Bytes::from_static(RECORDING))
+        .await?;
+    let id = ObjectId::parse_str(id).map_err(|error| format!("A registration gave no id: {error}."))?;
+    Ok(Performer { id, token })
+}
+
+/// A request to the functions' routers in this process: to those that are not under test.
+async fn send(
+    backend: &Backend,
+    method: Method,
+    path: &str,
+    token: &str,
+    media_type: &str,
+    body: Bytes,
+) -> Result<Value, String> {
+    let mut request = Request::builder().method(method).uri(path).header("content-type", media_type);
+    if !token.is_empty() {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let request = request.body(Body::from(body)).map_err(|error| error.to_string())?;
+    let answer = backend.routes.clone().oneshot(request).await.map_err(|never| never.to_string())?;
+    let status = answer.status();
+    let body = answer.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
+    if status.is_success() {
+        return Ok(serde_json::from_slice(&body).unwrap_or_default());
+    }
+    Err(format!("{path} answered {status}: {}", String::from_utf8_lossy(&body)))
+}

@@ -1,0 +1,88 @@
+//! `cargo local`: serves the API until Ctrl-C.
+
+use std::{io, time::Duration};
+
+use shared::{clock::Clock, env::Env};
+use tests::harness::{Backend, Services, gateway};
+use tokio::net::TcpListener;
+
+use crate::configuration;
+
+/// As often as the schedule in `template.yaml`.
+const SWEEP_EVERY: Duration = Duration::from_mins(5);
+
+/// Serves.
+pub async fn serve() -> Result<(), String> {
+    let given = configuration::given()?;
+    configuration::init_logs(&given, "info");
+    let listener = listen(&given).await?;
+    let folder = configuration::data_folder(&given);
+    let _occupied = configuration::occupied(&folder)?;
+    let key = configuration::kept_signing_key(&folder)?;
+
+    println!("Starting New Visions (data in {}):", folder.display());
+    let services = configuration::start(given, Some(folder), &key).await?;
+    let backend = Backend::start(&services.env, &Clock::system()).await?;
+    let code = backend.activation_code().await.map_err(|error| unreachable_database(&services, &error))?;
+
+    let url = listener.local_addr().map(|address| format!("http://{address}")).unwrap_or_default();
+    println!(
+        r#"
+Serving the API on {url} (Ctrl-C stops it). A fresh activation code: {code}
+
+  curl -s {url}/auth/register -H 'content-type: application/json' \
+    -d '{{"username":"ada","email":"ada@example.com","password":"correct horse battery staple","activationCode":"{code}"}}'
+"#,
+        code = code.as_str(),
+    );
+
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let serving = tokio::spawn(gateway::serve(listener, backend.routes.clone(), async {
+        let _ = stopped.await;
+    }));
+    tokio::select! {
+        asked = configuration::asked_to_stop() => asked?,
+        why = keep_swept(&services, &backend) => return Err(why),
+    }
+    println!("Stopping: finishing the requests that run (Ctrl-C again gives up on them).");
+    let _ = stop.send(());
+    tokio::select! {
+        _ = serving => {}
+        _ = configuration::asked_to_stop() => {}
+    }
+    Ok(())
+}
+
+/// Sweeps as the schedule does. Ends only when the database is gone, with the reason.
+async fn keep_swept(services: &Services, backend: &Backend) -> String {
+    let mut sweeps = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        sweeps.tick().await;
+        if let Err(error) = backend.sweep().await {
+            tracing::warn!(%error, "the sweep failed");
+        }
+        if let Some(why) = services.mongodb.stopped() {
+            return why;
+        }
+    }
+}
+
+/// Takes the port before anything slow is started.
+async fn listen(given: &Env) -> Result<TcpListener, String> {
+    let port: u16 =
+        given.parse_or("PORT", 9000).map_err(|_| String::from("PORT must be a number from 1 to 65535."))?;
+    TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "Port {port} is taken: stop what uses it, or choose another one, such as PORT={} cargo local.",
+            port.checked_add(1).unwrap_or(9000)
+        ),
+        io::ErrorKind::PermissionDenied => {
+            format!("Port {port} may not be used by you: choose another one, such as PORT=9000 cargo local.")
+        }
+        _ => format!("Port {port} cannot be used: {error}."),
+    })
+}
+
+fn unreachable_database(services: &Services, error: &shared::error::Error) -> String {
+    services.mongodb.stopped().unwrap_or_else(|| format!("MongoDB does not answer: {error}"))
+}

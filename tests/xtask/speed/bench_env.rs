@@ -1,0 +1,235 @@
+//! The stage: the stand-ins, a performer with a recording, and the real programs that serve their requests.
+
+use std::time::{Duration, Instant};
+
+use http::Method;
+use serde_json::{Value, json};
+use shared::{clock::Clock, env::Env};
+use tests::{
+    fakes::{
+        elevenlabs::{self, ElevenLabs},
+        faults::Operation,
+        gemini::Gemini,
+        journal::Span,
+        s3::S3,
+    },
+    harness::{
+        Backend, LambdaBinaries, Options, Services, SigningKey,
+        lambda_runtime_api::{self, Function, HttpAnswer},
+    },
+};
+
+/// Half a minute of speech as Chrome records it.
+const RECORDING: &[u8] = include_bytes!("../../fixtures/recordings/speech-34s.webm");
+/// A second of speech at 128 kbit/s, in base64.
+const MIN_AUDIO: usize = 16_000 * 4 / 3;
+/// The performer's password.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// What S3 and the providers take on a usual day.
+pub struct Delays {
+    s3: Duration,
+    generate: Duration,
+    voices: elevenlabs::Delays,
+}
+
+impl Delays {
+    /// The usual slowness.
+    pub const USUAL: Self = Self {
+        s3: Duration::from_millis(30),
+        generate: Duration::from_millis(800),
+        voices: elevenlabs::Delays {
+            create: Duration::from_secs(3),
+            first_byte: Duration::from_millis(300),
+            delete: Duration::from_millis(150),
+        },
+    };
+    /// As fast as the stand-ins are.
+    pub const NONE: Self = Self {
+        s3: Duration::ZERO,
+        generate: Duration::ZERO,
+        voices: elevenlabs::Delays {
+            create: Duration::ZERO,
+            first_byte: Duration::ZERO,
+            delete: Duration::ZERO,
+        },
+    };
+}
+
+/// Everything that the programs need to work.
+pub struct BenchEnv {
+    services: Services,
+    backend: Backend,
+    /// The performer's access token.
+    pub token: String,
+}
+
+impl BenchEnv {
+    /// Starts the stand-ins, and registers a performer and adopts a recording through the real programs.
+    pub async fn set(binaries: &LambdaBinaries) -> Result<Self, String> {
+        let key = SigningKey::generate();
+        let given = Env::from_iter([
+            ("STAGE", "speed"),
+            ("LOG_LEVEL", "info"),
+            ("JWT_SIGNING_KEY", &key.private),
+            ("JWT_PUBLIC_KEYS", &key.public_set),
+            // Thousands of performs by one performer are nothing that a real account allows.
+            ("ACCESS_TOKEN_SECONDS", "86400"),
+            ("MONTHLY_CHAR_LIMIT", "1000000000"),
+        ]);
+        let elevenlabs = elevenlabs::Config {
+            max_voice_add_edits: None,
+            character_limit: 1_000_000_000,
+            ..elevenlabs::Config::default()
+        };
+        let options = Options { given, elevenlabs, ..Options::default() };
+        let services = Services::start(options, |_| {}).await?;
+        let backend = Backend::start(&services.env, &Clock::system()).await?;
+
+        let mut stage = Self { services, backend, token: String::new() };
+        let auth = stage.function(binaries, "auth").await?;
+        let registration = stage.registration("speed").await?;
+        let registered = stage.call(&auth, Method::POST, "/auth/register", &registration).await?;
+        let token = registered["access_token"].as_str().ok_or("A registration gave no access token.")?;
+        token.clone_into(&mut stage.token);
+
+        let users = stage.function(binaries, "users").await?;
+        stage.send(&users, Method::POST, "/users/me/voice", "audio/webm", RECORDING).await?;
+        Ok(stage)
+    }
+
+    /// Executes a function's program.
+    pub async fn function(&self, binaries: &LambdaBinaries, name: &str) -> Result<Function, String> {
+        let options = lambda_runtime_api::Options {
+            name: name.to_owned(),
+            timeout: Duration::from_mins(1),
+            ..lambda_runtime_api::Options::default()
+        };
+        Function::spawn(binaries.path(name)?, self.services.env.clone(), options)
+            .await
+            .map_err(|failure| format!("{name}: {failure}"))
+    }
+
+    /// The body of a registration, with a fresh activation code.
+    pub async fn registration(&self, username: &str) -> Result<Value, String> {
+        let code = self.backend.activation_code().await.map_err(|error| format!("No code: {error}."))?;
+        let email = format!("{username}@example.com");
+        Ok(json!({
+            "username": username, "email": email, "password": PASSWORD, "activationCode": code.as_str(),
+        }))
+    }
+
+    /// A request as the performer; gives the answer's JSON.
+    pub async fn call(
+        &self,
+        function: &Function,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Result<Value, String> {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let answer = self.send(function, method, path, "application/json", &body).await?;
+        answer.json().map_err(|error| format!("{path} gave no JSON: {error}."))
+    }
+
+    async fn send(
+        &self,
+        function: &Function,
+        method: Method,
+        path: &str,
+        media_type: &str,
+        body: &[u8],
+    ) -> Result<HttpAnswer, String> {
+        let bearer = format!("Bearer {}", self.token);
+        let headers = [("content-type", media_type), ("authorization", &bearer)];
+        let headers = if self.token.is_empty() { &headers[..1] } else { &headers };
+        let answer = function.invoke_http(method.as_str(), path, headers, body).await;
+        let answer = answer.map_err(|failure| format!("{path}: {failure}"))?;
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        Err(format!("{path} answered {}: {}", answer.status, String::from_utf8_lossy(&answer.body)))
+    }
+
+    /// A perform with a routine, which has the thought written and the voice cloned. Gives the time to its answer.
+    pub async fn perform(&self, function: &Function) -> Result<Duration, String> {
+        let started = Instant::now();
+        let body = json!({ "routine_type": "cards", "value": "Queen of Hearts" });
+        let answer = self.call(function, Method::POST, "/perform", &body).await?;
+        let time = started.elapsed();
+        // A fast answer is worth nothing if it is not the right one.
+        if answer["voiceSource"] != "ephemeral_clone" || answer["thoughtSource"] != "gemini" {
+            return Err(format!("A perform did not go as it should: {answer}"));
+        }
+        let audio = answer["audio_base64"].as_str().unwrap_or_default();
+        if audio.len() < MIN_AUDIO {
+            return Err(format!("A perform gave {} characters of audio.", audio.len()));
+        }
+        Ok(time)
+    }
+
+    /// Makes the stand-ins that slow, and has them forget what they did.
+    pub fn begin(&self, delays: &Delays) -> Result<(), String> {
+        let s3 = self.s3()?;
+        s3.reset();
+        s3.set_delay(delays.s3);
+        let elevenlabs = self.elevenlabs()?;
+        elevenlabs.journal().clear();
+        elevenlabs.set_delays(delays.voices);
+        let gemini = self.gemini()?;
+        gemini.journal().clear();
+        gemini.set_generate_delay(delays.generate);
+        Ok(())
+    }
+
+    /// When S3 served the one recording that was fetched since [`begin`](Self::begin).
+    pub fn fetch(&self) -> Result<(Instant, Instant), String> {
+        let journal = self.s3()?.journal();
+        match journal.as_slice() {
+            [entry] if entry.method == Method::GET => {
+                Ok((entry.started, entry.ended.ok_or("S3 has not answered.")?))
+            }
+            _ => Err(format!("A perform should ask S3 for one thing: {journal:?}")),
+        }
+    }
+
+    /// When a provider served the one request of its kind since [`begin`](Self::begin).
+    pub fn span(&self, operation: Operation) -> Result<(Instant, Instant), String> {
+        let journal = if operation == Operation::Generate {
+            self.gemini()?.journal()
+        } else {
+            self.elevenlabs()?.journal()
+        };
+        let spans: Vec<Span> =
+            journal.spans().into_iter().filter(|span| span.operation == operation).collect();
+        match spans.as_slice() {
+            [span] => Ok((span.started, span.ended)),
+            _ => Err(format!("A perform should ask for one {operation:?}: {spans:?}")),
+        }
+    }
+
+    /// Puts a proxy before the database that counts commands, for the programs executed from now on.
+    pub async fn count_commands(&mut self) -> Result<(), String> {
+        self.services.count_commands().await
+    }
+
+    /// The commands to the database since the last call, in the order they came.
+    pub fn commands(&self) -> Result<Vec<tests::fakes::mongodb_wire::Command>, String> {
+        let wire = self.services.wire.as_ref().ok_or("Nobody counts commands.")?;
+        let commands = wire.commands();
+        wire.reset();
+        Ok(commands)
+    }
+
+    fn s3(&self) -> Result<&S3, String> {
+        self.services.s3.as_ref().ok_or_else(|| String::from("S3 is not a stand-in."))
+    }
+
+    fn elevenlabs(&self) -> Result<&ElevenLabs, String> {
+        self.services.elevenlabs.as_ref().ok_or_else(|| String::from("ElevenLabs is not a stand-in."))
+    }
+
+    fn gemini(&self) -> Result<&Gemini, String> {
+        self.services.gemini.as_ref().ok_or_else(|| String::from("Gemini is not a stand-in."))
+    }
+}
