@@ -13,7 +13,7 @@ use rustls::{
 };
 use shared::{
     http_client,
-    object_store::{Recording, ObjectStore},
+    object_store::{ObjectStore, Recording},
 };
 use tests::fakes::s3::Fault;
 use tokio::net::TcpListener;

@@ -74,7 +74,7 @@ pub fn init_logs(given: &Env, default: &str) {
 
 /// Starts the services, telling what is started and how long it took.
 pub async fn start(given: Env, storage: Option<PathBuf>, key: &SigningKey) -> Result<Services, String> {
-    let real = |name: &str| given.get(name).is_some();
+    let real = |name: &'static str| given.get(name).is_some();
     let is_real = [
         ("MongoDB", real("MONGODB_URI")),
         ("S3", real("S3_ENDPOINT") || real("RECORDINGS_BUCKET")),
