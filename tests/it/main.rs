@@ -1,49 +1,15 @@
 //! The integration tests: the whole backend at its HTTP boundary, on real wires.
 //!
-//! One binary, because linking is slow; one file per subject; each test's name is the sentence that it proves.
+//! One binary, because linking is slow; a folder per function, and `platform` for what holds for all of them.
 
-mod access;
-mod accounts;
 mod activation;
-mod alarms;
-mod ambience;
-mod bad_input;
-mod clock_skew;
-mod clone_creation;
-mod clone_deletion;
-mod closed_routes;
-mod concurrency;
-mod configuration;
+mod auth;
 mod db_snapshot;
-mod events;
-mod http_client;
-mod idempotency;
-mod invariants;
-mod lambda_binaries;
-mod models;
-mod openapi;
-mod ops_cli;
-mod passwords;
-mod performing;
-mod policies;
-mod quota;
-mod races;
-mod rate_limiting;
-mod recordings;
-mod round_trips;
-mod routes;
-mod secrets;
-mod service;
-mod sessions;
-mod settings;
-mod smoke;
-mod storage_failures;
-mod sweeping;
-mod synthesis;
-mod takes;
-mod template;
+mod ops;
+mod perform;
+mod platform;
+mod sweep;
 mod test_app;
-mod thoughts;
-mod tokens;
-mod user_isolation;
-mod words;
+mod thought;
+mod usage;
+mod users;

@@ -26,7 +26,7 @@ use time::macros::datetime;
 use tokio::{net::TcpListener, task::AbortHandle};
 use tower::ServiceExt;
 
-use crate::openapi;
+use crate::platform::openapi;
 
 /// Half a minute of real speech as Chrome records it.
 pub const WEBM: &[u8] = include_bytes!("../fixtures/recordings/speech-34s.webm");

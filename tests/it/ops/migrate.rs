@@ -10,7 +10,7 @@ use mongodb::{
 use serde_json::json;
 use tests::fakes::{mongodb_wire, s3::Fault};
 
-use super::ops;
+use super::commands::ops;
 use crate::{
     db_snapshot::Stored,
     test_app::{PASSWORD, TestApp, User, WEBM, base64, eventually},

@@ -7,7 +7,7 @@ use http::{Method, Request, header};
 use serde_json::{Value, json};
 
 use crate::{
-    routes,
+    platform::routes,
     test_app::{PASSWORD, TestApp, base64, call, registration, send},
 };
 

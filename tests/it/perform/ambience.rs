@@ -23,9 +23,9 @@ use tests::{
 use crate::test_app::{TestApp, User, send};
 
 /// Real speech with pauses, mono at 48 kHz.
-const SPEECH: &[u8] = include_bytes!("../fixtures/recordings/speech-34s.mp3");
+const SPEECH: &[u8] = include_bytes!("../../fixtures/recordings/speech-34s.mp3");
 /// A second of it.
-const SNIPPET: &[u8] = include_bytes!("../fixtures/recordings/snippets/mp3.mp3");
+const SNIPPET: &[u8] = include_bytes!("../../fixtures/recordings/snippets/mp3.mp3");
 /// Quieter than this is a pause: -50 dB.
 const PAUSE: f64 = 0.003;
 

@@ -95,14 +95,14 @@ pub struct Function {
 
 /// The file.
 pub static TEMPLATE: LazyLock<Template> = LazyLock::new(|| {
-    serde_saphyr::from_str(include_str!("../../template.yaml")).expect("template.yaml is readable")
+    serde_saphyr::from_str(include_str!("../../../template.yaml")).expect("template.yaml is readable")
 });
 
 /// The properties of each resource of a type, by logical name. The value of `!Ref Name` and of `!Sub text` is what
 /// follows the tag.
 pub fn resources(kind: &str) -> BTreeMap<String, Value> {
     static WHOLE: LazyLock<Value> = LazyLock::new(|| {
-        serde_saphyr::from_str(include_str!("../../template.yaml")).expect("template.yaml is readable")
+        serde_saphyr::from_str(include_str!("../../../template.yaml")).expect("template.yaml is readable")
     });
     let all = WHOLE["Resources"].as_object().expect("resources");
     let of_kind = all.iter().filter(|(_, resource)| resource["Type"] == kind);

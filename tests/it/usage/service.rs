@@ -8,7 +8,7 @@ use tests::{
 };
 
 use crate::{
-    template::TEMPLATE,
+    platform::template::TEMPLATE,
     test_app::{Setup, TestApp, send},
 };
 

@@ -28,7 +28,7 @@ use tracing::{Dispatch, subscriber::NoSubscriber};
 use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
 
 use crate::{
-    closed_routes,
+    platform::closed_routes,
     test_app::{Answer, PASSWORD, Setup, TestApp, User, WEBM, registration, send},
 };
 

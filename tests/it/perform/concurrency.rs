@@ -195,7 +195,7 @@ async fn a_repeated_upload_and_a_perform_at_once_harm_nobody() {
     let text = json!({ "text": "Good morning." });
     let (first, second, performed) = tokio::join!(
         world.upload(&ada, crate::test_app::WEBM),
-        world.upload(&ada, include_bytes!("../fixtures/recordings/opus.ogg")),
+        world.upload(&ada, include_bytes!("../../fixtures/recordings/opus.ogg")),
         world.post_as(&ada, "/perform", &text),
     );
     assert_eq!([first.status.as_u16(), second.status.as_u16(), performed.status.as_u16()], [200; 3]);

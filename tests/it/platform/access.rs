@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tests::harness::SigningKey;
 
 use crate::{
-    routes::{self, Route},
+    platform::routes::{self, Route},
     test_app::{Setup, TestApp, User, send},
 };
 

@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use tests::harness::openapi;
 
 use crate::{
-    closed_routes,
-    routes::{self, Route},
+    platform::closed_routes,
+    platform::routes::{self, Route},
     test_app::{Answer, TestApp},
 };
 
 /// The file, as it is served.
-const FILE: &str = include_str!("../../functions/usage/openapi.json");
+const FILE: &str = include_str!("../../../functions/usage/openapi.json");
 
 /// The document.
 static DOCUMENT: LazyLock<Value> =

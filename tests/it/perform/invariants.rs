@@ -16,8 +16,8 @@ use tests::fakes::{
 
 use crate::{
     db_snapshot::Stored,
-    idempotency::keyed,
-    lambda_binaries,
+    perform::idempotency::keyed,
+    platform::lambda_binaries,
     test_app::{Setup, TestApp, User, WEBM},
 };
 

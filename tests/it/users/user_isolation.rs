@@ -5,8 +5,8 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    closed_routes,
     db_snapshot::Stored,
+    platform::closed_routes,
     test_app::{Answer, TestApp, User, WEBM, send},
 };
 

@@ -13,8 +13,8 @@ use tests::{
 use tokio::net::TcpListener;
 
 use crate::{
-    events, routes,
-    template::{self, TEMPLATE},
+    platform::template::{self, TEMPLATE},
+    platform::{events, routes},
     test_app::{PASSWORD, TestApp, User, WEBM, call, eventually, send},
 };
 

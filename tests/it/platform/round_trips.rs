@@ -10,7 +10,7 @@ use tests::fakes::{
 };
 
 use crate::{
-    routes,
+    platform::routes,
     test_app::{PASSWORD, TestApp, WEBM, base64, registration, send},
 };
 

@@ -72,7 +72,7 @@ pub fn closed() -> Vec<Route> {
 
 #[test]
 fn every_route_of_the_deployment_is_known_as_open_or_closed() {
-    let mut deployed: Vec<String> = include_str!("../../template.yaml")
+    let mut deployed: Vec<String> = include_str!("../../../template.yaml")
         .lines()
         .filter_map(|line| {
             let (_, rest) = line.split_once("Method: ")?;

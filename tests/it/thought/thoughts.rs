@@ -13,7 +13,7 @@ use tests::fakes::{
 };
 
 use crate::{
-    secrets::{Log, runtime},
+    platform::secrets::{Log, runtime},
     test_app::{Answer, TestApp, User},
 };
 

@@ -12,11 +12,11 @@ use serde_json::Value;
 use shared::metrics::{self, NAMESPACE};
 
 use crate::{
-    template,
+    platform::template,
     test_app::{Setup, TestApp},
 };
 
-const README: &str = include_str!("../../README.md");
+const README: &str = include_str!("../../../README.md");
 
 /// Every metric that a performing and a sweeping deployment writes.
 const METRICS: [&str; 15] = [

@@ -6,10 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::template::TEMPLATE;
+use crate::platform::template::TEMPLATE;
 
 /// `#NAME=default` of each variable.
-const EXAMPLE: &str = include_str!("../../.env.example");
+const EXAMPLE: &str = include_str!("../../../.env.example");
 
 /// Read by the functions and not set in AWS: the platform sets them, or their defaults are right there.
 const NOT_IN_AWS: [&str; 8] = [

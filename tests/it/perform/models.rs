@@ -4,7 +4,7 @@ use serde_json::json;
 use tests::fakes::faults::{Fault, Operation};
 
 use crate::{
-    secrets::{Log, runtime},
+    platform::secrets::{Log, runtime},
     test_app::{Setup, TestApp},
 };
 

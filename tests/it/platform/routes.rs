@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    template::TEMPLATE,
+    platform::template::TEMPLATE,
     test_app::{PASSWORD, User, WEBM, base64},
 };
 

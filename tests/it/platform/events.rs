@@ -10,7 +10,7 @@ use shared::{clock::Clock, env::Env, http as edge};
 use tests::harness::{lambda_runtime_api::HttpAnswer, mp3, sample_events};
 
 use crate::{
-    template::TEMPLATE,
+    platform::template::TEMPLATE,
     test_app::{TestApp, WEBM},
 };
 

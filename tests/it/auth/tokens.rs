@@ -15,8 +15,8 @@ use self::{
     forge::Key,
 };
 use crate::{
-    closed_routes,
     db_snapshot::Stored,
+    platform::closed_routes,
     test_app::{Answer, PASSWORD, Setup, TestApp, User, send},
 };
 

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use tests::fakes::{elevenlabs::Delays, s3::Fault};
 
 use crate::{
-    routes,
+    platform::routes,
     test_app::{Answer, TestApp, User, WEBM, base64, eventually, send},
 };
 
 macro_rules! recording {
     ($name:literal) => {
-        include_bytes!(concat!("../fixtures/recordings/", $name)).as_slice()
+        include_bytes!(concat!("../../fixtures/recordings/", $name)).as_slice()
     };
 }
 

@@ -1,7 +1,5 @@
 //! `cargo ops`: what an operator does, on the commands' own lines.
 
-mod migrate;
-
 use clap::Parser as _;
 use mongodb::bson::{Document, doc, oid::ObjectId};
 use ops::Ops;

@@ -1,0 +1,3 @@
+//! The function `activation`: codes, and passwords reset with one.
+
+mod codes;

@@ -1,0 +1,4 @@
+//! The operators' command line, `cargo ops`.
+
+mod commands;
+mod migrate;

@@ -1,0 +1,17 @@
+//! What holds for all functions: routes, authentication, errors, the API's description, the template, logs and metrics.
+
+mod access;
+mod alarms;
+mod bad_input;
+pub mod closed_routes;
+mod configuration;
+pub mod events;
+mod http_client;
+pub mod lambda_binaries;
+pub mod openapi;
+mod policies;
+mod round_trips;
+pub mod routes;
+pub mod secrets;
+mod smoke;
+pub mod template;

@@ -1,0 +1,3 @@
+//! The scheduled function `sweep`.
+
+mod sweeping;

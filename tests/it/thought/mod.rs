@@ -1,0 +1,4 @@
+//! The function `thought`: the words that are spoken.
+
+mod thoughts;
+mod words;

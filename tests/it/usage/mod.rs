@@ -1,0 +1,4 @@
+//! The function `usage`: the month's characters, the service's health and the provider's account.
+
+mod quota;
+mod service;
