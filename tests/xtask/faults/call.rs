@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, time::Instant};
 use http::Method;
 use tests::fakes::faults::Operation;
 
-use crate::world::World;
+use super::world::World;
 
 /// A call, and the how-manieth of its kind it is, from 1.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

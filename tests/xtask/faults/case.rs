@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::{
+use super::{
     answer::Answer,
     call::Call,
     fault::{self, FaultSpec, Then},

@@ -9,7 +9,7 @@ use tests::fakes::{
     s3::Fault as S3Fault,
 };
 
-use crate::{
+use super::{
     call::{Call, Kind},
     world::World,
 };

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tests::fakes::elevenlabs::Delays;
 
-use crate::{
+use super::{
     answer::Answer,
     case::{Charges, Outcome, aftermath},
     scenario::Scenario,

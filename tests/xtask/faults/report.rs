@@ -1,6 +1,6 @@
 //! What is printed: the table of the cells, and the one line that says it all.
 
-use crate::{
+use super::{
     case::{FaultCase, Outcome, Violation},
     kills::Kill,
 };

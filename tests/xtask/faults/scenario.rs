@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::json;
 use tests::fakes::faults::{Fault, Operation};
 
-use crate::{
+use super::{
     answer::Answer,
     call::{Call, Kind},
     world::{PerformRequest, World},

@@ -12,7 +12,7 @@ use std::{
 use tests::harness::LambdaBinaries;
 use tokio::{sync::Mutex, task::JoinSet};
 
-use crate::{case::Outcome, world::World};
+use super::{case::Outcome, world::World};
 
 /// How often the progress is said.
 const PROGRESS: Duration = Duration::from_secs(10);

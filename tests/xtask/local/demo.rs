@@ -19,7 +19,7 @@ use sweep::SweepReport;
 use tests::harness::{Backend, Services, SigningKey, gateway, mp3};
 use tokio::net::TcpListener;
 
-use crate::configuration::{self, seconds};
+use super::configuration::{self, seconds};
 
 /// Where the voice note is written.
 const OUTPUT: &str = "performed.mp3";

@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 use shared::{clock::Clock, env::Env};
 use tests::harness::{Backend, sample_events};
 
-use crate::configuration;
+use super::configuration;
 
 /// Prints the event, or the names of all if none is named.
 pub async fn event(name: Option<&str>) -> Result<(), String> {

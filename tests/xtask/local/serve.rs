@@ -6,7 +6,7 @@ use shared::{clock::Clock, env::Env};
 use tests::harness::{Backend, Services, gateway};
 use tokio::net::TcpListener;
 
-use crate::configuration;
+use super::configuration;
 
 /// As often as the schedule in `template.yaml`.
 const SWEEP_EVERY: Duration = Duration::from_mins(5);

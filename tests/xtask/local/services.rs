@@ -7,7 +7,7 @@ use std::{fmt::Write as _, fs};
 use shared::{clock::Clock, env::Env};
 use tests::harness::Backend;
 
-use crate::configuration;
+use super::configuration;
 
 /// Names every variable that the functions read.
 const EXAMPLE: &str = include_str!("../../../.env.example");

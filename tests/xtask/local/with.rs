@@ -3,7 +3,7 @@
 //! All of it is fresh and ends with the command. How to reach the services is in its environment, in the variables that
 //! the functions read; the API is at `API_URL`, and `API_TOKEN` signs in an admin who has a recording.
 
-use std::process::Stdio;
+use std::{ffi::OsString, path::Path, process::Stdio};
 
 use mongodb::bson::oid::ObjectId;
 use serde_json::{Value, json};
@@ -11,14 +11,16 @@ use shared::clock::Clock;
 use tests::harness::{Backend, SigningKey, gateway};
 use tokio::{net::TcpListener, process::Command};
 
-use crate::configuration;
+use super::configuration;
 
 /// Runs the command, which must succeed.
-pub async fn with(program: &str, arguments: &[&str]) -> Result<(), String> {
+pub async fn with(command: &[OsString]) -> Result<(), String> {
+    let [program, arguments @ ..] = command else { return Err(String::from("No command is given.")) };
+    let name = Path::new(program).display();
     let given = configuration::given()?;
     configuration::init_logs(&given, "warn");
     let recording = configuration::recording(&configuration::sample_recording(&given))?;
-    println!("Starting services for {program}:");
+    println!("Starting services for {name}:");
     let services = configuration::start(given, None, &SigningKey::generate()).await?;
     let backend = Backend::start(&services.env, &Clock::system()).await?;
     let no_port = |error: std::io::Error| format!("No port is free: {error}.");
@@ -31,12 +33,12 @@ pub async fn with(program: &str, arguments: &[&str]) -> Result<(), String> {
     let mut command = Command::new(program);
     command.args(arguments).envs(services.env.clone()).env("API_URL", &url).env("API_TOKEN", token);
     command.stdin(Stdio::null()).kill_on_drop(true);
-    let mut running = command.spawn().map_err(|error| format!("{program} cannot be started: {error}."))?;
+    let mut running = command.spawn().map_err(|error| format!("{name} cannot be started: {error}."))?;
     let ended = tokio::select! {
         ended = running.wait() => match ended {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(format!("{program} failed: {status}.")),
-            Err(error) => Err(format!("{program} cannot be waited for: {error}.")),
+            Ok(status) => Err(format!("{name} failed: {status}.")),
+            Err(error) => Err(format!("{name} cannot be waited for: {error}.")),
         },
         asked = configuration::asked_to_stop() => asked,
     };

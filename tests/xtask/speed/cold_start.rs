@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tests::harness::LambdaBinaries;
 
-use crate::{
+use super::{
     EMPTY, FUNCTIONS,
     bench_env::BenchEnv,
     report::{Report, median, spread},

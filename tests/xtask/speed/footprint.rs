@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use tests::harness::LambdaBinaries;
 
-use crate::{
+use super::{
     FUNCTIONS,
     bench_env::{BenchEnv, Delays},
     report::{Report, megabytes},

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ::tests::{fakes::faults::Operation, harness::LambdaBinaries};
 
-use crate::{
+use super::{
     bench_env::{BenchEnv, Delays},
     report::{Report, median, milliseconds, spread},
 };

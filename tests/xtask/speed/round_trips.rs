@@ -9,7 +9,7 @@ use tests::{
     harness::{LambdaBinaries, lambda_runtime_api::Function},
 };
 
-use crate::{
+use super::{
     bench_env::{BenchEnv, Delays, PASSWORD},
     report::Report,
 };

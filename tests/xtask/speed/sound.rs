@@ -8,7 +8,7 @@ use std::{process::Command, time::Duration};
 use ::tests::harness::LambdaBinaries;
 use serde::Deserialize;
 
-use crate::report::{Report, megabytes, milliseconds};
+use super::report::{Report, megabytes, milliseconds};
 
 /// What the program prints.
 #[derive(Deserialize)]

@@ -22,6 +22,7 @@ mod world;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
+use clap::Args;
 use shared::env::Env;
 use tests::{fakes::mongodb::MongoDb, harness::LambdaBinaries};
 
@@ -32,64 +33,42 @@ use scenario::Scenario;
 use workers::{Ground, Task};
 use world::World;
 
-const USAGE: &str = "\
-Usage:
-  cargo faults                  every trouble of every call, and 100 kills
-  cargo faults --short          those that are quick and most likely to find something
-  cargo faults --kills N        only kill performs, at N random moments
-  cargo faults --seed S         repeat the moments of an earlier run
-  cargo faults --only TEXT      only cells whose line has this text";
-
 /// Side by side. Most of their time they wait.
 const WORLDS: usize = 10;
 
-struct Arguments {
+/// Inject every kind of failure into every outbound call, and report what is leaked, stuck or mischarged.
+///
+/// Without options: every fault of every call, then 100 kills at random moments of a perform.
+#[derive(Args)]
+pub struct Arguments {
+    /// Only the faults that are quick and most likely to find something, and no kills
+    #[arg(long)]
     short: bool,
+    /// Only kill performs, at N random moments
+    #[arg(long, value_name = "N")]
     kills: Option<usize>,
+    /// Repeat the random moments of an earlier run
+    #[arg(long, value_name = "S", default_value_t = fastrand::u64(..), hide_default_value = true)]
     seed: u64,
+    /// Only cases whose line contains TEXT, and no kills
+    #[arg(long, value_name = "TEXT")]
     only: Option<String>,
 }
 
 impl Arguments {
-    fn read(mut words: impl Iterator<Item = String>) -> Option<Self> {
-        let mut read = Self { short: false, kills: None, seed: fastrand::u64(..), only: None };
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                "--short" => read.short = true,
-                "--kills" => read.kills = Some(words.next()?.parse().ok()?),
-                "--seed" => read.seed = words.next()?.parse().ok()?,
-                "--only" => read.only = Some(words.next()?),
-                _ => return None,
-            }
-        }
-        Some(read)
-    }
-
     fn wants(&self, cell: &FaultCase) -> bool {
         let line = format!("{}: {}: {}", cell.scenario, cell.call, cell.trouble.name);
         (!self.short || cell.trouble.short) && self.only.as_ref().is_none_or(|text| line.contains(text))
     }
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let Some(arguments) = Arguments::read(std::env::args().skip(1)) else {
-        eprintln!("{USAGE}");
-        return ExitCode::FAILURE;
-    };
-    match run(&arguments).await {
-        Ok(sum) => {
-            sum.print();
-            if sum.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-        Err(why) => {
-            eprintln!("\n{why}");
-            ExitCode::FAILURE
-        }
-    }
+pub async fn run(arguments: Arguments) -> Result<ExitCode, String> {
+    let summary = run_cases(&arguments).await?;
+    summary.print();
+    Ok(if summary.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn run(arguments: &Arguments) -> Result<Sum, String> {
+async fn run_cases(arguments: &Arguments) -> Result<Sum, String> {
     eprintln!("Building the programs …");
     // With the tests, so that they share everything that is compiled.
     let binaries = LambdaBinaries::build(None, &["perform", "sweep", "tests"])?;

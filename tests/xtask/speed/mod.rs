@@ -21,6 +21,8 @@ mod sound;
 
 use std::process::ExitCode;
 
+use clap::Args;
+
 use bench_env::BenchEnv;
 use report::Report;
 use tests::harness::LambdaBinaries;
@@ -32,33 +34,18 @@ const EMPTY: &str = "empty";
 /// The program that works on sound as the functions do.
 const SOUND: &str = "sound";
 
-const USAGE: &str = "\
-Usage:
-  cargo speed            build the release programs, measure, and say which goals are met
-  cargo speed --strict   the same, and fail if one is missed";
+/// Build the release programs, measure what they cost, and report which goals are met.
+#[derive(Args)]
+pub struct Arguments {
+    /// Fail if a goal is missed
+    #[arg(long)]
+    strict: bool,
+}
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let strict = match words.as_slice() {
-        [] => false,
-        ["--strict"] => true,
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match measure().await {
-        Ok(report) => {
-            println!("{report}");
-            if strict && !report.all_met() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-        }
-        Err(why) => {
-            eprintln!("\n{why}");
-            ExitCode::FAILURE
-        }
-    }
+pub async fn run(arguments: Arguments) -> Result<ExitCode, String> {
+    let report = measure().await?;
+    println!("{report}");
+    Ok(if arguments.strict && !report.all_met() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 async fn measure() -> Result<Report, String> {
