@@ -11,14 +11,14 @@ use mongodb::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{clock::Clock, error::Error, json::Reason};
+use crate::{clock::Clock, error::Error, json::ValidationError};
 
 /// Letters and digits of a code.
 pub const CODE_LENGTH: usize = 11;
 
 /// An activation code: 11 letters or digits. Upper and lower case are different codes.
 #[derive(Clone, Debug, Deserr, PartialEq, Eq, ToSchema)]
-#[deserr(try_from(String) = Self::try_from -> Reason)]
+#[deserr(try_from(String) = Self::try_from -> ValidationError)]
 #[schema(pattern = "^[0-9A-Za-z]{11}$", example = "PUT11CODE42")]
 pub struct ActivationCode(String);
 
@@ -50,14 +50,14 @@ impl ActivationCode {
 }
 
 impl TryFrom<String> for ActivationCode {
-    type Error = Reason;
+    type Error = ValidationError;
 
-    fn try_from(code: String) -> Result<Self, Reason> {
+    fn try_from(code: String) -> Result<Self, ValidationError> {
         let code = code.trim();
         if code.len() == CODE_LENGTH && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             Ok(Self(code.to_owned()))
         } else {
-            Err(Reason("must have exactly 11 letters and digits"))
+            Err(ValidationError("must have exactly 11 letters and digits"))
         }
     }
 }

@@ -11,9 +11,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{
-    audio::InvalidRecording, elevenlabs::ElevenLabsError, json::FieldError, mongo, object_store::S3Error,
-};
+use crate::{audio::InvalidRecording, elevenlabs::ElevenLabsError, mongo, object_store::S3Error};
 
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
@@ -283,6 +281,15 @@ pub struct Problem {
     pub request_id: String,
     /// Every bad field, for 422 `invalid_request` and for takes that the filter refuses; otherwise empty.
     pub errors: Vec<FieldError>,
+}
+
+/// One bad member of a request.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq, ToSchema)]
+pub struct FieldError {
+    /// The member's path, such as `settings_override.voice_stability`; empty for the whole body.
+    pub field: String,
+    /// What is wrong with it, in words.
+    pub message: String,
 }
 
 impl IntoResponse for Error {

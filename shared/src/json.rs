@@ -14,29 +14,19 @@ use deserr::{DeserializeError, Deserr, ErrorKind, IntoValue, MergeWithError, Val
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use utoipa::ToSchema;
 
-use crate::error::Error;
-
-/// One bad member of a request.
-#[derive(Clone, Debug, Serialize, PartialEq, Eq, ToSchema)]
-pub struct FieldError {
-    /// The member's path, such as `settings_override.voice_stability`; empty for the whole body.
-    pub field: String,
-    /// What is wrong with it, in words.
-    pub message: String,
-}
+use crate::error::{Error, FieldError};
 
 /// Why a value is refused: a sentence that names the rule and not the value.
 #[derive(Debug)]
-pub struct Reason(pub &'static str);
+pub struct ValidationError(pub &'static str);
 
 /// A JSON request body; as an answer, the same as axum's.
 ///
 /// Refuses with 415 (not labelled as JSON), 413 (too large), 400 (not JSON) and 422 (bad values).
 pub struct Json<T>(pub T);
 
-impl<T: Deserr<Invalid>, S: Send + Sync> FromRequest<S> for Json<T> {
+impl<T: Deserr<ValidationErrors>, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
@@ -50,7 +40,7 @@ pub struct HashedJson<T>(pub T, pub BodyHash);
 /// SHA-256 of a request's body, in hex.
 pub struct BodyHash(pub String);
 
-impl<T: Deserr<Invalid>, S: Send + Sync> FromRequest<S> for HashedJson<T> {
+impl<T: Deserr<ValidationErrors>, S: Send + Sync> FromRequest<S> for HashedJson<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
@@ -76,7 +66,7 @@ async fn read_json<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes,
 /// A number that is whole, however JSON writes it: `1.0` is an integer to JSON Schema
 /// (<https://json-schema.org/draft/2020-12/json-schema-core#section-4.2.3>), and `1` to us.
 #[must_use]
-pub fn whole(number: f64) -> Option<i64> {
+pub fn integer_from_f64(number: f64) -> Option<i64> {
     // Up to here, every whole number is a number of its own.
     let is_exact = number.abs() < 9_007_199_254_740_992.0 && number.trunc().total_cmp(&number).is_eq();
     #[expect(clippy::cast_possible_truncation, reason = "whole, and within bounds")]
@@ -92,22 +82,23 @@ pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, 
 }
 
 /// Parses bytes that are already here, for endpoints that take more than JSON.
-pub fn parse<T: Deserr<Invalid>>(bytes: &[u8]) -> Result<T, Error> {
+pub fn parse<T: Deserr<ValidationErrors>>(bytes: &[u8]) -> Result<T, Error> {
     let value: serde_json::Value =
         serde_json::from_slice(bytes).map_err(|error| Error::MalformedJson(position(&error)))?;
-    deserr::deserialize(value).map_err(|Invalid(errors)| Error::Invalid(errors))
+    deserr::deserialize(value).map_err(|ValidationErrors(errors)| Error::Invalid(errors))
 }
 
 /// Whether the body is labelled `application/json` or `application/…+json`.
 #[must_use]
 pub fn is_json(headers: &HeaderMap) -> bool {
-    let Some(essence) = essence(headers) else { return false };
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+    let Some(media_type) = media_type(headers) else { return false };
+    media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
 /// The `Content-Type` without its parameters, in lower case.
 #[must_use]
-pub fn essence(headers: &HeaderMap) -> Option<String> {
+pub fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
@@ -122,9 +113,9 @@ fn position(error: &serde_json::Error) -> String {
 
 /// Every bad field found so far.
 #[derive(Debug)]
-pub struct Invalid(Vec<FieldError>);
+pub struct ValidationErrors(Vec<FieldError>);
 
-impl Invalid {
+impl ValidationErrors {
     fn and(previous: Option<Self>, field: String, message: String) -> ControlFlow<Self, Self> {
         let mut errors = previous.map(|invalid| invalid.0).unwrap_or_default();
         errors.push(FieldError { field, message });
@@ -132,7 +123,7 @@ impl Invalid {
     }
 }
 
-impl DeserializeError for Invalid {
+impl DeserializeError for ValidationErrors {
     fn error<V: IntoValue>(
         previous: Option<Self>,
         error: ErrorKind<V>,
@@ -157,16 +148,24 @@ impl DeserializeError for Invalid {
     }
 }
 
-impl MergeWithError<Invalid> for Invalid {
-    fn merge(previous: Option<Self>, other: Invalid, _location: ValuePointerRef) -> ControlFlow<Self, Self> {
+impl MergeWithError<ValidationErrors> for ValidationErrors {
+    fn merge(
+        previous: Option<Self>,
+        other: ValidationErrors,
+        _location: ValuePointerRef,
+    ) -> ControlFlow<Self, Self> {
         let mut errors = previous.map(|invalid| invalid.0).unwrap_or_default();
         errors.extend(other.0);
         ControlFlow::Continue(Self(errors))
     }
 }
 
-impl MergeWithError<Reason> for Invalid {
-    fn merge(previous: Option<Self>, reason: Reason, location: ValuePointerRef) -> ControlFlow<Self, Self> {
+impl MergeWithError<ValidationError> for ValidationErrors {
+    fn merge(
+        previous: Option<Self>,
+        reason: ValidationError,
+        location: ValuePointerRef,
+    ) -> ControlFlow<Self, Self> {
         Self::and(previous, path(location), reason.0.to_owned())
     }
 }

@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 
 use crate::{
     env::{Env, EnvError},
-    error::Error,
-    json::{FieldError, Reason},
+    error::{Error, FieldError},
+    json::ValidationError,
 };
 
 /// bcrypt reads no more bytes than this; longer passwords are refused, never cut. (`bcrypt::non_truncating_hash`
@@ -23,22 +23,22 @@ const MIN_CHARS: usize = 8;
 /// A password that a user chooses: 8 characters or more, at most 72 bytes of UTF-8, none that everybody would guess.
 /// It does not print.
 #[derive(Debug, Deserr, ToSchema)]
-#[deserr(try_from(String) = Self::try_from -> Reason)]
+#[deserr(try_from(String) = Self::try_from -> ValidationError)]
 #[schema(value_type = String, format = Password, min_length = 8, max_length = 72, example = "correct horse battery staple")]
 pub struct NewPassword(SecretString);
 
 impl TryFrom<String> for NewPassword {
-    type Error = Reason;
+    type Error = ValidationError;
 
-    fn try_from(password: String) -> Result<Self, Reason> {
+    fn try_from(password: String) -> Result<Self, ValidationError> {
         if password.chars().count() < MIN_CHARS {
-            return Err(Reason("must have at least 8 characters"));
+            return Err(ValidationError("must have at least 8 characters"));
         }
         if password.len() > MAX_BYTES {
-            return Err(Reason("must have at most 72 bytes in UTF-8"));
+            return Err(ValidationError("must have at most 72 bytes in UTF-8"));
         }
         if password.contains('\0') {
-            return Err(Reason("must not contain a null character"));
+            return Err(ValidationError("must not contain a null character"));
         }
         Ok(Self(password.into()))
     }

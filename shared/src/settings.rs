@@ -9,12 +9,12 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, Schema, Type},
 };
 
-use crate::json::{Invalid, Reason};
+use crate::json::{ValidationError, ValidationErrors};
 
 /// The settings, in the words of the contract. A PUT replaces them; what is left out has its default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
 #[serde(from = "Stored")]
-#[deserr(error = Invalid)]
+#[deserr(error = ValidationErrors)]
 pub struct Settings {
     /// ISO 639-1.
     #[deserr(default = LanguageCode::default())]
@@ -47,7 +47,7 @@ pub struct Settings {
 
 /// Settings for one perform: what is left out stays as the user has it.
 #[derive(Clone, Debug, Default, Deserr, ToSchema)]
-#[deserr(error = Invalid)]
+#[deserr(error = ValidationErrors)]
 pub struct SettingsOverride {
     #[deserr(default)]
     voice_language: Option<LanguageCode>,
@@ -107,7 +107,7 @@ impl ToSchema for SettingsBody {
 
 /// A language as ISO 639-1 writes it: two lower-case letters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr)]
-#[deserr(try_from(String) = Self::try_from -> Reason)]
+#[deserr(try_from(String) = Self::try_from -> ValidationError)]
 pub struct LanguageCode(String);
 
 impl LanguageCode {
@@ -134,14 +134,14 @@ impl Default for LanguageCode {
 }
 
 impl TryFrom<String> for LanguageCode {
-    type Error = Reason;
+    type Error = ValidationError;
 
-    fn try_from(code: String) -> Result<Self, Reason> {
+    fn try_from(code: String) -> Result<Self, ValidationError> {
         let code = code.to_ascii_lowercase();
         if ISO_639_1.split(' ').any(|known| known == code) {
             Ok(Self(code))
         } else {
-            Err(Reason("must be a two-letter ISO 639-1 language code, such as \"en\""))
+            Err(ValidationError("must be a two-letter ISO 639-1 language code, such as \"en\""))
         }
     }
 }
@@ -167,7 +167,7 @@ pub enum SpeakerSex {
 
 /// A whole number from 0 to 100; a slider's fraction is rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
-#[deserr(try_from(f64) = Self::try_from -> Reason)]
+#[deserr(try_from(f64) = Self::try_from -> ValidationError)]
 #[schema(value_type = f64, minimum = 0, maximum = 100, example = 50)]
 pub struct Percent(u8);
 
@@ -193,48 +193,48 @@ impl Percent {
 }
 
 impl TryFrom<f64> for Percent {
-    type Error = Reason;
+    type Error = ValidationError;
 
-    fn try_from(value: f64) -> Result<Self, Reason> {
+    fn try_from(value: f64) -> Result<Self, ValidationError> {
         if (0.0..=100.0).contains(&value) {
             Ok(Self::clamped(value))
         } else {
-            Err(Reason("must be a number from 0 to 100"))
+            Err(ValidationError("must be a number from 0 to 100"))
         }
     }
 }
 
 /// At most 50 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
-#[deserr(try_from(String) = Self::try_from -> Reason)]
+#[deserr(try_from(String) = Self::try_from -> ValidationError)]
 #[schema(max_length = 50, example = "The seven of hearts")]
 pub struct NoteName(String);
 
 impl TryFrom<String> for NoteName {
-    type Error = Reason;
+    type Error = ValidationError;
 
-    fn try_from(name: String) -> Result<Self, Reason> {
+    fn try_from(name: String) -> Result<Self, ValidationError> {
         if name.chars().count() <= 50 {
             Ok(Self(name))
         } else {
-            Err(Reason("must have at most 50 characters"))
+            Err(ValidationError("must have at most 50 characters"))
         }
     }
 }
 
 /// A day of the calendar, `YYYY-MM-DD`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
-#[deserr(try_from(String) = Self::try_from -> Reason)]
+#[deserr(try_from(String) = Self::try_from -> ValidationError)]
 #[schema(format = Date, example = "2026-11-22")]
 pub struct NoteDate(String);
 
 impl TryFrom<String> for NoteDate {
-    type Error = Reason;
+    type Error = ValidationError;
 
-    fn try_from(date: String) -> Result<Self, Reason> {
+    fn try_from(date: String) -> Result<Self, ValidationError> {
         match Date::parse(&date, format_description!("[year]-[month]-[day]")) {
             Ok(_) => Ok(Self(date)),
-            Err(_) => Err(Reason("must be a date of the form YYYY-MM-DD")),
+            Err(_) => Err(ValidationError("must be a date of the form YYYY-MM-DD")),
         }
     }
 }

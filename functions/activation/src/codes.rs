@@ -6,7 +6,7 @@ use serde::Serialize;
 use shared::{
     activation_codes::{ActivationCode, ActivationCodes},
     error::Error,
-    json::{Invalid, Json, Reason, whole},
+    json::{Json, ValidationError, ValidationErrors, integer_from_f64},
     session::Caller,
     users::Users,
 };
@@ -14,14 +14,14 @@ use utoipa::ToSchema;
 
 /// The body.
 #[derive(Deserr, ToSchema)]
-#[deserr(error = Invalid)]
+#[deserr(error = ValidationErrors)]
 pub struct Issue {
     count: Count,
 }
 
 /// 1–1000.
 #[derive(Deserr, ToSchema)]
-#[deserr(try_from(f64) = Self::try_from -> Reason)]
+#[deserr(try_from(f64) = Self::try_from -> ValidationError)]
 #[schema(value_type = i64, minimum = 1, maximum = 1000, example = 10)]
 struct Count(usize);
 
@@ -58,12 +58,12 @@ pub async fn issue(
 }
 
 impl TryFrom<f64> for Count {
-    type Error = Reason;
+    type Error = ValidationError;
 
-    fn try_from(count: f64) -> Result<Self, Reason> {
-        match whole(count).map(usize::try_from) {
+    fn try_from(count: f64) -> Result<Self, ValidationError> {
+        match integer_from_f64(count).map(usize::try_from) {
             Some(Ok(count @ 1..=1000)) => Ok(Self(count)),
-            _ => Err(Reason("must be a whole number from 1 to 1000")),
+            _ => Err(ValidationError("must be a whole number from 1 to 1000")),
         }
     }
 }

@@ -6,7 +6,7 @@ use shared::{
     activation_codes::ActivationCode,
     client_ip::ClientIp,
     error::Error,
-    json::{Invalid, Json},
+    json::{Json, ValidationErrors},
     password::{NewPassword, PasswordContext, Passwords},
     rate_limit::{Attempt, RateLimiter},
     users::{Email, Users},
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 /// The body.
 #[derive(Deserr, ToSchema)]
-#[deserr(error = Invalid)]
+#[deserr(error = ValidationErrors)]
 pub struct ResetPassword {
     email: Email,
     activation_code: ActivationCode,

@@ -7,7 +7,7 @@ use shared::{
     activation_codes::{ActivationCode, ActivationCodes},
     client_ip::ClientIp,
     error::Error,
-    json::{Invalid, Json},
+    json::{Json, ValidationErrors},
     rate_limit::{Attempt, RateLimiter},
     users::Users,
 };
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 /// The body. A code of the wrong form is no error here: it is merely not valid.
 #[derive(Deserr, ToSchema)]
-#[deserr(error = Invalid)]
+#[deserr(error = ValidationErrors)]
 pub struct Verify {
     #[schema(example = "PUT11CODE42")]
     code: String,

@@ -5,7 +5,7 @@ use deserr::Deserr;
 use shared::{
     client_ip::ClientIp,
     error::Error,
-    json::{Invalid, Json},
+    json::{Json, ValidationErrors},
     password::{PasswordInput, Passwords},
     rate_limit::{Attempt, RateLimiter},
     users::Users,
@@ -16,7 +16,7 @@ use crate::tokens::{self, TokenResponse, TokenSigner};
 
 /// The body; `username` is a username or an email address.
 #[derive(Deserr, ToSchema)]
-#[deserr(error = Invalid)]
+#[deserr(error = ValidationErrors)]
 pub struct Login {
     #[schema(example = "ada")]
     username: String,

@@ -4,7 +4,7 @@ use axum::extract::State;
 use deserr::Deserr;
 use shared::{
     error::Error,
-    json::{Invalid, Json},
+    json::{Json, ValidationErrors},
     users::{RefreshToken, Users},
 };
 use utoipa::ToSchema;
@@ -13,7 +13,7 @@ use crate::tokens::{self, TokenResponse, TokenSigner};
 
 /// The body.
 #[derive(Deserr, ToSchema)]
-#[deserr(error = Invalid)]
+#[deserr(error = ValidationErrors)]
 pub struct Refresh {
     refresh_token: String,
 }

@@ -11,7 +11,7 @@ use shared::{
     activation_codes::{ActivationCode, ActivationCodes},
     client_ip::ClientIp,
     error::Error,
-    json::{Invalid, Json},
+    json::{Json, ValidationErrors},
     password::{NewPassword, PasswordContext, Passwords},
     rate_limit::{Attempt, RateLimiter},
     users::{Email, NewUser, Username, Users},
@@ -22,7 +22,7 @@ use crate::tokens::{self, TokenResponse, TokenSigner};
 
 /// The body.
 #[derive(Deserr, ToSchema)]
-#[deserr(error = Invalid)]
+#[deserr(error = ValidationErrors)]
 pub struct Register {
     username: Username,
     email: Email,

@@ -4,8 +4,8 @@
 use axum::{extract::FromRequestParts, http::request::Parts};
 use sha2::{Digest as _, Sha256};
 use shared::{
-    error::Error,
-    json::{BodyHash, FieldError},
+    error::{Error, FieldError},
+    json::BodyHash,
     users::Idempotency,
 };
 

@@ -15,9 +15,9 @@ use futures::FutureExt as _;
 use mongodb::bson::oid::ObjectId;
 use shared::{
     deadline::{Deadline, Invocation},
-    error::Error,
+    error::{Error, FieldError},
     http::RequestId,
-    json::{FieldError, HashedJson},
+    json::HashedJson,
     session::Caller,
     users::{Idempotency, Replay, Reservation, Settlement, User},
 };

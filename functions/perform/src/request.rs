@@ -3,8 +3,8 @@
 use deserr::Deserr;
 use shared::{
     content::{self, Routine, Speakable, SpectatorValue},
-    error::Error,
-    json::{FieldError, Invalid, Reason},
+    error::{Error, FieldError},
+    json::{ValidationError, ValidationErrors},
     session::Caller,
     settings::SettingsOverride,
 };
@@ -19,7 +19,7 @@ const MAX_CHARACTERS: usize = 2400;
 
 /// The body, as it is sent: `routine_type` and `value`, or `text`, or `takes`.
 #[derive(Deserr, ToSchema)]
-#[deserr(error = Invalid)]
+#[deserr(error = ValidationErrors)]
 #[schema(as = Perform)]
 pub struct Body {
     #[deserr(default)]
@@ -62,7 +62,7 @@ impl Voice {
 
 /// One take, as it is sent: the same members that stand in the body itself where there is but one.
 #[derive(Deserr, ToSchema)]
-#[deserr(error = Invalid)]
+#[deserr(error = ValidationErrors)]
 #[schema(as = Take)]
 struct TakeBody {
     #[deserr(default)]
@@ -75,13 +75,13 @@ struct TakeBody {
 
 /// 1–10 takes.
 #[derive(Deserr, ToSchema)]
-#[deserr(error = Invalid, try_from(Vec<TakeBody>) = Self::try_from -> Reason)]
+#[deserr(error = ValidationErrors, try_from(Vec<TakeBody>) = Self::try_from -> ValidationError)]
 #[schema(min_items = 1, max_items = 10)]
 struct Takes(Vec<TakeBody>);
 
 /// 1–1000 characters: what is to be said.
 #[derive(Deserr, ToSchema)]
-#[deserr(try_from(String) = Self::try_from -> Reason)]
+#[deserr(try_from(String) = Self::try_from -> ValidationError)]
 #[schema(min_length = 1, max_length = 1000, pattern = r"\S", example = "Last night I dreamt of a red card.")]
 struct Text(String);
 
@@ -221,23 +221,23 @@ fn field(field: &str, message: &str) -> FieldError {
 }
 
 impl TryFrom<Vec<TakeBody>> for Takes {
-    type Error = Reason;
+    type Error = ValidationError;
 
-    fn try_from(takes: Vec<TakeBody>) -> Result<Self, Reason> {
+    fn try_from(takes: Vec<TakeBody>) -> Result<Self, ValidationError> {
         match takes.len() {
             1..=MAX_TAKES => Ok(Self(takes)),
-            _ => Err(Reason("must have 1 to 10 takes")),
+            _ => Err(ValidationError("must have 1 to 10 takes")),
         }
     }
 }
 
 impl TryFrom<String> for Text {
-    type Error = Reason;
+    type Error = ValidationError;
 
-    fn try_from(text: String) -> Result<Self, Reason> {
+    fn try_from(text: String) -> Result<Self, ValidationError> {
         match text.trim().chars().count() {
             1..=1000 => Ok(Self(text.trim().to_owned())),
-            _ => Err(Reason("must have 1 to 1000 characters")),
+            _ => Err(ValidationError("must have 1 to 1000 characters")),
         }
     }
 }

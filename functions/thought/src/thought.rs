@@ -9,7 +9,7 @@ use shared::{
     content::{Speakable, SpectatorValue, ThoughtSource, Thoughts, Topic},
     deadline::Deadline,
     error::Error,
-    json::{Invalid, Json, Reason},
+    json::{Json, ValidationError, ValidationErrors},
     session::Caller,
     settings::LanguageCode,
     users::Users,
@@ -21,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The body.
 #[derive(Deserr, ToSchema)]
-#[deserr(error = Invalid)]
+#[deserr(error = ValidationErrors)]
 pub struct Ask {
     topic: TopicText,
     value: SpectatorValue,
@@ -31,7 +31,7 @@ pub struct Ask {
 
 /// 1–100 characters.
 #[derive(Deserr, ToSchema)]
-#[deserr(try_from(String) = Self::try_from -> Reason)]
+#[deserr(try_from(String) = Self::try_from -> ValidationError)]
 #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "a playing card")]
 struct TopicText(String);
 
@@ -72,12 +72,12 @@ pub async fn thought(
 }
 
 impl TryFrom<String> for TopicText {
-    type Error = Reason;
+    type Error = ValidationError;
 
-    fn try_from(topic: String) -> Result<Self, Reason> {
+    fn try_from(topic: String) -> Result<Self, ValidationError> {
         match topic.trim().chars().count() {
             1..=100 => Ok(Self(topic.trim().to_owned())),
-            _ => Err(Reason("must have 1 to 100 characters")),
+            _ => Err(ValidationError("must have 1 to 100 characters")),
         }
     }
 }

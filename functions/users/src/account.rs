@@ -9,7 +9,7 @@ use shared::{
     activation_codes::ActivationCodes,
     client_ip::ClientIp,
     error::Error,
-    json::{Invalid, Json},
+    json::{Json, ValidationErrors},
     object_store::ObjectStore,
     password::PasswordInput,
     session::Caller,
@@ -21,7 +21,7 @@ use crate::reauth::Reauthenticator;
 
 /// The body.
 #[derive(Deserr, ToSchema)]
-#[deserr(error = Invalid)]
+#[deserr(error = ValidationErrors)]
 pub struct DeleteAccount {
     password: PasswordInput,
 }

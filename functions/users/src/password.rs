@@ -5,7 +5,7 @@ use deserr::Deserr;
 use shared::{
     client_ip::ClientIp,
     error::Error,
-    json::{Invalid, Json},
+    json::{Json, ValidationErrors},
     password::{NewPassword, PasswordContext, PasswordInput, Passwords},
     session::Caller,
     users::Users,
@@ -16,7 +16,7 @@ use crate::reauth::Reauthenticator;
 
 /// The body.
 #[derive(Deserr, ToSchema)]
-#[deserr(error = Invalid)]
+#[deserr(error = ValidationErrors)]
 pub struct ChangePassword {
     current_password: PasswordInput,
     new_password: NewPassword,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use shared::{
     clock::rfc3339,
     error::Error,
-    json::{Invalid, Json},
+    json::{Json, ValidationErrors},
     schema::{Id, Timestamp},
     session::Caller,
     settings::Settings,
@@ -33,7 +33,7 @@ pub struct Profile {
 
 /// The body of the `PATCH`; what is left out stays.
 #[derive(Deserr, ToSchema)]
-#[deserr(error = Invalid)]
+#[deserr(error = ValidationErrors)]
 pub struct Rename {
     #[deserr(default)]
     username: Option<Username>,

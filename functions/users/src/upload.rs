@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use shared::{
     audio::MAX_BYTES,
     error::Error,
-    json::{Invalid, Json, Reason, whole},
+    json::{Json, ValidationError, ValidationErrors, integer_from_f64},
     object_store::{ObjectStore, UPLOAD_LIFETIME},
     session::Caller,
     users::Users,
@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 /// The body.
 #[derive(Deserr, ToSchema)]
-#[deserr(error = Invalid)]
+#[deserr(error = ValidationErrors)]
 pub struct Offer {
     mime_type: AudioType,
     bytes: Size,
@@ -24,13 +24,13 @@ pub struct Offer {
 
 /// What the client says the recording is. Its bytes decide later.
 #[derive(Deserr, ToSchema)]
-#[deserr(try_from(String) = Self::try_from -> Reason)]
+#[deserr(try_from(String) = Self::try_from -> ValidationError)]
 #[schema(pattern = r#"^audio/[0-9A-Za-z/.+;= "-]*$"#, max_length = 100, example = "audio/webm")]
 struct AudioType(String);
 
 /// A size within the limit.
 #[derive(Deserr, ToSchema)]
-#[deserr(try_from(f64) = Self::try_from -> Reason)]
+#[deserr(try_from(f64) = Self::try_from -> ValidationError)]
 #[schema(minimum = 1, maximum = 10_485_760, example = 9_000_000)]
 struct Size(i64);
 
@@ -83,25 +83,25 @@ pub async fn offer(
 }
 
 impl TryFrom<String> for AudioType {
-    type Error = Reason;
+    type Error = ValidationError;
 
-    fn try_from(mime_type: String) -> Result<Self, Reason> {
+    fn try_from(mime_type: String) -> Result<Self, ValidationError> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "/.+-;= \"".contains(c);
         if mime_type.starts_with("audio/") && mime_type.len() <= 100 && mime_type.chars().all(plain) {
             Ok(Self(mime_type))
         } else {
-            Err(Reason("must be an audio media type, such as \"audio/webm\""))
+            Err(ValidationError("must be an audio media type, such as \"audio/webm\""))
         }
     }
 }
 
 impl TryFrom<f64> for Size {
-    type Error = Reason;
+    type Error = ValidationError;
 
-    fn try_from(bytes: f64) -> Result<Self, Reason> {
-        whole(bytes)
+    fn try_from(bytes: f64) -> Result<Self, ValidationError> {
+        integer_from_f64(bytes)
             .filter(|bytes| usize::try_from(*bytes).is_ok_and(|bytes| (1..=MAX_BYTES).contains(&bytes)))
             .map(Self)
-            .ok_or(Reason("must be the recording's size in bytes, at most 10 MB"))
+            .ok_or(ValidationError("must be the recording's size in bytes, at most 10 MB"))
     }
 }

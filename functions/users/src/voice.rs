@@ -16,8 +16,8 @@ use serde::Serialize;
 use shared::{
     audio,
     clock::Clock,
-    error::Error,
-    json::{self, FieldError, Invalid, Json},
+    error::{Error, FieldError},
+    json::{self, Json, ValidationErrors},
     object_store::{ObjectStore, Recording},
     session::Caller,
     users::{RecordingMetadata, Users},
@@ -27,7 +27,7 @@ use utoipa::ToSchema;
 /// The JSON body: one of `audio_base64` and `key`. The client's `mime_type` and `duration_seconds` are ignored:
 /// the bytes tell both.
 #[derive(Deserr, ToSchema)]
-#[deserr(error = Invalid)]
+#[deserr(error = ValidationErrors)]
 struct Adopt {
     /// Base64 of the file, with or without a data URL's head.
     #[deserr(default)]
@@ -167,11 +167,13 @@ enum BodyKind {
 }
 
 fn source(headers: &HeaderMap) -> Result<BodyKind, Error> {
-    match json::essence(headers).as_deref() {
+    match json::media_type(headers).as_deref() {
         _ if json::is_json(headers) => Ok(BodyKind::Json),
         // Recorders label sound alone as video too.
-        Some(essence)
-            if essence.starts_with("audio/") || essence == "video/webm" || essence == "video/mp4" =>
+        Some(media_type)
+            if media_type.starts_with("audio/")
+                || media_type == "video/webm"
+                || media_type == "video/mp4" =>
         {
             Ok(BodyKind::Audio)
         }

@@ -5,12 +5,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Topic;
-use crate::json::Reason;
+use crate::json::ValidationError;
 
 /// What the spectator thinks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserr, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-#[deserr(try_from(String) = Self::try_from -> Reason)]
+#[deserr(try_from(String) = Self::try_from -> ValidationError)]
 pub enum Routine {
     /// A playing card.
     Cards,
@@ -69,9 +69,9 @@ impl Routine {
 }
 
 impl TryFrom<String> for Routine {
-    type Error = Reason;
+    type Error = ValidationError;
 
-    fn try_from(word: String) -> Result<Self, Reason> {
+    fn try_from(word: String) -> Result<Self, ValidationError> {
         match word.as_str() {
             "cards" => Ok(Self::Cards),
             // The app's short forms.
@@ -82,7 +82,7 @@ impl TryFrom<String> for Routine {
             "names" => Ok(Self::Names),
             "movies" => Ok(Self::Movies),
             "custom" => Ok(Self::Custom),
-            _ => Err(Reason(
+            _ => Err(ValidationError(
                 "must be one of: cards, numbers, star-signs, phobias, years, names, movies, custom",
             )),
         }

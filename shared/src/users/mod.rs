@@ -24,7 +24,8 @@ use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
 use crate::{
-    audio::Audio, clock::Clock, json::Reason, password::PasswordHash, quota::Usage, settings::Settings,
+    audio::Audio, clock::Clock, json::ValidationError, password::PasswordHash, quota::Usage,
+    settings::Settings,
 };
 
 pub use accounts::NewUser;
@@ -161,7 +162,7 @@ impl RecordingMetadata {
 
 /// A username: 3–32 of letters, digits, `_ . -`.
 #[derive(Clone, Debug, Deserr, ToSchema)]
-#[deserr(try_from(String) = Self::try_from -> Reason)]
+#[deserr(try_from(String) = Self::try_from -> ValidationError)]
 #[schema(pattern = "^[0-9A-Za-z_.-]{3,32}$", example = "ada")]
 pub struct Username(String);
 
@@ -174,14 +175,14 @@ impl Username {
 }
 
 impl TryFrom<String> for Username {
-    type Error = Reason;
+    type Error = ValidationError;
 
-    fn try_from(name: String) -> Result<Self, Reason> {
+    fn try_from(name: String) -> Result<Self, ValidationError> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
         if (3..=32).contains(&name.len()) && name.chars().all(allowed) {
             Ok(Self(name))
         } else {
-            Err(Reason("must have 3 to 32 letters, digits, or any of _ . -"))
+            Err(ValidationError("must have 3 to 32 letters, digits, or any of _ . -"))
         }
     }
 }
@@ -194,7 +195,7 @@ impl fmt::Display for Username {
 
 /// An email address, checked by syntax (RFC 5321 and 5322).
 #[derive(Clone, Debug, Deserr, ToSchema)]
-#[deserr(try_from(String) = Self::try_from -> Reason)]
+#[deserr(try_from(String) = Self::try_from -> ValidationError)]
 #[schema(format = "email", example = "ada@example.com")]
 pub struct Email(String);
 
@@ -207,9 +208,9 @@ impl Email {
 }
 
 impl TryFrom<String> for Email {
-    type Error = Reason;
+    type Error = ValidationError;
 
-    fn try_from(email: String) -> Result<Self, Reason> {
+    fn try_from(email: String) -> Result<Self, ValidationError> {
         let email = email.trim();
         let options = email_address::Options::default()
             .with_required_tld()
@@ -217,7 +218,7 @@ impl TryFrom<String> for Email {
             .without_display_text();
         match EmailAddress::parse_with_options(email, options) {
             Ok(_) => Ok(Self(email.to_owned())),
-            Err(_) => Err(Reason("must be an email address")),
+            Err(_) => Err(ValidationError("must be an email address")),
         }
     }
 }

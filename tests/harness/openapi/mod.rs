@@ -10,7 +10,7 @@ mod problems;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use shared::{error::Problem, json::FieldError};
+use shared::error::{FieldError, Problem};
 use utoipa::{OpenApi, PartialSchema};
 
 use operation::Operation;

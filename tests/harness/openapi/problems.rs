@@ -7,8 +7,7 @@ use serde_json::{Map, Value, json};
 use shared::{
     audio::InvalidRecording,
     elevenlabs::ElevenLabsError,
-    error::{Error, Problem},
-    json::FieldError,
+    error::{Error, FieldError, Problem},
 };
 
 /// The problems by their code, and the answers made of them so far.
