@@ -16,7 +16,13 @@ use lambda_http::RequestExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
-use crate::error::{Error, Problem};
+use crate::{
+    accept::Accept,
+    error::{Error, Problem},
+};
+
+const JSON: &str = "application/json";
+const PROBLEM_JSON: &str = "application/problem+json";
 
 /// The id of one request: Lambda's own where there is one, so that it leads to the platform's log lines too.
 #[derive(Clone, Debug)]
@@ -44,7 +50,7 @@ async fn edge(mut request: Request, next: Next) -> Response {
         .filter(|id| !id.is_empty())
         .unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     request.extensions_mut().insert(RequestId(id.clone()));
-    let accepts_problem = accepts_problem(request.headers());
+    let problem_media_type = problem_media_type(request.headers());
     let method = request.method().clone();
     // The route and not the path: paths carry ids.
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
@@ -53,7 +59,7 @@ async fn edge(mut request: Request, next: Next) -> Response {
     let mut response = next.run(request).instrument(span.clone()).await;
 
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        response = written(problem, &id, accepts_problem, &response);
+        response = render_problem(problem, &id, problem_media_type, &response);
     }
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", id);
@@ -66,35 +72,23 @@ async fn edge(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// Writes the problem into the body-less answer that carried it, keeping its status and headers.
-fn written(mut problem: Problem, id: &str, accepts_problem: bool, bare: &Response) -> Response {
+/// Puts the problem into the body of the response that carries it, and keeps its status and headers.
+fn render_problem(mut problem: Problem, id: &str, media_type: &'static str, bare: &Response) -> Response {
     id.clone_into(&mut problem.request_id);
-    let mut answer = (bare.status(), axum::Json(problem)).into_response();
-    let media_type = if accepts_problem { "application/problem+json" } else { "application/json" };
+    let mut response = (bare.status(), axum::Json(problem)).into_response();
     for (name, value) in bare.headers() {
         if name != header::CONTENT_LENGTH {
-            answer.headers_mut().append(name, value.clone());
+            response.headers_mut().append(name, value.clone());
         }
     }
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    answer
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
 }
 
-/// RFC 9457's media type, unless the caller names JSON and not this: the web app only parses `application/json`.
-fn accepts_problem(headers: &HeaderMap) -> bool {
-    let accepts: Vec<String> = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .map(str::to_ascii_lowercase)
-        .collect();
-    let names = |media_type: &str| {
-        accepts
-            .iter()
-            .flat_map(|value| value.split(','))
-            .any(|range| range.split(';').next().is_some_and(|range| range.trim() == media_type))
-    };
-    names("application/problem+json") || !names("application/json")
+/// RFC 9457's media type, unless the caller prefers plain JSON: the web app only parses `application/json`.
+fn problem_media_type(headers: &HeaderMap) -> &'static str {
+    let accept = Accept::from_headers(headers);
+    if accept.preference(JSON) > accept.preference(PROBLEM_JSON) { JSON } else { PROBLEM_JSON }
 }
 
 /// A panic's text may hold anything, so neither the caller nor our log line repeats it; Rust's own hook has

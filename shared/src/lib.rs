@@ -17,6 +17,7 @@
 //! A request runs route → handler → [`session::Caller`] → a few calls into these files → answer; errors leave by
 //! `?`. This crate knows no function.
 
+pub mod accept;
 pub mod activation_codes;
 pub mod audio;
 pub mod client_ip;
