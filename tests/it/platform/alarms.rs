@@ -16,7 +16,7 @@ use crate::{
     test_app::{Setup, TestApp},
 };
 
-const README: &str = include_str!("../../../README.md");
+const RUNBOOK: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../.github/RUNBOOK.md"));
 
 /// Every metric that a performing and a sweeping deployment writes.
 const METRICS: [&str; 15] = [
@@ -71,7 +71,7 @@ async fn what_is_written_is_what_alarms_and_the_dashboard_watch() {
 
 #[test]
 fn every_alarm_has_a_paragraph_with_a_command_and_every_paragraph_an_alarm() {
-    let section = README.split("\n## When an alarm rings\n").nth(1).expect("a section");
+    let section = RUNBOOK.split("\n## When an alarm rings\n").nth(1).expect("a section");
     let section = section.split("\n## ").next().expect("its text");
     let paragraphs: BTreeMap<&str, &str> =
         section.split("\n### ").skip(1).filter_map(|paragraph| paragraph.split_once('\n')).collect();
@@ -83,14 +83,14 @@ fn every_alarm_has_a_paragraph_with_a_command_and_every_paragraph_an_alarm() {
     }
     for (name, alarm) in template::resources("AWS::CloudWatch::Alarm") {
         let description = alarm["AlarmDescription"].as_str().expect("a description");
-        assert!(description.ends_with(&format!(" See {name} in README.md.")), "{description}");
+        assert!(description.ends_with(&format!(" See {name} in .github/RUNBOOK.md.")), "{description}");
     }
 }
 
 #[test]
-fn the_readmes_operator_commands_are_commands() {
+fn runbook_names_only_operator_commands_that_exist() {
     let commands: BTreeSet<&str> =
-        README.split("`cargo ops ").skip(1).map(|rest| rest.split('`').next().expect("its end")).collect();
+        RUNBOOK.split("`cargo ops ").skip(1).map(|rest| rest.split('`').next().expect("its end")).collect();
     assert!(commands.len() > 6, "{commands:?}");
     for command in commands {
         let words = ["cargo ops"].into_iter().chain(command.split_whitespace());
