@@ -5,6 +5,7 @@ mod alarms;
 mod bad_input;
 pub mod closed_routes;
 mod configuration;
+mod dependencies;
 pub mod events;
 mod http_client;
 pub mod lambda_binaries;
