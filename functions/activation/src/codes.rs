@@ -12,7 +12,6 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-/// The body.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = ValidationErrors)]
 pub struct Issue {
@@ -25,14 +24,13 @@ pub struct Issue {
 #[schema(value_type = i64, minimum = 1, maximum = 1000, example = 10)]
 struct Count(usize);
 
-/// The answer.
 #[derive(Serialize, ToSchema)]
 pub struct Codes {
     #[schema(value_type = Vec<ActivationCode>)]
     codes: Vec<String>,
 }
 
-/// Makes and stores codes. For admins alone: the role is read from the database, here and now.
+/// Creates activation codes. For admins only.
 #[utoipa::path(
     post,
     path = "/activation/codes",

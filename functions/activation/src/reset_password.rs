@@ -13,7 +13,6 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-/// The body.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = ValidationErrors)]
 pub struct ResetPassword {
@@ -22,8 +21,7 @@ pub struct ResetPassword {
     new_password: NewPassword,
 }
 
-/// Sets the password and ends every session. A wrong email and a wrong code answer alike and take alike time:
-/// the hash is made before anything is looked up.
+/// Sets a new password and ends every session. A wrong email and a wrong code are indistinguishable.
 #[utoipa::path(
     post,
     path = "/activation/reset-password",

@@ -13,7 +13,7 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-/// The body. A code of the wrong form is no error here: it is merely not valid.
+/// A malformed code is not an error here; it is not valid.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = ValidationErrors)]
 pub struct Verify {
@@ -21,13 +21,12 @@ pub struct Verify {
     code: String,
 }
 
-/// The answer.
 #[derive(Serialize, ToSchema)]
 pub struct Verdict {
     valid: bool,
 }
 
-/// Unknown, used and malformed codes answer alike.
+/// Tells whether an activation code can be used. Unknown, used and malformed codes are indistinguishable.
 #[utoipa::path(
     post,
     path = "/activation/verify",

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::tokens::{self, TokenResponse, TokenSigner};
 
-/// The body; `username` is a username or an email address.
+/// `username` is a username or an email address.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = ValidationErrors)]
 pub struct Login {
@@ -23,7 +23,7 @@ pub struct Login {
     password: PasswordInput,
 }
 
-/// Opens a session. An unknown user and a wrong password answer alike and take alike time.
+/// Opens a session. An unknown user and a wrong password are indistinguishable.
 #[utoipa::path(
     post,
     path = "/auth/login",

@@ -11,14 +11,13 @@ use utoipa::ToSchema;
 
 use crate::tokens::{self, TokenResponse, TokenSigner};
 
-/// The body.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = ValidationErrors)]
 pub struct Refresh {
     refresh_token: String,
 }
 
-/// Exchanges a refresh token; the old one used again ends the session.
+/// Exchanges a refresh token for new tokens. Using the old refresh token again ends the session.
 #[utoipa::path(
     post,
     path = "/auth/refresh",

@@ -20,7 +20,6 @@ use utoipa::ToSchema;
 
 use crate::tokens::{self, TokenResponse, TokenSigner};
 
-/// The body.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = ValidationErrors)]
 pub struct Register {
@@ -32,7 +31,7 @@ pub struct Register {
     activation_code: ActivationCode,
 }
 
-/// Makes the account and signs it in.
+/// Creates an account with an activation code and signs it in.
 #[utoipa::path(
     post,
     path = "/auth/register",

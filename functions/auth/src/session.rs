@@ -12,7 +12,6 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-/// The answer.
 #[derive(Serialize, ToSchema)]
 pub struct LoginState {
     #[schema(value_type = Id)]

@@ -33,7 +33,7 @@ struct Inner {
     clock: Clock,
 }
 
-/// The answer to every call that signs somebody in.
+/// The tokens of a session, after a registration, a login or a refresh.
 #[derive(Serialize, ToSchema)]
 pub struct TokenResponse {
     #[schema(value_type = Id)]

@@ -19,7 +19,6 @@ use utoipa::ToSchema;
 /// Shorter than the function's timeout.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
-/// The body.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = ValidationErrors)]
 pub struct Ask {
@@ -35,7 +34,6 @@ pub struct Ask {
 #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "a playing card")]
 struct TopicText(String);
 
-/// The answer.
 #[derive(Serialize, ToSchema)]
 pub struct Written {
     thought: String,
@@ -43,7 +41,7 @@ pub struct Written {
     language: String,
 }
 
-/// Writes a thought, in the language asked for or the user's own.
+/// Writes a thought, in the requested language or the user's own.
 #[utoipa::path(
     post,
     path = "/thought",

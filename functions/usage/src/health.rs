@@ -5,7 +5,6 @@ use serde::Serialize;
 use shared::{env::Env, json::Json, quota::Quota, speech_model::ModelStatus};
 use utoipa::ToSchema;
 
-/// The answer, fixed at start.
 #[derive(Clone, Serialize, ToSchema)]
 pub struct Health {
     #[schema(pattern = "^ok$")]
@@ -15,7 +14,7 @@ pub struct Health {
     has_google_api_key: bool,
     has_elevenlabs_api_key: bool,
     elevenlabs_model: String,
-    /// Whether that model should still be used.
+    /// Whether `elevenlabs_model` should still be used.
     elevenlabs_model_status: ModelStatus,
     model_cost_factor: f64,
 }
@@ -36,7 +35,7 @@ impl Health {
     }
 }
 
-/// Whether the service is up and how it is set up.
+/// Whether the service is up, and how it is configured.
 #[utoipa::path(
     get,
     path = "/health",

@@ -1,6 +1,6 @@
-//! `GET /openapi.json`: the description of the whole API, open to everybody.
+//! `GET /openapi.json`: the description of the whole API, without a token.
 //!
-//! The document is made from the code by `cargo local openapi` and checked in; a test holds it against the code.
+//! `cargo local openapi` generates the document from the code; a test fails if the file is out of date.
 
 use axum::{http::header, response::IntoResponse};
 

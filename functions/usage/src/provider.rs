@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 /// Shorter than the function's timeout.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
-/// The answer. What ElevenLabs does not say is null.
+/// Null where ElevenLabs does not say.
 #[derive(Serialize, ToSchema)]
 pub struct Account {
     tier: String,
@@ -38,7 +38,7 @@ pub struct Account {
     next_reset: Option<String>,
 }
 
-/// The account's plan and what is used of it. For admins alone: the role is read from the database, here and now.
+/// The ElevenLabs plan, and what is used of it. For admins only.
 #[utoipa::path(
     get,
     path = "/usage/provider",

@@ -14,7 +14,6 @@ use shared::{
 use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
-/// The answer of `/usage`.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageNow {
@@ -30,7 +29,6 @@ pub struct UsageNow {
     cost_factor: f64,
 }
 
-/// The answer of `/users/{user_id}/meta`.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Meta {
@@ -38,7 +36,7 @@ pub struct Meta {
     monthly_limit: i64,
 }
 
-/// What was spent this month, what is left, and when it starts anew.
+/// Characters used this month, characters left, and when the count resets.
 #[utoipa::path(
     get,
     path = "/usage",
@@ -64,7 +62,7 @@ pub async fn usage(
     }))
 }
 
-/// The same in short, as the app's header shows it.
+/// Characters used this month, and the limit.
 #[utoipa::path(
     get,
     path = "/users/{user_id}/meta",
