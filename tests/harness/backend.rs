@@ -14,6 +14,26 @@ use shared::{
 };
 use sweep::SweepReport;
 
+/// The functions that serve HTTP.
+pub const FUNCTIONS: [&str; 6] = ["auth", "users", "activation", "thought", "perform", "usage"];
+
+/// The routes of one function alone, built as its program does.
+///
+/// # Panics
+/// If there is no such function.
+pub async fn router(function: &str, env: &Env, clock: &Clock) -> Result<Router, lambda_http::Error> {
+    let clock = clock.clone();
+    Ok(match function {
+        "auth" => auth::router(auth::AppState::from_env(env, clock).await?),
+        "users" => users::router(users::AppState::from_env(env, clock).await?),
+        "activation" => activation::router(activation::AppState::from_env(env, clock).await?),
+        "thought" => thought::router(thought::AppState::from_env(env, clock).await?),
+        "perform" => perform::router(perform::AppState::from_env(env, clock).await?),
+        "usage" => usage::router(usage::AppState::from_env(env, clock).await?),
+        _ => panic!("{function} serves no HTTP"),
+    })
+}
+
 /// The whole backend.
 pub struct Backend {
     /// Every route of every function, with the functions' common edge.
@@ -28,13 +48,10 @@ impl Backend {
     /// Builds every function as its bootstrap does, and makes the indexes.
     pub async fn start(env: &Env, clock: &Clock) -> Result<Self, String> {
         let whole = async {
-            let routes = Router::new()
-                .merge(auth::router(auth::AppState::from_env(env, clock.clone()).await?))
-                .merge(users::router(users::AppState::from_env(env, clock.clone()).await?))
-                .merge(activation::router(activation::AppState::from_env(env, clock.clone()).await?))
-                .merge(thought::router(thought::AppState::from_env(env, clock.clone()).await?))
-                .merge(perform::router(perform::AppState::from_env(env, clock.clone()).await?))
-                .merge(usage::router(usage::AppState::from_env(env, clock.clone()).await?));
+            let mut routes = Router::new();
+            for function in FUNCTIONS {
+                routes = routes.merge(router(function, env, clock).await?);
+            }
             let database = mongo::connect(env).await?;
             mongo::ensure_indexes(&database).await?;
             Ok::<_, lambda_http::Error>(Self {

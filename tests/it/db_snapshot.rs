@@ -1,12 +1,10 @@
-//! Everything that a world has stored, to be compared with what it has stored later.
+//! Everything that an app has stored, to be compared with what it has stored later.
 
 use std::{collections::BTreeMap, fmt};
 
 use futures::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
-use tests::fakes::s3::BUCKET;
-
-use crate::test_app::TestApp;
+use tests::{fakes::s3::BUCKET, harness::TestApp};
 
 /// Every document of the database and every object of the bucket.
 #[derive(PartialEq)]
@@ -14,20 +12,20 @@ pub struct Stored(BTreeMap<String, String>);
 
 impl Stored {
     /// What is stored now.
-    pub async fn in_world(world: &TestApp) -> Self {
+    pub async fn of(app: &TestApp) -> Self {
         let mut all = BTreeMap::new();
-        let database = &world.backend.database;
-        for name in database.list_collection_names().await.expect("the database answers") {
+        let database = &app.backend.database;
+        for name in database.list_collection_names().await.expect("the database responds") {
             let documents = database.collection::<Document>(&name).find(doc! {}).await;
             let documents: Vec<Document> =
-                documents.expect("the database answers").try_collect().await.expect("documents");
+                documents.expect("the database responds").try_collect().await.expect("documents");
             for document in documents {
                 let id = document.get("_id").expect("every document has an id").to_string();
                 all.insert(format!("{name}/{id}"), document.to_string());
             }
         }
-        let client = world.s3().client();
-        for key in world.s3().keys() {
+        let client = app.s3().client();
+        for key in app.s3().keys() {
             let object = client.get_object().bucket(BUCKET).key(&key).send().await.expect("an object");
             let bytes = object.body.collect().await.expect("a whole object").into_bytes();
             all.insert(format!("s3/{key}"), format!("{bytes:?}"));

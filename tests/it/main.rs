@@ -9,7 +9,6 @@ mod ops;
 mod perform;
 mod platform;
 mod sweep;
-mod test_app;
 mod thought;
 mod usage;
 mod users;

@@ -3,6 +3,7 @@
 //! Each function describes its own routes, beside their handlers and types. This adds what is the same for all: who the
 //! caller is, what can go wrong anywhere, the headers of every answer, and the bodies of `events/` as examples.
 
+mod conformance;
 mod examples;
 mod operation;
 mod problems;
@@ -13,6 +14,7 @@ use serde_json::{Map, Value, json};
 use shared::error::{FieldError, Problem};
 use utoipa::{OpenApi, PartialSchema};
 
+pub use conformance::{DOCUMENT, FILE, assert_described, assert_fits, documented, operation};
 use operation::Operation;
 use problems::Problems;
 

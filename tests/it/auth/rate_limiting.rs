@@ -8,55 +8,54 @@ use futures::future::join_all;
 use http::Method;
 use mongodb::bson::{Binary, DateTime, Document, doc, spec::BinarySubtype};
 use serde_json::{Value, json};
-
-use crate::test_app::{Answer, PASSWORD, Setup, TestApp, User, http_from, registration, send};
+use tests::harness::{PASSWORD, Response, Setup, TestApp, User, registration, send};
 
 const WRONG: &str = "not the password at all";
 
 #[tokio::test]
 async fn the_eleventh_wrong_password_from_one_source_is_not_judged() {
-    let world = TestApp::new().await;
-    world.register("ada").await;
+    let app = TestApp::new().await;
+    app.register("ada").await;
     for _ in 0..10 {
-        guess(&world, 2, "ada", WRONG).await.assert_problem(401, "invalid_credentials");
+        guess(&app, 2, "ada", WRONG).await.assert_problem(401, "invalid_credentials");
     }
-    let answer = guess(&world, 2, "ada", WRONG).await;
-    answer.assert_problem(429, "too_many_attempts");
-    let wait: u64 = answer.header("retry-after").parse().unwrap();
+    let response = guess(&app, 2, "ada", WRONG).await;
+    response.assert_problem(429, "too_many_attempts");
+    let wait: u64 = response.header("retry-after").parse().unwrap();
     assert!((1..=900).contains(&wait), "{wait}");
     // Not even the right one.
-    guess(&world, 2, "ada", PASSWORD).await.assert_problem(429, "too_many_attempts");
+    guess(&app, 2, "ada", PASSWORD).await.assert_problem(429, "too_many_attempts");
     // The account's other name has a counter of its own.
-    guess(&world, 2, "ada@example.com", WRONG).await.assert_problem(401, "invalid_credentials");
+    guess(&app, 2, "ada@example.com", WRONG).await.assert_problem(401, "invalid_credentials");
 }
 
 #[tokio::test]
 async fn of_a_hundred_parallel_guesses_at_most_ten_are_judged() {
-    let world = TestApp::new().await;
-    world.register("ada").await;
-    let client = http_from(2);
+    let app = TestApp::new().await;
+    app.register("ada").await;
+    let client = app.client_from(2);
     let body = json!({ "username": "ada", "password": WRONG });
-    let guess = |_| send(client.post(format!("{}/auth/login", world.base)).json(&body));
-    let answers = join_all((0..100).map(guess)).await;
-    let judged = answers.iter().filter(|answer| answer.status == 401).count();
+    let guess = |_| send(client.request(Method::POST, "/auth/login").json(&body));
+    let responses = join_all((0..100).map(guess)).await;
+    let judged = responses.iter().filter(|response| response.status == 401).count();
     assert!((1..=10).contains(&judged), "{judged}");
-    for answer in answers.iter().filter(|answer| answer.status != 401) {
-        answer.assert_problem(429, "too_many_attempts");
+    for response in responses.iter().filter(|response| response.status != 401) {
+        response.assert_problem(429, "too_many_attempts");
     }
     // What was not judged does not count against the owner, wherever they are.
-    assert_eq!(guess_from_afar(&world, 3).await.status, 200);
+    assert_eq!(guess_from_afar(&app, 3).await.status, 200);
 }
 
 #[tokio::test]
 async fn no_other_spelling_of_a_name_gives_more_guesses() {
-    let world = TestApp::new().await;
-    world.register("ada").await;
+    let app = TestApp::new().await;
+    app.register("ada").await;
     let spellings =
         ["ada", "ADA", " ada", "ada ", "Ada  ", "\tada", "ada\n", "\u{a0}ada", "aDa\u{2003}", " \u{3000}ada"];
     let mut judged = 0;
     for _ in 0..3 {
         for spelling in spellings {
-            judged += usize::from(guess(&world, 2, spelling, WRONG).await.status == 401);
+            judged += usize::from(guess(&app, 2, spelling, WRONG).await.status == 401);
         }
     }
     assert_eq!(judged, 10);
@@ -64,46 +63,46 @@ async fn no_other_spelling_of_a_name_gives_more_guesses() {
 
 #[tokio::test]
 async fn an_owner_is_not_locked_out_of_where_they_sign_in_while_many_others_guess() {
-    let world = TestApp::new().await;
-    world.register("ada").await;
-    assert_eq!(guess(&world, 1, "ada", PASSWORD).await.status, 200);
+    let app = TestApp::new().await;
+    app.register("ada").await;
+    assert_eq!(guess(&app, 1, "ada", PASSWORD).await.status, 200);
     let mut judged = 0;
     for host in 2..=70 {
-        judged += usize::from(guess(&world, host, "ada", WRONG).await.status == 401);
+        judged += usize::from(guess(&app, host, "ada", WRONG).await.status == 401);
     }
     assert_eq!(judged, 50);
     // The account's limit holds for whoever else comes, and not for the owner, nor for another account.
-    guess(&world, 71, "ada", PASSWORD).await.assert_problem(429, "too_many_attempts");
+    guess(&app, 71, "ada", PASSWORD).await.assert_problem(429, "too_many_attempts");
     for _ in 0..3 {
-        assert_eq!(guess(&world, 1, "ada", PASSWORD).await.status, 200);
+        assert_eq!(guess(&app, 1, "ada", PASSWORD).await.status, 200);
     }
-    world.register("bob").await;
-    assert_eq!(guess(&world, 2, "bob", PASSWORD).await.status, 200);
+    app.register("bob").await;
+    assert_eq!(guess(&app, 2, "bob", PASSWORD).await.status, 200);
 }
 
 #[tokio::test]
 async fn one_source_may_not_try_a_password_on_everybody() {
-    let world = TestApp::new().await;
+    let app = TestApp::new().await;
     let names = (0..101).map(|at| format!("user{at}"));
     let mut judged = 0;
     for name in names {
-        judged += usize::from(guess(&world, 2, &name, WRONG).await.status == 401);
+        judged += usize::from(guess(&app, 2, &name, WRONG).await.status == 401);
     }
     assert_eq!(judged, 100);
-    world.register("ada").await;
-    guess(&world, 2, "ada", PASSWORD).await.assert_problem(429, "too_many_attempts");
-    assert_eq!(guess(&world, 3, "ada", PASSWORD).await.status, 200);
+    app.register("ada").await;
+    guess(&app, 2, "ada", PASSWORD).await.assert_problem(429, "too_many_attempts");
+    assert_eq!(guess(&app, 3, "ada", PASSWORD).await.status, 200);
 }
 
 #[tokio::test]
 async fn the_window_ends_and_its_counters_are_marked_to_vanish() {
-    let world = TestApp::new().await;
-    world.register("ada").await;
+    let app = TestApp::new().await;
+    app.register("ada").await;
     for _ in 0..12 {
-        guess(&world, 2, "ada", WRONG).await;
+        guess(&app, 2, "ada", WRONG).await;
     }
-    guess(&world, 2, "ada", PASSWORD).await.assert_problem(429, "too_many_attempts");
-    let attempts = world.backend.database.collection::<Document>("attempts");
+    guess(&app, 2, "ada", PASSWORD).await.assert_problem(429, "too_many_attempts");
+    let attempts = app.backend.database.collection::<Document>("attempts");
     let kept = attempts.find_one(doc! { "count": { "$gt": 10 } }).await.unwrap().unwrap();
     assert_eq!(kept.get_datetime("expires_at").unwrap(), kept.get_datetime("window_ends").unwrap());
     // Who guessed at whom is not to be read from the store.
@@ -113,20 +112,20 @@ async fn the_window_ends_and_its_counters_are_marked_to_vanish() {
 
     let past = doc! { "$set": { "window_ends": DateTime::from_millis(0) } };
     attempts.update_many(doc! {}, past).await.unwrap();
-    guess(&world, 2, "ada", WRONG).await.assert_problem(401, "invalid_credentials");
-    assert_eq!(guess(&world, 2, "ada", PASSWORD).await.status, 200);
+    guess(&app, 2, "ada", WRONG).await.assert_problem(401, "invalid_credentials");
+    assert_eq!(guess(&app, 2, "ada", PASSWORD).await.status, 200);
 }
 
 #[tokio::test]
 async fn the_right_password_begins_the_count_anew() {
-    let world = TestApp::new().await;
-    world.register("ada").await;
+    let app = TestApp::new().await;
+    app.register("ada").await;
     for _ in 0..12 {
         for _ in 0..9 {
-            guess(&world, 2, "ada", WRONG).await.assert_problem(401, "invalid_credentials");
+            guess(&app, 2, "ada", WRONG).await.assert_problem(401, "invalid_credentials");
         }
-        assert_eq!(guess(&world, 2, "ada", PASSWORD).await.status, 200);
-        let attempts = world.backend.database.collection::<Document>("attempts");
+        assert_eq!(guess(&app, 2, "ada", PASSWORD).await.status, 200);
+        let attempts = app.backend.database.collection::<Document>("attempts");
         // The source's own count is another test's.
         attempts.delete_many(doc! { "known_until": null }).await.unwrap();
     }
@@ -134,48 +133,48 @@ async fn the_right_password_begins_the_count_anew() {
 
 #[tokio::test]
 async fn a_right_password_in_between_does_not_free_a_source_that_guesses_at_others() {
-    let world = TestApp::new().await;
-    world.register("ada").await;
-    world.register("eve").await;
+    let app = TestApp::new().await;
+    app.register("ada").await;
+    app.register("eve").await;
     let mut judged = 0;
     for _ in 0..15 {
-        judged += usize::from(guess(&world, 2, "ada", WRONG).await.status == 401);
-        assert_eq!(guess(&world, 2, "eve", PASSWORD).await.status, 200);
+        judged += usize::from(guess(&app, 2, "ada", WRONG).await.status == 401);
+        assert_eq!(guess(&app, 2, "eve", PASSWORD).await.status, 200);
     }
     assert_eq!(judged, 10);
 }
 
 #[tokio::test]
 async fn activation_codes_cannot_be_searched_for_by_verifying_or_registering() {
-    let world = TestApp::new().await;
-    let code = world.code().await;
-    let client = http_from(2);
+    let app = TestApp::new().await;
+    let code = app.code().await;
+    let client = app.client_from(2);
     let verify = async |code: &str| {
-        send(client.post(format!("{}/activation/verify", world.base)).json(&json!({ "code": code }))).await
+        send(client.request(Method::POST, "/activation/verify").json(&json!({ "code": code }))).await
     };
     for at in 0..50 {
         assert_eq!(verify(&format!("ABCDEFGH{at:03}")).await.json()["valid"], false);
         let body = registration("ada", &format!("ABCDEFGH{at:03}"));
-        let answer = send(client.post(format!("{}/auth/register", world.base)).json(&body)).await;
-        answer.assert_problem(422, "invalid_activation_code");
+        let response = send(client.request(Method::POST, "/auth/register").json(&body)).await;
+        response.assert_problem(422, "invalid_activation_code");
     }
     verify(&code).await.assert_problem(429, "too_many_attempts");
     let body = registration("ada", &code);
-    let answer = send(client.post(format!("{}/auth/register", world.base)).json(&body)).await;
-    answer.assert_problem(429, "too_many_attempts");
-    assert_eq!(world.post("/activation/verify", &json!({ "code": code })).await.json()["valid"], true);
-    assert_eq!(world.post("/auth/register", &body).await.status, 201);
+    let response = send(client.request(Method::POST, "/auth/register").json(&body)).await;
+    response.assert_problem(429, "too_many_attempts");
+    assert_eq!(app.post("/activation/verify", &json!({ "code": code })).await.json()["valid"], true);
+    assert_eq!(app.post("/auth/register", &body).await.status, 201);
 }
 
 #[tokio::test]
 async fn resets_are_slowed_per_account_and_a_wrong_email_tells_no_more_than_a_wrong_code() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    let other = world.code().await;
-    let client = http_from(2);
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let other = app.code().await;
+    let client = app.client_from(2);
     let reset = async |email: &str, code: &str| {
         let body = json!({ "email": email, "activation_code": code, "new_password": "quite another phrase" });
-        send(client.post(format!("{}/activation/reset-password", world.base)).json(&body)).await
+        send(client.request(Method::POST, "/activation/reset-password").json(&body)).await
     };
     for at in 0..5 {
         let wrong_code = reset("ada@example.com", if at % 2 == 0 { &other } else { "ABCDEFGH123" }).await;
@@ -189,40 +188,40 @@ async fn resets_are_slowed_per_account_and_a_wrong_email_tells_no_more_than_a_wr
         reset(email, &other).await.assert_problem(422, "invalid_activation_code");
     }
     reset("ada@example.com", &ada.code).await.assert_problem(429, "too_many_attempts");
-    assert_eq!(guess(&world, 1, "ada", PASSWORD).await.status, 200);
+    assert_eq!(guess(&app, 1, "ada", PASSWORD).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_stolen_access_token_gives_no_more_guesses_at_the_password_than_a_login() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     let mut judged = 0;
     for _ in 0..15 {
         let change = json!({ "current_password": WRONG, "new_password": "quite another phrase" });
-        let change = world.send_as(&ada, Method::PUT, "/users/me/password", &change).await;
-        let delete = world.send_as(&ada, Method::DELETE, "/users/me", &json!({ "password": WRONG })).await;
-        for answer in [change, delete] {
-            if answer.status == 401 {
-                answer.assert_problem(401, "invalid_credentials");
+        let change = app.send_as(&ada, Method::PUT, "/users/me/password", &change).await;
+        let delete = app.send_as(&ada, Method::DELETE, "/users/me", &json!({ "password": WRONG })).await;
+        for response in [change, delete] {
+            if response.status == 401 {
+                response.assert_problem(401, "invalid_credentials");
                 judged += 1;
             } else {
-                answer.assert_problem(429, "too_many_attempts");
+                response.assert_problem(429, "too_many_attempts");
             }
         }
     }
     assert_eq!(judged, 10);
     // The owner signs in all the same: the thief's guesses are not counted against the login.
-    assert_eq!(guess(&world, 1, "ada", PASSWORD).await.status, 200);
+    assert_eq!(guess(&app, 1, "ada", PASSWORD).await.status, 200);
 }
 
 #[tokio::test]
 async fn an_unknown_user_and_a_wrong_password_get_the_same_bytes_in_the_same_time() {
-    let world = world_with_cost(8).await;
-    world.register("ada").await;
+    let app = world_with_cost(8).await;
+    app.register("ada").await;
     // Once more on a noisy machine: what is really slower is slower twice.
     let mut ratio = 0.0;
     for _ in 0..2 {
-        ratio = known_to_unknown(&world).await;
+        ratio = known_to_unknown(&app).await;
         if (0.8..=1.25).contains(&ratio) {
             return;
         }
@@ -230,39 +229,39 @@ async fn an_unknown_user_and_a_wrong_password_get_the_same_bytes_in_the_same_tim
     panic!("a wrong password takes {ratio:.2} times as long as an unknown user");
 }
 
-/// The ratio of the medians over 200 interleaved tries. Every answer must be the same.
-async fn known_to_unknown(world: &TestApp) -> f64 {
-    let attempts = world.backend.database.collection::<Document>("attempts");
+/// The ratio of the medians over 200 interleaved tries. Every response must be the same.
+async fn known_to_unknown(app: &TestApp) -> f64 {
+    let attempts = app.backend.database.collection::<Document>("attempts");
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for at in 0..100 {
         if at % 4 == 0 {
             attempts.delete_many(doc! {}).await.unwrap();
         }
-        let mut answers = Vec::new();
+        let mut responses = Vec::new();
         // Whoever goes first may find things colder.
         let names = if at % 2 == 0 { ["ada", "zoe"] } else { ["zoe", "ada"] };
         for name in names {
             let body = json!({ "username": name, "password": WRONG });
             let started = Instant::now();
-            let answer = world.post("/auth/login", &body).await;
+            let response = app.post("/auth/login", &body).await;
             let took = started.elapsed();
             if name == "ada" {
                 known.push(took);
             } else {
                 unknown.push(took);
             }
-            answer.assert_problem(401, "invalid_credentials");
-            answers.push(bare(&answer));
+            response.assert_problem(401, "invalid_credentials");
+            responses.push(bare(&response));
         }
-        assert_eq!(answers[0], answers[1]);
+        assert_eq!(responses[0], responses[1]);
     }
     median(known).as_secs_f64() / median(unknown).as_secs_f64()
 }
 
 #[tokio::test]
 async fn passwords_that_everybody_would_guess_are_refused_and_good_ones_are_not() {
-    let world = TestApp::new().await;
-    let code = world.code().await;
+    let app = TestApp::new().await;
+    let code = app.code().await;
     let with_password = |password: &str| {
         let mut body = registration("ada-lovelace", &code);
         body["password"] = json!(password);
@@ -286,12 +285,12 @@ async fn passwords_that_everybody_would_guess_are_refused_and_good_ones_are_not(
         "newvisions",
         "NewVisions1",
     ] {
-        let problem = world.post("/auth/register", &with_password(password)).await;
+        let problem = app.post("/auth/register", &with_password(password)).await;
         let problem = problem.assert_problem(422, "invalid_request");
         assert_eq!(problem["errors"][0]["field"], "password", "{password}");
         assert!(!problem["errors"][0]["message"].as_str().unwrap().contains(password), "{problem}");
     }
-    let ada = world.post("/auth/register", &with_password("hand saddle orbit 9")).await;
+    let ada = app.post("/auth/register", &with_password("hand saddle orbit 9")).await;
     assert_eq!(ada.status, 201, "{ada:?}");
     let ada = User {
         id: String::new(),
@@ -305,7 +304,7 @@ async fn passwords_that_everybody_would_guess_are_refused_and_good_ones_are_not(
     let mut current = String::from("hand saddle orbit 9");
     let change = async |current: &str, new: &str| {
         let body = json!({ "current_password": current, "new_password": new });
-        world.send_as(&ada, Method::PUT, "/users/me/password", &body).await
+        app.send_as(&ada, Method::PUT, "/users/me/password", &body).await
     };
     for password in ["password1", "ada-lovelace", "ada-lovelace@example.com"] {
         let problem = change(&current, password).await.assert_problem(422, "invalid_request");
@@ -314,30 +313,30 @@ async fn passwords_that_everybody_would_guess_are_refused_and_good_ones_are_not(
     for password in ["gNarly!fox7", "zwölf Boxkämpfer jagen", "пароль от дачи 1987", "8% tip, no change"]
     {
         assert_eq!(change(&current, password).await.status, 204, "{password}");
-        assert_eq!(guess(&world, 1, "ada-lovelace", password).await.status, 200);
+        assert_eq!(guess(&app, 1, "ada-lovelace", password).await.status, 200);
         password.clone_into(&mut current);
     }
     let reset = json!({
         "email": "ada-lovelace@example.com", "activation_code": ada.code, "new_password": "password1",
     });
-    let problem = world.post("/activation/reset-password", &reset).await;
+    let problem = app.post("/activation/reset-password", &reset).await;
     assert_eq!(problem.assert_problem(422, "invalid_request")["errors"][0]["field"], "new_password");
 }
 
 #[tokio::test]
 async fn a_password_counts_to_its_last_byte() {
-    let world = TestApp::new().await;
-    let code = world.code().await;
+    let app = TestApp::new().await;
+    let code = app.code().await;
     // 72 bytes, which is all that bcrypt reads.
     let longest = "zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich, 19";
     let longest = format!("{longest}{}", "!".repeat(72 - longest.len()));
     assert_eq!(longest.len(), 72);
     let mut body = registration("ada", &code);
     body["password"] = json!(format!("{longest}5"));
-    world.post("/auth/register", &body).await.assert_problem(422, "invalid_request");
+    app.post("/auth/register", &body).await.assert_problem(422, "invalid_request");
     body["password"] = json!(longest);
-    assert_eq!(world.post("/auth/register", &body).await.status, 201);
-    assert_eq!(guess(&world, 2, "ada", &longest).await.status, 200);
+    assert_eq!(app.post("/auth/register", &body).await.status, 201);
+    assert_eq!(guess(&app, 2, "ada", &longest).await.status, 200);
     for wrong in [
         format!("{longest}5"),
         format!("{longest}\0"),
@@ -347,44 +346,40 @@ async fn a_password_counts_to_its_last_byte() {
         longest.repeat(1000),
         String::new(),
     ] {
-        guess(&world, 2, "ada", &wrong).await.assert_problem(401, "invalid_credentials");
+        guess(&app, 2, "ada", &wrong).await.assert_problem(401, "invalid_credentials");
     }
     // bcrypt reads a short password round and round, with a zero in between.
-    world.register("bob").await;
+    app.register("bob").await;
     for wrong in [format!("{PASSWORD}\0{PASSWORD}"), format!("{PASSWORD}\0"), format!("\0{PASSWORD}")] {
-        guess(&world, 2, "bob", &wrong).await.assert_problem(401, "invalid_credentials");
+        guess(&app, 2, "bob", &wrong).await.assert_problem(401, "invalid_credentials");
     }
 }
 
 #[tokio::test]
 async fn a_cheaper_hash_is_replaced_at_login_and_the_password_stays() {
-    let world = world_with_cost(6).await;
-    let ada = world.register("ada").await;
+    let app = world_with_cost(6).await;
+    let ada = app.register("ada").await;
     let old = bcrypt::hash(PASSWORD, 4).unwrap();
-    set_hash(&world, old.clone().into()).await;
-    guess(&world, 2, "ada", WRONG).await.assert_problem(401, "invalid_credentials");
-    assert_eq!(
-        world.stored(&ada).await.get_str("password_hash").unwrap(),
-        old,
-        "a wrong password upgraded it"
-    );
-    assert_eq!(guess(&world, 2, "ada", PASSWORD).await.status, 200);
-    let new = world.stored(&ada).await.get_str("password_hash").unwrap().to_owned();
+    set_hash(&app, old.clone().into()).await;
+    guess(&app, 2, "ada", WRONG).await.assert_problem(401, "invalid_credentials");
+    assert_eq!(app.stored(&ada).await.get_str("password_hash").unwrap(), old, "a wrong password upgraded it");
+    assert_eq!(guess(&app, 2, "ada", PASSWORD).await.status, 200);
+    let new = app.stored(&ada).await.get_str("password_hash").unwrap().to_owned();
     assert!(new.starts_with("$2b$06$"), "{new}");
     assert!(bcrypt::verify(PASSWORD, &new).unwrap());
-    assert_eq!(guess(&world, 2, "ada", PASSWORD).await.status, 200);
-    assert_eq!(world.stored(&ada).await.get_str("password_hash").unwrap(), new, "it was upgraded twice");
+    assert_eq!(guess(&app, 2, "ada", PASSWORD).await.status, 200);
+    assert_eq!(app.stored(&ada).await.get_str("password_hash").unwrap(), new, "it was upgraded twice");
 }
 
 #[tokio::test]
 async fn of_several_logins_that_find_a_cheaper_hash_at_once_all_succeed() {
-    let world = world_with_cost(6).await;
-    world.register("ada").await;
+    let app = world_with_cost(6).await;
+    app.register("ada").await;
     for _ in 0..5 {
-        set_hash(&world, bcrypt::hash(PASSWORD, 4).unwrap().into()).await;
-        let answers = join_all((0..4).map(|_| guess(&world, 2, "ada", PASSWORD))).await;
-        for answer in answers {
-            assert_eq!(answer.status, 200, "{answer:?}");
+        set_hash(&app, bcrypt::hash(PASSWORD, 4).unwrap().into()).await;
+        let responses = join_all((0..4).map(|_| guess(&app, 2, "ada", PASSWORD))).await;
+        for response in responses {
+            assert_eq!(response.status, 200, "{response:?}");
         }
     }
 }
@@ -392,16 +387,16 @@ async fn of_several_logins_that_find_a_cheaper_hash_at_once_all_succeed() {
 #[tokio::test]
 async fn a_hash_of_the_earlier_backend_in_binary_works_and_survives_a_login() {
     for cost in [4, 6] {
-        let world = world_with_cost(cost).await;
-        let ada = world.register("ada").await;
+        let app = world_with_cost(cost).await;
+        let ada = app.register("ada").await;
         let hash = bcrypt::hash(PASSWORD, 4).unwrap().into_bytes();
         let binary = Binary { subtype: BinarySubtype::Generic, bytes: hash };
-        set_hash(&world, binary.clone().into()).await;
-        guess(&world, 2, "ada", WRONG).await.assert_problem(401, "invalid_credentials");
+        set_hash(&app, binary.clone().into()).await;
+        guess(&app, 2, "ada", WRONG).await.assert_problem(401, "invalid_credentials");
         for _ in 0..2 {
-            assert_eq!(guess(&world, 2, "ada", PASSWORD).await.status, 200);
+            assert_eq!(guess(&app, 2, "ada", PASSWORD).await.status, 200);
         }
-        let stored = world.stored(&ada).await;
+        let stored = app.stored(&ada).await;
         if cost == 4 {
             // Nothing to improve, so nothing is touched.
             assert_eq!(stored.get("password_hash"), Some(&binary.into()));
@@ -415,30 +410,30 @@ async fn world_with_cost(cost: u32) -> TestApp {
     TestApp::with(Setup { env: vec![("BCRYPT_COST", cost.to_string())], ..Setup::default() }).await
 }
 
-async fn set_hash(world: &TestApp, hash: mongodb::bson::Bson) {
-    let users = world.backend.database.collection::<Document>("users");
+async fn set_hash(app: &TestApp, hash: mongodb::bson::Bson) {
+    let users = app.backend.database.collection::<Document>("users");
     users.update_one(doc! {}, doc! { "$set": { "password_hash": hash } }).await.unwrap();
 }
 
 /// A login from 127.0.0.`host`.
-async fn guess(world: &TestApp, host: usize, username: &str, password: &str) -> Answer {
-    let request = http_from(host).post(format!("{}/auth/login", world.base));
+async fn guess(app: &TestApp, host: usize, username: &str, password: &str) -> Response {
+    let request = app.client_from(host).request(Method::POST, "/auth/login");
     send(request.json(&json!({ "username": username, "password": password }))).await
 }
 
 /// The owner's login from somewhere new.
-async fn guess_from_afar(world: &TestApp, host: usize) -> Answer {
-    guess(world, host, "ada", PASSWORD).await
+async fn guess_from_afar(app: &TestApp, host: usize) -> Response {
+    guess(app, host, "ada", PASSWORD).await
 }
 
-/// An answer without what differs in every answer.
-fn bare(answer: &Answer) -> (u16, Value, Vec<(String, String)>) {
-    let mut body = answer.json();
+/// A response without what differs in every response.
+fn bare(response: &Response) -> (u16, Value, Vec<(String, String)>) {
+    let mut body = response.json();
     body["request_id"] = Value::Null;
     let differs = ["x-request-id", "date"];
-    let headers = answer.headers.iter().filter(|(name, _)| !differs.contains(&name.as_str()));
+    let headers = response.headers.iter().filter(|(name, _)| !differs.contains(&name.as_str()));
     let headers = headers.map(|(name, value)| (name.to_string(), format!("{value:?}"))).collect();
-    (answer.status.as_u16(), body, headers)
+    (response.status.as_u16(), body, headers)
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

@@ -5,36 +5,35 @@ use std::time::Duration;
 use futures::future::join_all;
 use http::Method;
 use serde_json::json;
-
-use crate::test_app::{Answer, PASSWORD, TestApp, User, send};
+use tests::harness::{PASSWORD, Response, TestApp, User, send};
 
 const DAY: Duration = Duration::from_hours(24);
 
 #[tokio::test]
 async fn a_user_signs_in_by_name_or_by_address_whatever_the_case() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     for login in ["ada", "ADA", "ada@example.com", "Ada@Example.COM"] {
-        let answer = login_as(&world, login, PASSWORD).await;
-        assert_eq!(answer.status, 200, "{login}");
-        assert_eq!(answer.json()["user_id"], ada.id.as_str());
-        assert_eq!(answer.json().as_object().unwrap().len(), 7);
+        let response = login_as(&app, login, PASSWORD).await;
+        assert_eq!(response.status, 200, "{login}");
+        assert_eq!(response.json()["user_id"], ada.id.as_str());
+        assert_eq!(response.json().as_object().unwrap().len(), 7);
     }
 }
 
 #[tokio::test]
 async fn an_unknown_user_and_a_wrong_password_answer_alike() {
-    let world = TestApp::new().await;
-    world.register("ada").await;
-    let blank = |answer: Answer| {
-        let mut problem = answer.assert_problem(401, "invalid_credentials");
+    let app = TestApp::new().await;
+    app.register("ada").await;
+    let blank = |response: Response| {
+        let mut problem = response.assert_problem(401, "invalid_credentials");
         problem["request_id"] = json!(null);
-        let mut headers = answer.headers;
+        let mut headers = response.headers;
         headers.remove("x-request-id");
         headers.remove("date");
         (problem.to_string(), headers)
     };
-    let wrong = blank(login_as(&world, "ada", "wrong horse").await);
+    let wrong = blank(login_as(&app, "ada", "wrong horse").await);
     for (login, password) in [
         ("nobody", "wrong horse"),
         ("nobody", PASSWORD),
@@ -44,15 +43,15 @@ async fn an_unknown_user_and_a_wrong_password_answer_alike() {
         ("", PASSWORD),
         ("$ne", PASSWORD),
     ] {
-        assert_eq!(blank(login_as(&world, login, password).await), wrong, "{login} {password}");
+        assert_eq!(blank(login_as(&app, login, password).await), wrong, "{login} {password}");
     }
 }
 
 #[tokio::test]
 async fn the_login_state_says_who_is_signed_in_and_until_when() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    let state = world.get_as(&ada, "/auth/session").await.json();
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let state = app.get_as(&ada, "/auth/session").await.json();
     let expected = json!({
         "user_id": ada.id,
         "username": "ada",
@@ -64,51 +63,51 @@ async fn the_login_state_says_who_is_signed_in_and_until_when() {
 
 #[tokio::test]
 async fn a_refresh_gives_new_tokens_of_the_same_session() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    world.clock.advance(DAY);
-    world.get_as(&ada, "/auth/session").await.assert_problem(401, "invalid_token");
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    app.clock.advance(DAY);
+    app.get_as(&ada, "/auth/session").await.assert_problem(401, "invalid_token");
 
-    let answer = refresh(&world, &ada).await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.json().as_object().unwrap().len(), 7);
-    let refreshed = ada.with_tokens_of(&answer);
+    let response = refresh(&app, &ada).await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.json().as_object().unwrap().len(), 7);
+    let refreshed = ada.with_tokens_of(&response);
     assert_ne!(refreshed.refresh_token, ada.refresh_token);
-    let state = world.get_as(&refreshed, "/auth/session").await.json();
+    let state = app.get_as(&refreshed, "/auth/session").await.json();
     assert_eq!(state["session"]["created_at"], "2026-11-22T12:00:00Z");
-    assert_eq!(refresh(&world, &refreshed).await.status, 200);
+    assert_eq!(refresh(&app, &refreshed).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_refresh_token_used_again_ends_its_session_and_no_other() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    let other_device = world.sign_in(&ada).await;
-    let refreshed = ada.with_tokens_of(&refresh(&world, &ada).await);
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let other_device = app.sign_in(&ada).await;
+    let refreshed = ada.with_tokens_of(&refresh(&app, &ada).await);
 
-    refresh(&world, &ada).await.assert_problem(401, "invalid_refresh_token");
-    refresh(&world, &refreshed).await.assert_problem(401, "invalid_refresh_token");
+    refresh(&app, &ada).await.assert_problem(401, "invalid_refresh_token");
+    refresh(&app, &refreshed).await.assert_problem(401, "invalid_refresh_token");
     for tokens in [&ada, &refreshed] {
-        world.get_as(tokens, "/auth/session").await.assert_problem(401, "invalid_token");
+        app.get_as(tokens, "/auth/session").await.assert_problem(401, "invalid_token");
     }
-    assert_eq!(world.get_as(&other_device, "/auth/session").await.status, 200);
-    assert_eq!(refresh(&world, &other_device).await.status, 200);
+    assert_eq!(app.get_as(&other_device, "/auth/session").await.status, 200);
+    assert_eq!(refresh(&app, &other_device).await.status, 200);
 }
 
 #[tokio::test]
 async fn of_refreshes_that_race_with_one_token_one_at_most_succeeds() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    let answers = join_all((0..8).map(|_| refresh(&world, &ada))).await;
-    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
-    world.get_as(&ada, "/auth/session").await.assert_problem(401, "invalid_token");
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let responses = join_all((0..8).map(|_| refresh(&app, &ada))).await;
+    assert_eq!(responses.iter().filter(|response| response.status == 200).count(), 1);
+    app.get_as(&ada, "/auth/session").await.assert_problem(401, "invalid_token");
 }
 
 #[tokio::test]
 async fn what_is_no_refresh_token_is_refused() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    let grace = world.register("grace").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let grace = app.register("grace").await;
     let of = |user: &User| user.refresh_token.split('.').map(str::to_owned).collect::<Vec<_>>();
     let (adas, graces) = (of(&ada), of(&grace));
     for token in [
@@ -120,62 +119,62 @@ async fn what_is_no_refresh_token_is_refused() {
         format!("{}.{}.{}", graces[0], adas[1], adas[2]),
         format!("{}.{}.{}", adas[0], graces[1], adas[2]),
     ] {
-        let answer = world.post("/auth/refresh", &json!({ "refresh_token": token })).await;
-        answer.assert_problem(401, "invalid_refresh_token");
+        let response = app.post("/auth/refresh", &json!({ "refresh_token": token })).await;
+        response.assert_problem(401, "invalid_refresh_token");
     }
     for user in [&ada, &grace] {
-        assert_eq!(refresh(&world, user).await.status, 200, "still signed in");
+        assert_eq!(refresh(&app, user).await.status, 200, "still signed in");
     }
 }
 
 #[tokio::test]
 async fn a_session_ends_after_thirty_days_however_often_it_is_refreshed() {
-    let world = TestApp::new().await;
-    let mut ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let mut ada = app.register("ada").await;
     for _ in 0..2 {
-        world.clock.advance(DAY * 14);
-        ada = ada.with_tokens_of(&refresh(&world, &ada).await);
+        app.clock.advance(DAY * 14);
+        ada = ada.with_tokens_of(&refresh(&app, &ada).await);
     }
-    world.clock.advance(DAY * 2);
-    refresh(&world, &ada).await.assert_problem(401, "invalid_refresh_token");
+    app.clock.advance(DAY * 2);
+    refresh(&app, &ada).await.assert_problem(401, "invalid_refresh_token");
 }
 
 #[tokio::test]
 async fn signing_out_kills_every_token_of_the_session_at_once() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    let other_device = world.sign_in(&ada).await;
-    let refreshed = ada.with_tokens_of(&refresh(&world, &ada).await);
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let other_device = app.sign_in(&ada).await;
+    let refreshed = ada.with_tokens_of(&refresh(&app, &ada).await);
 
-    let out = send(world.request(Method::POST, "/auth/logout", Some(&refreshed))).await;
+    let out = send(app.request(Method::POST, "/auth/logout", Some(&refreshed))).await;
     assert_eq!((out.status.as_u16(), out.body.len()), (204, 0));
     for tokens in [&ada, &refreshed] {
-        world.get_as(tokens, "/auth/session").await.assert_problem(401, "invalid_token");
-        world.get_as(tokens, "/users/me").await.assert_problem(401, "invalid_token");
-        world.perform(tokens, "Queen of Hearts").await.assert_problem(401, "invalid_token");
+        app.get_as(tokens, "/auth/session").await.assert_problem(401, "invalid_token");
+        app.get_as(tokens, "/users/me").await.assert_problem(401, "invalid_token");
+        app.perform(tokens, "Queen of Hearts").await.assert_problem(401, "invalid_token");
     }
-    refresh(&world, &refreshed).await.assert_problem(401, "invalid_refresh_token");
-    assert_eq!(world.get_as(&other_device, "/auth/session").await.status, 200);
+    refresh(&app, &refreshed).await.assert_problem(401, "invalid_refresh_token");
+    assert_eq!(app.get_as(&other_device, "/auth/session").await.status, 200);
 }
 
 #[tokio::test]
 async fn the_eleventh_device_signs_out_the_first() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     let mut devices = vec![ada.clone()];
     for _ in 0..10 {
-        devices.push(world.sign_in(&ada).await);
+        devices.push(app.sign_in(&ada).await);
     }
-    world.get_as(&devices[0], "/auth/session").await.assert_problem(401, "invalid_token");
+    app.get_as(&devices[0], "/auth/session").await.assert_problem(401, "invalid_token");
     for device in &devices[1..] {
-        assert_eq!(world.get_as(device, "/auth/session").await.status, 200);
+        assert_eq!(app.get_as(device, "/auth/session").await.status, 200);
     }
 }
 
-async fn login_as(world: &TestApp, login: &str, password: &str) -> Answer {
-    world.post("/auth/login", &json!({ "username": login, "password": password })).await
+async fn login_as(app: &TestApp, login: &str, password: &str) -> Response {
+    app.post("/auth/login", &json!({ "username": login, "password": password })).await
 }
 
-async fn refresh(world: &TestApp, user: &User) -> Answer {
-    world.post("/auth/refresh", &json!({ "refresh_token": user.refresh_token })).await
+async fn refresh(app: &TestApp, user: &User) -> Response {
+    app.post("/auth/refresh", &json!({ "refresh_token": user.refresh_token })).await
 }

@@ -8,26 +8,23 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::Method;
 use serde_json::{Value, json};
-use tests::harness::SigningKey;
+use tests::harness::{PASSWORD, Response, Setup, SigningKey, TestApp, User, routes, send};
 
 use self::{
     attacks::{Attack, Scene, with},
     forge::Key,
 };
-use crate::{
-    db_snapshot::Stored,
-    platform::closed_routes,
-    test_app::{Answer, PASSWORD, Setup, TestApp, User, send},
-};
+
+use crate::db_snapshot::Stored;
 
 #[tokio::test]
 async fn no_forged_or_misplaced_token_opens_any_route_or_causes_a_single_look_into_the_database() {
     let key = SigningKey::generate();
-    let world = world_with(&key, &[&key]).await;
-    let ada = world.performer("ada").await;
+    let app = app_with(&key, &[&key]).await;
+    let ada = app.performer("ada").await;
     let offer = json!({ "mime_type": "audio/webm", "bytes": 9000 });
-    assert_eq!(world.post_as(&ada, "/users/me/voice/upload", &offer).await.status, 201);
-    let eve = world.register("eve").await;
+    assert_eq!(app.post_as(&ada, "/users/me/voice/upload", &offer).await.status, 201);
+    let eve = app.register("eve").await;
     let scene = Scene {
         genuine: Key::of(&key),
         retired: Key::fresh(),
@@ -38,27 +35,27 @@ async fn no_forged_or_misplaced_token_opens_any_route_or_causes_a_single_look_in
     };
     // The workshop works: what it signs with the genuine key and leaves as it is is good.
     let copy = scene.genuine.token(&scene.genuine.header(), &scene.claims);
-    assert_eq!(session(&world, &copy).await.status, 200);
+    assert_eq!(session(&app, &copy).await.status, 200);
 
-    let before = Stored::in_world(&world).await;
+    let before = Stored::of(&app).await;
     let attacks = scene.attacks();
     assert!(attacks.len() >= 40);
     for (attack, id) in attacks.iter().zip(["me", &ada.id].into_iter().cycle()) {
-        world.wire().reset();
-        refused_everywhere(&world, id, attack).await;
-        assert!(world.wire().commands().is_empty(), "{}: the database was asked", attack.name);
+        app.wire().reset();
+        refused_everywhere(&app, &ada, id, attack).await;
+        assert!(app.wire().commands().is_empty(), "{}: the database was asked", attack.name);
     }
-    assert_eq!(Stored::in_world(&world).await, before);
-    assert_eq!(world.elevenlabs().ledger().created.len(), 0);
-    assert_eq!(session(&world, &ada.access_token).await.status, 200);
+    assert_eq!(Stored::of(&app).await, before);
+    assert_eq!(app.elevenlabs().ledger().created.len(), 0);
+    assert_eq!(session(&app, &ada.access_token).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_well_signed_token_without_a_living_session_of_that_user_opens_no_route() {
     let key = SigningKey::generate();
-    let world = world_with(&key, &[&key]).await;
-    let ada = world.performer("ada").await;
-    let eve = world.register("eve").await;
+    let app = app_with(&key, &[&key]).await;
+    let ada = app.performer("ada").await;
+    let eve = app.register("eve").await;
     let genuine = Key::of(&key);
     let told =
         |member: &str, value: Value| genuine.token(&genuine.header(), &with(&claims(&ada), member, value));
@@ -72,97 +69,97 @@ async fn a_well_signed_token_without_a_living_session_of_that_user_opens_no_rout
         Attack::bearer("a session like a pattern", told("sid", json!(".*"))),
     ];
 
-    let out = login(&world, "ada").await;
-    assert_eq!(world.post_as(&out, "/auth/logout", &Value::Null).await.status, 204);
+    let out = login(&app, "ada").await;
+    assert_eq!(app.post_as(&out, "/auth/logout", &Value::Null).await.status, 204);
     attacks.push(Attack::bearer("signed out", &out.access_token));
 
-    let stolen = login(&world, "ada").await;
+    let stolen = login(&app, "ada").await;
     for status in [200, 401] {
-        let answer = world.post("/auth/refresh", &json!({ "refresh_token": stolen.refresh_token })).await;
-        assert_eq!(answer.status, status);
+        let response = app.post("/auth/refresh", &json!({ "refresh_token": stolen.refresh_token })).await;
+        assert_eq!(response.status, status);
     }
     attacks.push(Attack::bearer("a refresh token was used twice", &stolen.access_token));
 
-    let elsewhere = login(&world, "ada").await;
+    let elsewhere = login(&app, "ada").await;
     let body = json!({ "current_password": PASSWORD, "new_password": PASSWORD });
-    let answer = world.send_as(&ada, Method::PUT, "/users/me/password", &body).await;
-    assert_eq!(answer.status, 204, "{answer:?}");
+    let response = app.send_as(&ada, Method::PUT, "/users/me/password", &body).await;
+    assert_eq!(response.status, 204, "{response:?}");
     attacks.push(Attack::bearer("the password was changed elsewhere", &elsewhere.access_token));
 
-    let bob = world.register("bob").await;
+    let bob = app.register("bob").await;
     let reset = json!({ "email": "bob@example.com", "activation_code": bob.code, "new_password": PASSWORD });
-    assert_eq!(world.post("/activation/reset-password", &reset).await.status, 204);
+    assert_eq!(app.post("/activation/reset-password", &reset).await.status, 204);
     attacks.push(Attack::bearer("the password was reset", &bob.access_token));
 
-    let carol = world.register("carol").await;
-    let delete = world.send_as(&carol, Method::DELETE, "/users/me", &json!({ "password": PASSWORD })).await;
+    let carol = app.register("carol").await;
+    let delete = app.send_as(&carol, Method::DELETE, "/users/me", &json!({ "password": PASSWORD })).await;
     assert_eq!(delete.status, 204);
     attacks.push(Attack::bearer("the account is deleted", &carol.access_token));
 
-    let before = Stored::in_world(&world).await;
+    let before = Stored::of(&app).await;
     for attack in &attacks {
-        refused_everywhere(&world, "me", attack).await;
+        refused_everywhere(&app, &ada, "me", attack).await;
     }
-    assert_eq!(Stored::in_world(&world).await, before);
+    assert_eq!(Stored::of(&app).await, before);
 }
 
 #[tokio::test]
 async fn tokens_end_at_their_time_and_sessions_at_theirs_however_fresh_the_token() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    world.clock.advance(Duration::from_secs(899));
-    assert_eq!(session(&world, &ada.access_token).await.status, 200);
-    world.clock.advance(Duration::from_secs(1));
-    refused_everywhere(&world, &ada.id, &Attack::bearer("the token's end", &ada.access_token)).await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    app.clock.advance(Duration::from_secs(899));
+    assert_eq!(session(&app, &ada.access_token).await.status, 200);
+    app.clock.advance(Duration::from_secs(1));
+    refused_everywhere(&app, &ada, &ada.id, &Attack::bearer("the token's end", &ada.access_token)).await;
 
     // Thirty days after the sign-in, less five minutes: the last token outlives its session.
-    world.clock.advance(Duration::from_hours(30 * 24) - Duration::from_mins(20));
-    let answer = world.post("/auth/refresh", &json!({ "refresh_token": ada.refresh_token })).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    let body = answer.json();
+    app.clock.advance(Duration::from_hours(30 * 24) - Duration::from_mins(20));
+    let response = app.post("/auth/refresh", &json!({ "refresh_token": ada.refresh_token })).await;
+    assert_eq!(response.status, 200, "{response:?}");
+    let body = response.json();
     let token = body["access_token"].as_str().unwrap();
-    assert_eq!(session(&world, token).await.status, 200);
-    world.clock.advance(Duration::from_mins(5));
-    let before = Stored::in_world(&world).await;
-    refused_everywhere(&world, &ada.id, &Attack::bearer("the session's end", token)).await;
-    assert_eq!(Stored::in_world(&world).await, before);
-    let late = world.post("/auth/refresh", &json!({ "refresh_token": body["refresh_token"] })).await;
+    assert_eq!(session(&app, token).await.status, 200);
+    app.clock.advance(Duration::from_mins(5));
+    let before = Stored::of(&app).await;
+    refused_everywhere(&app, &ada, &ada.id, &Attack::bearer("the session's end", token)).await;
+    assert_eq!(Stored::of(&app).await, before);
+    let late = app.post("/auth/refresh", &json!({ "refresh_token": body["refresh_token"] })).await;
     late.assert_problem(401, "invalid_refresh_token");
 }
 
 #[tokio::test]
 async fn while_the_signing_key_is_changed_tokens_of_both_keys_are_good_and_afterwards_only_the_new_ones() {
     let (old, new) = (SigningKey::generate(), SigningKey::generate());
-    let world = world_with(&new, &[&old, &new]).await;
-    let ada = world.register("ada").await;
+    let app = app_with(&new, &[&old, &new]).await;
+    let ada = app.register("ada").await;
     let token_of = |key: &SigningKey| {
         let key = Key::of(key);
         key.token(&key.header(), &claims(&ada))
     };
-    assert_eq!(session(&world, &ada.access_token).await.status, 200);
-    assert_eq!(session(&world, &token_of(&old)).await.status, 200);
+    assert_eq!(session(&app, &ada.access_token).await.status, 200);
+    assert_eq!(session(&app, &token_of(&old)).await.status, 200);
     // Each key under its own name only.
     let (old_key, new_key) = (Key::of(&old), Key::of(&new));
     let crossed = old_key.token(&new_key.header(), &claims(&ada));
-    refused_everywhere(&world, &ada.id, &Attack::bearer("the old key as the new one", &crossed)).await;
+    refused_everywhere(&app, &ada, &ada.id, &Attack::bearer("the old key as the new one", &crossed)).await;
     let crossed = new_key.token(&old_key.header(), &claims(&ada));
-    refused_everywhere(&world, &ada.id, &Attack::bearer("the new key as the old one", &crossed)).await;
+    refused_everywhere(&app, &ada, &ada.id, &Attack::bearer("the new key as the old one", &crossed)).await;
 
-    let world = world_with(&new, &[&new]).await;
-    let ada = world.register("ada").await;
+    let app = app_with(&new, &[&new]).await;
+    let ada = app.register("ada").await;
     let retired = old_key.token(&old_key.header(), &claims(&ada));
-    refused_everywhere(&world, &ada.id, &Attack::bearer("the old key", &retired)).await;
+    refused_everywhere(&app, &ada, &ada.id, &Attack::bearer("the old key", &retired)).await;
 }
 
 #[tokio::test]
 async fn the_scheme_is_read_without_case_and_the_times_to_the_second() {
     let key = SigningKey::generate();
-    let world = world_with(&key, &[&key]).await;
-    let ada = world.register("ada").await;
+    let app = app_with(&key, &[&key]).await;
+    let ada = app.register("ada").await;
     for scheme in ["Bearer", "bearer", "BEARER", "bEaReR", "Bearer "] {
-        let request = world.request(Method::GET, "/auth/session", None);
-        let answer = send(request.header("authorization", format!("{scheme} {}", ada.access_token))).await;
-        assert_eq!(answer.status, 200, "{scheme}");
+        let request = app.request(Method::GET, "/auth/session", None);
+        let response = send(request.header("authorization", format!("{scheme} {}", ada.access_token))).await;
+        assert_eq!(response.status, 200, "{scheme}");
     }
     let genuine = Key::of(&key);
     let now = claims(&ada)["iat"].as_i64().unwrap();
@@ -171,12 +168,12 @@ async fn the_scheme_is_read_without_case_and_the_times_to_the_second() {
         [("nbf", now + 90, 200), ("nbf", now + 91, 401), ("exp", now + 1, 200), ("exp", now, 401)]
     {
         let token = genuine.token(&genuine.header(), &with(&claims(&ada), member, json!(value)));
-        assert_eq!(session(&world, &token).await.status, status, "{member} {}", value - now);
+        assert_eq!(session(&app, &token).await.status, status, "{member} {}", value - now);
     }
 }
 
-/// A world that signs with one key and believes these.
-async fn world_with(signs: &SigningKey, believes: &[&SigningKey]) -> TestApp {
+/// An app that signs with one key and believes these.
+async fn app_with(signs: &SigningKey, believes: &[&SigningKey]) -> TestApp {
     let keys: Vec<Value> = believes.iter().map(|key| Key::of(key).jwk).collect();
     let env = vec![
         ("JWT_SIGNING_KEY", signs.private.clone()),
@@ -185,35 +182,32 @@ async fn world_with(signs: &SigningKey, believes: &[&SigningKey]) -> TestApp {
     TestApp::with(Setup { env, ..Setup::default() }).await
 }
 
-/// Tries an attack on every closed route; where the route names a user, that is this one.
-async fn refused_everywhere(world: &TestApp, user_id: &str, attack: &Attack) {
-    for route in closed_routes::closed() {
-        let path = format!("{}{}", route.of(user_id), attack.query);
-        let mut request = world.request(route.method.clone(), &path, None);
+/// Tries an attack on a user at every closed route; where the route names a user, it is by this id.
+async fn refused_everywhere(app: &TestApp, user: &User, id: &str, attack: &Attack) {
+    for route in routes::closed() {
+        let path = format!("{}{}", route.path_for(id), attack.query);
+        let mut request = app.request(route.method.clone(), &path, None);
         for (name, value) in &attack.headers {
             request = request.header(*name, value);
         }
-        if !route.body.is_null() {
-            request = request.json(&route.body);
-        }
-        let answer = send(request).await;
-        let context = format!("{}: {} {path}: {}", attack.name, route.method, answer.status);
-        assert_eq!(answer.status, 401, "{context}");
-        let problem = answer.json();
+        let response = send(request.optional_json(&route.body(user))).await;
+        let context = format!("{}: {} {path}: {}", attack.name, route.method, response.status);
+        assert_eq!(response.status, 401, "{context}");
+        let problem = response.json();
         let code = problem["code"].as_str().unwrap_or_default();
         assert!(["missing_token", "invalid_token"].contains(&code), "{context}");
-        answer.assert_problem(401, code);
+        response.assert_problem(401, code);
     }
 }
 
-async fn session(world: &TestApp, token: &str) -> Answer {
-    send(world.request(Method::GET, "/auth/session", None).bearer_auth(token)).await
+async fn session(app: &TestApp, token: &str) -> Response {
+    send(app.request(Method::GET, "/auth/session", None).bearer_auth(token)).await
 }
 
-async fn login(world: &TestApp, username: &str) -> User {
-    let answer = world.post("/auth/login", &json!({ "username": username, "password": PASSWORD })).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    User::signed_in(&answer, String::new())
+async fn login(app: &TestApp, username: &str) -> User {
+    let response = app.post("/auth/login", &json!({ "username": username, "password": PASSWORD })).await;
+    assert_eq!(response.status, 200, "{response:?}");
+    User::signed_in(&response, String::new())
 }
 
 /// What a user's access token says.

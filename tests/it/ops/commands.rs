@@ -5,31 +5,31 @@ use mongodb::bson::{Document, doc, oid::ObjectId};
 use ops::Ops;
 use serde_json::json;
 use shared::env::Env;
-use tests::fakes::faults::{Fault, Operation};
-
-use crate::{
-    db_snapshot::Stored,
-    test_app::{TestApp, registration},
+use tests::{
+    fakes::faults::{Fault, Operation},
+    harness::{TestApp, registration},
 };
 
-/// Runs a command on a world's deployment; gives what it printed, or why it failed.
-pub async fn ops(world: &TestApp, words: &[&str]) -> Result<String, String> {
+use crate::db_snapshot::Stored;
+
+/// Runs a command on an app's deployment; gives what it printed, or why it failed.
+pub async fn ops(app: &TestApp, words: &[&str]) -> Result<String, String> {
     let ops = Ops::try_parse_from(["cargo ops"].iter().chain(words)).map_err(|error| error.to_string())?;
     let mut out = Vec::new();
-    let ran = ops.run(world.services.env.clone(), world.clock.clone(), &mut out).await;
+    let ran = ops.run(app.services.env.clone(), app.clock.clone(), &mut out).await;
     let said = String::from_utf8(out).expect("text");
     ran.map(|()| said.clone()).map_err(|failure| format!("{said}{failure}"))
 }
 
 #[tokio::test]
 async fn no_command_changes_anything_without_yes() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    world.rewrite(&ada, doc! { "$unset": { "username_key": "" }, "$set": { "recordedVoice": "x" } }).await;
-    plant_leftovers(&world, &ada.id).await;
-    let users = world.backend.database.collection::<Document>("users");
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    app.rewrite(&ada, doc! { "$unset": { "username_key": "" }, "$set": { "recordedVoice": "x" } }).await;
+    plant_leftovers(&app, &ada.id).await;
+    let users = app.backend.database.collection::<Document>("users");
     users.drop_index("email_key").await.unwrap();
-    let before = Stored::in_world(&world).await;
+    let before = Stored::of(&app).await;
     let indexes = users.list_index_names().await.unwrap();
     for words in [
         &["codes", "3"] as &[&str],
@@ -39,82 +39,82 @@ async fn no_command_changes_anything_without_yes() {
         &["indexes"],
         &["migrate"],
     ] {
-        let said = ops(&world, words).await.unwrap();
+        let said = ops(&app, words).await.unwrap();
         assert!(words == ["status"] || said.contains("With --yes"), "{words:?}: {said}");
-        assert!(Stored::in_world(&world).await == before, "{words:?} changed something");
+        assert!(Stored::of(&app).await == before, "{words:?} changed something");
     }
     assert_eq!(users.list_index_names().await.unwrap(), indexes);
-    assert_eq!(world.elevenlabs().ledger().deleted.len(), 0);
+    assert_eq!(app.elevenlabs().ledger().deleted.len(), 0);
 }
 
 #[tokio::test]
 async fn codes_are_printed_one_a_line_and_each_makes_an_account() {
-    let world = TestApp::new().await;
-    let said = ops(&world, &["codes", "3", "--yes"]).await.unwrap();
+    let app = TestApp::new().await;
+    let said = ops(&app, &["codes", "3", "--yes"]).await.unwrap();
     let codes: Vec<&str> = said.lines().collect();
     assert_eq!(codes.len(), 3);
     for (name, code) in ["ada", "bob", "eve"].into_iter().zip(codes) {
-        assert_eq!(world.post("/auth/register", &registration(name, code)).await.status, 201);
+        assert_eq!(app.post("/auth/register", &registration(name, code)).await.status, 201);
     }
     for count in ["0", "1001", "some", "-1"] {
-        assert!(ops(&world, &["codes", count, "--yes"]).await.is_err(), "{count}");
+        assert!(ops(&app, &["codes", count, "--yes"]).await.is_err(), "{count}");
     }
 }
 
 #[tokio::test]
 async fn an_operator_makes_an_admin_and_unmakes_one() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    let status = async || world.post_as(&ada, "/activation/codes", &json!({ "count": 1 })).await.status;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let status = async || app.post_as(&ada, "/activation/codes", &json!({ "count": 1 })).await.status;
     assert_eq!(status().await, 403);
-    assert_eq!(ops(&world, &["admin", "ADA", "--yes"]).await.unwrap(), "ada is an admin.\n");
+    assert_eq!(ops(&app, &["admin", "ADA", "--yes"]).await.unwrap(), "ada is an admin.\n");
     assert_eq!(status().await, 201);
-    assert_eq!(ops(&world, &["admin", "ada", "--yes"]).await.unwrap(), "ada is an admin already.\n");
-    ops(&world, &["admin", "ada", "--revoke", "--yes"]).await.unwrap();
+    assert_eq!(ops(&app, &["admin", "ada", "--yes"]).await.unwrap(), "ada is an admin already.\n");
+    ops(&app, &["admin", "ada", "--revoke", "--yes"]).await.unwrap();
     assert_eq!(status().await, 403);
-    let failure = ops(&world, &["admin", "nobody", "--yes"]).await.unwrap_err();
+    let failure = ops(&app, &["admin", "nobody", "--yes"]).await.unwrap_err();
     assert_eq!(failure, "There is no account nobody.");
 }
 
 #[tokio::test]
 async fn a_sweep_by_hand_says_what_it_would_delete_and_then_deletes_just_that() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    let foreign = world.elevenlabs().seed_voice("My own voice", "cloned", Some(1));
-    let orphan = plant_leftovers(&world, &ada.id).await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    let foreign = app.elevenlabs().seed_voice("My own voice", "cloned", Some(1));
+    let orphan = plant_leftovers(&app, &ada.id).await;
 
-    let plan = ops(&world, &["sweep"]).await.unwrap();
+    let plan = ops(&app, &["sweep"]).await.unwrap();
     assert!(plan.contains(&orphan) && !plan.contains(&foreign), "{plan}");
     assert!(plan.contains("Would delete 1 voices, free 1 slots and 1 users"), "{plan}");
-    let done = ops(&world, &["sweep", "--yes"]).await.unwrap();
+    let done = ops(&app, &["sweep", "--yes"]).await.unwrap();
     assert!(done.starts_with("voices deleted          1\n"), "{done}");
     assert!(done.contains("slots and users freed   2\n"), "{done}");
     let living: Vec<String> =
-        world.elevenlabs().ledger().living.into_iter().map(|voice| voice.voice_id).collect();
+        app.elevenlabs().ledger().living.into_iter().map(|voice| voice.voice_id).collect();
     assert_eq!(living, [foreign]);
-    assert_eq!(world.held_slots().await, 0);
+    assert_eq!(app.held_slots().await, 0);
 }
 
 #[tokio::test]
 async fn a_sweep_by_hand_that_leaves_a_voice_fails_and_says_so() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    plant_leftovers(&world, &ada.id).await;
-    world.elevenlabs().faults().always(Operation::Delete, Fault::html_503());
-    let failure = ops(&world, &["sweep", "--yes"]).await.unwrap_err();
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    plant_leftovers(&app, &ada.id).await;
+    app.elevenlabs().faults().always(Operation::Delete, Fault::html_503());
+    let failure = ops(&app, &["sweep", "--yes"]).await.unwrap_err();
     assert!(failure.contains("Not every voice could be deleted"), "{failure}");
-    assert_eq!(world.held_slots().await, 1);
+    assert_eq!(app.held_slots().await, 1);
 }
 
 #[tokio::test]
 async fn status_tells_the_budget_the_slots_and_the_users_that_are_held() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    let quiet = ops(&world, &["status"]).await.unwrap();
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    let quiet = ops(&app, &["status"]).await.unwrap();
     assert!(quiet.contains("creations    0 of ") && quiet.contains("slots        0 of 10 held\n"), "{quiet}");
-    assert_eq!(world.perform(&ada, "seven of hearts").await.status, 200);
-    let orphan = plant_leftovers(&world, &ada.id).await;
-    let said = ops(&world, &["status"]).await.unwrap();
+    assert_eq!(app.perform(&ada, "seven of hearts").await.status, 200);
+    let orphan = plant_leftovers(&app, &ada.id).await;
+    let said = ops(&app, &["status"]).await.unwrap();
     assert!(said.contains("creations    1 of "), "{said}");
     assert!(said.contains("slots        1 of 10 held\n") && said.contains(&orphan), "{said}");
     assert!(said.contains("its perform died; left to the sweep\n"), "{said}");
@@ -123,44 +123,44 @@ async fn status_tells_the_budget_the_slots_and_the_users_that_are_held() {
 
 #[tokio::test]
 async fn missing_indexes_are_named_and_made() {
-    let world = TestApp::new().await;
-    world.register("ada").await;
-    let users = world.backend.database.collection::<Document>("users");
-    assert_eq!(ops(&world, &["indexes"]).await.unwrap(), "Every index is there.\n");
+    let app = TestApp::new().await;
+    app.register("ada").await;
+    let users = app.backend.database.collection::<Document>("users");
+    assert_eq!(ops(&app, &["indexes"]).await.unwrap(), "Every index is there.\n");
     users.drop_index("email_key").await.unwrap();
-    assert!(ops(&world, &["indexes"]).await.unwrap().starts_with("Would make users.email_key.\n"));
-    assert_eq!(ops(&world, &["indexes", "--yes"]).await.unwrap(), "Made users.email_key.\n");
-    assert_eq!(ops(&world, &["indexes", "--yes"]).await.unwrap(), "Every index is there.\n");
+    assert!(ops(&app, &["indexes"]).await.unwrap().starts_with("Would make users.email_key.\n"));
+    assert_eq!(ops(&app, &["indexes", "--yes"]).await.unwrap(), "Made users.email_key.\n");
+    assert_eq!(ops(&app, &["indexes", "--yes"]).await.unwrap(), "Every index is there.\n");
 
     users.drop_index("email_key").await.unwrap();
     for name in ["bob", "eve"] {
-        world.register(name).await;
+        app.register(name).await;
     }
     users.update_many(doc! {}, doc! { "$set": { "email_key": "same@example.com" } }).await.unwrap();
-    let failure = ops(&world, &["indexes", "--yes"]).await.unwrap_err();
+    let failure = ops(&app, &["indexes", "--yes"]).await.unwrap_err();
     assert!(failure.contains("two accounts have the same value"), "{failure}");
 }
 
 #[tokio::test]
 async fn a_fresh_deployment_lacks_every_index_and_then_none() {
-    let world = TestApp::new().await;
-    world.backend.database.drop().await.unwrap();
-    let said = ops(&world, &["indexes"]).await.unwrap();
+    let app = TestApp::new().await;
+    app.backend.database.drop().await.unwrap();
+    let said = ops(&app, &["indexes"]).await.unwrap();
     for index in ["users.username_key", "users.activation_code", "users.lease_until", "attempts.expires_at"] {
         assert!(said.contains(index), "{said}");
     }
-    ops(&world, &["indexes", "--yes"]).await.unwrap();
-    assert_eq!(ops(&world, &["indexes"]).await.unwrap(), "Every index is there.\n");
+    ops(&app, &["indexes", "--yes"]).await.unwrap();
+    assert_eq!(ops(&app, &["indexes"]).await.unwrap(), "Every index is there.\n");
 }
 
 #[tokio::test]
 async fn what_is_missing_or_does_not_answer_is_said_plainly_and_without_a_secret() {
-    let world = TestApp::new().await;
+    let app = TestApp::new().await;
     let failure = async |variable: &'static str, value: &str, words: &[&str]| {
-        let mut env = world.services.env.clone();
+        let mut env = app.services.env.clone();
         env.extend([(variable, value)]);
         let ops = Ops::try_parse_from(["cargo ops"].iter().chain(words)).unwrap();
-        ops.run(env, world.clock.clone(), &mut Vec::new()).await.unwrap_err().to_string()
+        ops.run(env, app.clock.clone(), &mut Vec::new()).await.unwrap_err().to_string()
     };
     assert!(failure("STAGE", "", &["status"]).await.contains("the environment variable STAGE is missing"));
     assert!(failure("ELEVENLABS_API_KEY", "", &["sweep"]).await.contains("ELEVENLABS_API_KEY is missing"));
@@ -174,29 +174,29 @@ async fn what_is_missing_or_does_not_answer_is_said_plainly_and_without_a_secret
 
 #[tokio::test]
 async fn a_file_of_variables_wins_over_the_environment() {
-    let world = TestApp::new().await;
+    let app = TestApp::new().await;
     let file = tempfile::NamedTempFile::new().unwrap();
-    let lines = world.services.env.clone().into_iter().map(|(name, value)| format!("{name}='{value}'\n"));
+    let lines = app.services.env.clone().into_iter().map(|(name, value)| format!("{name}='{value}'\n"));
     std::fs::write(file.path(), lines.collect::<String>()).unwrap();
     let words = ["cargo ops", "codes", "1", "--yes", "--env-file", file.path().to_str().unwrap()];
     let mut out = Vec::new();
     let env = Env::from_iter([("MONGODB_URI", "mongodb://127.0.0.1:1/")]);
-    Ops::try_parse_from(words).unwrap().run(env, world.clock.clone(), &mut out).await.unwrap();
+    Ops::try_parse_from(words).unwrap().run(env, app.clock.clone(), &mut out).await.unwrap();
     let code = String::from_utf8(out).unwrap();
-    assert_eq!(world.post("/auth/register", &registration("ada", code.trim())).await.status, 201);
+    assert_eq!(app.post("/auth/register", &registration("ada", code.trim())).await.status, 201);
 }
 
 /// What a killed perform leaves: a voice, its slot and its user's lease, all run out. Gives the voice's id.
-async fn plant_leftovers(world: &TestApp, user_id: &str) -> String {
+async fn plant_leftovers(app: &TestApp, user_id: &str) -> String {
     let (lease_id, user_id) = (ObjectId::new(), ObjectId::parse_str(user_id).unwrap());
-    let voice_id = world.elevenlabs().seed_voice(&format!("newvisions:test:{lease_id}"), "cloned", Some(1));
+    let voice_id = app.elevenlabs().seed_voice(&format!("newvisions:test:{lease_id}"), "cloned", Some(1));
     let past = mongodb::bson::DateTime::from_millis(1_000);
-    let slots = world.backend.database.collection::<Document>("clone_slots");
+    let slots = app.backend.database.collection::<Document>("clone_slots");
     let held =
         doc! { "held": [{ "lease_id": lease_id, "user_id": user_id, "until": past, "voice_id": &voice_id }] };
     slots.update_one(doc! { "_id": "test" }, doc! { "$set": held }).upsert(true).await.unwrap();
     let lease = doc! { "id": lease_id, "until": past, "period": "2026-11", "reserved": 10_i64 };
-    let users = world.backend.database.collection::<Document>("users");
+    let users = app.backend.database.collection::<Document>("users");
     let held = doc! { "$set": { "lease": lease, "voice_clone_id": &voice_id } };
     users.update_one(doc! { "_id": user_id }, held).await.unwrap();
     voice_id

@@ -17,10 +17,12 @@ use shared::{
 };
 use tests::{
     fakes::faults::{Fault, Operation},
-    harness::mp3::{self, Sound, rms},
+    harness::{
+        TestApp, User,
+        mp3::{self, Sound, rms},
+        send,
+    },
 };
-
-use crate::test_app::{TestApp, User, send};
 
 /// Real speech with pauses, mono at 48 kHz.
 const SPEECH: &[u8] = include_bytes!("../../fixtures/recordings/speech-34s.mp3");
@@ -163,8 +165,8 @@ async fn a_mix_that_is_not_there_in_time_is_done_without() {
 
 #[tokio::test]
 async fn the_ambience_follows_the_settings_and_their_override() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     let on = json!({ "background_sound": true, "background_volume": 70 });
     for (settings, over, expected) in [
         (json!({}), json!({}), "off"),
@@ -173,32 +175,32 @@ async fn the_ambience_follows_the_settings_and_their_override() {
         (on.clone(), json!({}), "mixed"),
         (on.clone(), json!({ "background_sound": false }), "off"),
     ] {
-        let saved = world.send_as(&ada, Method::PUT, "/users/me/settings", &settings).await;
+        let saved = app.send_as(&ada, Method::PUT, "/users/me/settings", &settings).await;
         assert_eq!(saved.status, 200, "{saved:?}");
-        let answer = say(&world, &ada, "own", &over).await;
-        assert_eq!(answer.0["backgroundSound"], expected, "{settings} {over}");
-        world.assert_nothing_remains(&ada).await;
+        let response = say(&app, &ada, "own", &over).await;
+        assert_eq!(response.0["backgroundSound"], expected, "{settings} {over}");
+        app.assert_nothing_remains(&ada).await;
     }
     // The stock voice says the same thing in the same way each time, so the ambience is all the difference.
-    let (_, voice) = say(&world, &ada, "default", &json!({ "background_sound": false })).await;
-    let (_, silent) = say(&world, &ada, "default", &json!({ "background_volume": 0 })).await;
+    let (_, voice) = say(&app, &ada, "default", &json!({ "background_sound": false })).await;
+    let (_, silent) = say(&app, &ada, "default", &json!({ "background_volume": 0 })).await;
     assert!(voice == silent, "a volume of 0 leaves the voice as it came");
-    let (answer, mixed) = say(&world, &ada, "default", &on).await;
+    let (response, mixed) = say(&app, &ada, "default", &on).await;
     let (voice, mixed) = (mp3::decode(&voice).unwrap(), mp3::decode(&mixed).unwrap());
     let longer = mixed.samples.len() - voice.samples.len();
     assert!(longer < 44_100 * 60 / 1000, "{longer} samples longer");
     let (before, after) = in_pauses(&voice, &mixed);
     assert!(after > 3.0 * before, "{before} {after}");
-    assert_eq!(answer["charsUsedRaw"], 33, "an ambience costs no characters");
+    assert_eq!(response["charsUsedRaw"], 33, "an ambience costs no characters");
 }
 
 #[tokio::test]
 async fn a_repeated_request_gets_the_same_ambience() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     let body = json!({ "text": "Good morning.", "voice": "default", "settings_override": { "background_sound": true } });
     let ask = async |accept: &str| {
-        let request = world.request(Method::POST, "/perform", Some(&ada)).header("idempotency-key", "k");
+        let request = app.request(Method::POST, "/perform", Some(&ada)).header("idempotency-key", "k");
         send(request.header("accept", accept).json(&body)).await
     };
     let (first, again) = (ask("application/json").await, ask("application/json").await);
@@ -211,42 +213,42 @@ async fn a_repeated_request_gets_the_same_ambience() {
 
 #[tokio::test]
 async fn a_voice_that_cannot_be_mixed_goes_out_as_it_is() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     for sound in [b"no MP3 at all".as_slice(), &SPEECH[..SPEECH.len() / 2]] {
         let mut speech = Response::new(Bytes::from_static(sound));
         speech.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("audio/mpeg"));
-        world.elevenlabs().faults().next(Operation::Synthesize, Fault::Respond(speech));
-        let (answer, audio) = say(&world, &ada, "own", &json!({ "background_sound": true })).await;
-        assert_eq!(answer["backgroundSound"], "failed");
+        app.elevenlabs().faults().next(Operation::Synthesize, Fault::Respond(speech));
+        let (response, audio) = say(&app, &ada, "own", &json!({ "background_sound": true })).await;
+        assert_eq!(response["backgroundSound"], "failed");
         assert!(audio == sound);
-        world.assert_nothing_remains(&ada).await;
+        app.assert_nothing_remains(&ada).await;
     }
 }
 
 #[tokio::test]
 async fn the_clone_is_deleted_before_its_ambience_is_mixed() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     // More than a minute of speech, which takes an unoptimised decoder seconds.
     let body = json!({ "text": "Good night. ".repeat(80).trim(), "settings_override": { "background_sound": true } });
-    let answer = world.post_as(&ada, "/perform", &body).await;
+    let response = app.post_as(&ada, "/perform", &body).await;
     let answered = Instant::now();
-    assert_eq!(answer.json()["backgroundSound"], "mixed", "{:?}", answer.status);
-    let spans = world.elevenlabs().journal().spans();
+    assert_eq!(response.json()["backgroundSound"], "mixed", "{:?}", response.status);
+    let spans = app.elevenlabs().journal().spans();
     let span = |operation| spans.iter().find(|span| span.operation == operation).expect("it was asked for");
     let (spoken, deleted) = (span(Operation::Synthesize).ended, span(Operation::Delete).ended);
     let (to_delete, to_answer) = (deleted - spoken, answered - spoken);
     assert!(to_delete < to_answer / 2, "deleted after {to_delete:?}, answered after {to_answer:?}");
 }
 
-/// Says something with a pause in it; the answer and its audio.
-async fn say(world: &TestApp, user: &User, voice: &str, over: &Value) -> (Value, Vec<u8>) {
+/// Says something with a pause in it; the response and its audio.
+async fn say(app: &TestApp, user: &User, voice: &str, over: &Value) -> (Value, Vec<u8>) {
     let body =
         json!({ "text": "Good morning…            Ada, hi!", "voice": voice, "settings_override": over });
-    let answer = world.post_as(user, "/perform", &body).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    (answer.json(), answer.audio())
+    let response = app.post_as(user, "/perform", &body).await;
+    assert_eq!(response.status, 200, "{response:?}");
+    (response.json(), response.audio())
 }
 
 fn mixed(voice: &[u8], volume: u8) -> Sound {

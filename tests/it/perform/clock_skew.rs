@@ -2,40 +2,35 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
-use http::{Method, Request};
+use http::Method;
 use serde_json::{Value, json};
 use shared::clock::Clock;
-use tests::{fakes::elevenlabs::Delays, harness::Backend};
+use tests::{
+    fakes::elevenlabs::Delays,
+    harness::{Backend, Response, Setup, TestApp, TestClient, User, eventually, send},
+};
 use time::{OffsetDateTime, macros::datetime};
-
-use crate::test_app::{Answer, Setup, TestApp, User, call, eventually};
 
 const HALF: Duration = Duration::from_secs(30);
 
 /// One machine half a minute ahead of `noon`, and one half a minute behind.
-async fn machines(world: &TestApp, noon: OffsetDateTime) -> (Backend, Backend) {
+async fn machines(app: &TestApp, noon: OffsetDateTime) -> (Backend, Backend) {
     let (ahead, behind) = (Clock::fixed(noon + HALF), Clock::fixed(noon - HALF));
-    (world.machine(&ahead).await, world.machine(&behind).await)
+    (app.machine(&ahead).await, app.machine(&behind).await)
 }
 
-async fn ask(machine: &Backend, user: &User, method: Method, path: &str, body: &Value) -> Answer {
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("authorization", format!("Bearer {}", user.access_token))
-        .header("content-type", "application/json");
-    call(&machine.routes, request.body(Body::from(body.to_string())).unwrap()).await
+async fn ask(machine: &Backend, user: &User, method: Method, path: &str, body: &Value) -> Response {
+    send(TestClient::router(&machine.routes).request(method, path).user(user).json(body)).await
 }
 
-async fn perform(machine: &Backend, user: &User) -> Answer {
+async fn perform(machine: &Backend, user: &User) -> Response {
     ask(machine, user, Method::POST, "/perform", &json!({ "text": "Good morning." })).await
 }
 
 /// A user with a recording who is signed in at a machine.
-async fn performer(world: &TestApp, machine: &Backend, name: &str) -> User {
-    let user = world.performer(name).await;
-    let login = json!({ "username": name, "password": crate::test_app::PASSWORD });
+async fn performer(app: &TestApp, machine: &Backend, name: &str) -> User {
+    let user = app.performer(name).await;
+    let login = json!({ "username": name, "password": tests::harness::PASSWORD });
     let signed_in = ask(machine, &user, Method::POST, "/auth/login", &login).await;
     assert_eq!(signed_in.status, 200, "{signed_in:?}");
     user.with_tokens_of(&signed_in)
@@ -43,10 +38,10 @@ async fn performer(world: &TestApp, machine: &Backend, name: &str) -> User {
 
 #[tokio::test]
 async fn a_session_of_a_machine_that_is_ahead_is_good_at_one_that_is_behind() {
-    let world = TestApp::new().await;
-    let (ahead, behind) = machines(&world, datetime!(2026-11-22 12:00 UTC)).await;
+    let app = TestApp::new().await;
+    let (ahead, behind) = machines(&app, datetime!(2026-11-22 12:00 UTC)).await;
     for (name, one, other) in [("ada", &ahead, &behind), ("bob", &behind, &ahead)] {
-        let ada = performer(&world, one, name).await;
+        let ada = performer(&app, one, name).await;
         assert_eq!(ask(other, &ada, Method::GET, "/users/me", &Value::Null).await.status, 200);
         let refresh = json!({ "refresh_token": ada.refresh_token });
         let refreshed = ask(other, &ada, Method::POST, "/auth/refresh", &refresh).await;
@@ -63,39 +58,39 @@ async fn no_machine_takes_a_running_perform_of_another_for_a_dead_one() {
         env: vec![("PERFORM_TIMEOUT_SECONDS", String::from("40")), ("CLONE_SLOTS", String::from("1"))],
         ..Setup::default()
     };
-    let world = TestApp::with(setup).await;
+    let app = TestApp::with(setup).await;
     // Both are ahead of the database too, one by more than a lease, however long this test takes.
-    let (ahead, behind) = machines(&world, Clock::system().utc() + 5 * HALF).await;
-    let (ada, bob) = (performer(&world, &behind, "ada").await, performer(&world, &behind, "bob").await);
+    let (ahead, behind) = machines(&app, Clock::system().utc() + 5 * HALF).await;
+    let (ada, bob) = (performer(&app, &behind, "ada").await, performer(&app, &behind, "bob").await);
     let slow = Duration::from_millis(800);
-    world.elevenlabs().set_delays(Delays { create: slow, first_byte: slow, ..Delays::default() });
+    app.elevenlabs().set_delays(Delays { create: slow, first_byte: slow, ..Delays::default() });
     for (one, other) in [(&ahead, &behind), (&behind, &ahead)] {
-        let before = world.elevenlabs().ledger().created.len();
+        let before = app.elevenlabs().ledger().created.len();
         let meanwhile = async {
-            eventually("a voice lives", async || world.elevenlabs().ledger().created.len() > before).await;
+            eventually("a voice lives", async || app.elevenlabs().ledger().created.len() > before).await;
             let swept = other.sweep().await.unwrap();
             assert_eq!((swept.swept, swept.released, swept.live_skipped), (0, 0, 1));
             // Another user needs the only slot, and the same user's lease is held: both wait.
             tokio::join!(perform(other, &bob), perform(other, &ada))
         };
         let (first, (bobs, second)) = tokio::join!(perform(one, &ada), meanwhile);
-        for answer in [first, bobs, second] {
-            assert_eq!(answer.status, 200, "{answer:?}");
+        for response in [first, bobs, second] {
+            assert_eq!(response.status, 200, "{response:?}");
         }
     }
-    let ledger = world.elevenlabs().ledger();
+    let ledger = app.elevenlabs().ledger();
     assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.most_living), (6, 6, 1));
-    world.assert_nothing_remains(&ada).await;
-    world.assert_nothing_remains(&bob).await;
+    app.assert_nothing_remains(&ada).await;
+    app.assert_nothing_remains(&bob).await;
 }
 
 #[tokio::test]
 async fn at_the_end_of_a_month_nothing_that_was_spoken_goes_uncounted() {
     // 13 characters cost 7: three performs, and no fourth.
     let setup = Setup { env: vec![("MONTHLY_CHAR_LIMIT", String::from("21"))], ..Setup::default() };
-    let world = TestApp::with(setup).await;
-    let (ahead, behind) = machines(&world, datetime!(2026-12-01 0:00 UTC)).await;
-    let ada = performer(&world, &behind, "ada").await;
+    let app = TestApp::with(setup).await;
+    let (ahead, behind) = machines(&app, datetime!(2026-12-01 0:00 UTC)).await;
+    let ada = performer(&app, &behind, "ada").await;
 
     let statuses = async |machine: &Backend| perform(machine, &ada).await.status.as_u16();
     assert_eq!(statuses(&behind).await, 200, "in November");

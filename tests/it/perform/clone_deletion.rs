@@ -9,15 +9,13 @@ use tests::{
         elevenlabs::Delays,
         faults::{Fault, Operation},
     },
-    harness::mp3,
+    harness::{TestApp, User, eventually, mp3},
 };
-
-use crate::test_app::{TestApp, User, eventually};
 
 #[tokio::test]
 async fn a_deletion_that_fails_once_is_repeated() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     for fault in [
         Fault::html_503(),
         Fault::internal_server_error(),
@@ -25,128 +23,128 @@ async fn a_deletion_that_fails_once_is_repeated() {
         Fault::invalid_api_key(),
         Fault::ResetBeforeEffect,
     ] {
-        world.elevenlabs().faults().next(Operation::Delete, fault);
-        let answer = world.perform(&ada, "Queen of Hearts").await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        world.assert_nothing_remains(&ada).await;
+        app.elevenlabs().faults().next(Operation::Delete, fault);
+        let response = app.perform(&ada, "Queen of Hearts").await;
+        assert_eq!(response.status, 200, "{response:?}");
+        app.assert_nothing_remains(&ada).await;
     }
-    assert_eq!(world.elevenlabs().ledger().deleted.len(), 5);
+    assert_eq!(app.elevenlabs().ledger().deleted.len(), 5);
 }
 
 #[tokio::test]
 async fn a_voice_that_is_not_found_is_deleted_in_whatever_words_that_is_said() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     for form in [
         Fault::voice_not_found(),
         Fault::voice_not_found_400(),
         Fault::voice_does_not_exist(),
         Fault::invalid_uid(),
     ] {
-        // It is deleted, but the answer is lost; the second attempt finds it gone.
-        world.elevenlabs().faults().next(Operation::Delete, Fault::ResetAfterEffect);
-        world.elevenlabs().faults().next(Operation::Delete, form);
-        world.elevenlabs().journal().clear();
-        assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
-        assert_eq!(world.elevenlabs().journal().count(Operation::Delete), 2);
-        world.assert_nothing_remains(&ada).await;
+        // It is deleted, but the response is lost; the second attempt finds it gone.
+        app.elevenlabs().faults().next(Operation::Delete, Fault::ResetAfterEffect);
+        app.elevenlabs().faults().next(Operation::Delete, form);
+        app.elevenlabs().journal().clear();
+        assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
+        assert_eq!(app.elevenlabs().journal().count(Operation::Delete), 2);
+        app.assert_nothing_remains(&ada).await;
     }
 }
 
 #[tokio::test]
 async fn a_voice_that_cannot_be_deleted_does_not_stop_the_show_and_is_left_to_the_sweep() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    let grace = world.performer("grace").await;
-    world.elevenlabs().faults().always(Operation::Delete, Fault::html_503());
-    let answer = world.perform(&ada, "Queen of Hearts").await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    assert!(mp3::listen(&answer.audio()).is_some());
-    assert_eq!(world.char_count(&ada).await, answer.json()["charsUsedEffective"]);
-    let voice = world.elevenlabs().ledger().living[0].voice_id.clone();
-    assert_orphaned(&world, &ada, &voice).await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    let grace = app.performer("grace").await;
+    app.elevenlabs().faults().always(Operation::Delete, Fault::html_503());
+    let response = app.perform(&ada, "Queen of Hearts").await;
+    assert_eq!(response.status, 200, "{response:?}");
+    assert!(mp3::listen(&response.audio()).is_some());
+    assert_eq!(app.char_count(&ada).await, response.json()["charsUsedEffective"]);
+    let voice = app.elevenlabs().ledger().living[0].voice_id.clone();
+    assert_orphaned(&app, &ada, &voice).await;
 
     // Nobody else is bothered, and a sweep that fails too changes nothing.
-    let failed = world.backend.sweep().await.unwrap();
+    let failed = app.backend.sweep().await.unwrap();
     assert_eq!((failed.swept, failed.released, failed.failed), (0, 0, 1));
-    assert_orphaned(&world, &ada, &voice).await;
-    world.elevenlabs().faults().clear();
-    assert_eq!(world.perform(&grace, "Seven of Clubs").await.status, 200);
-    assert_orphaned(&world, &ada, &voice).await;
+    assert_orphaned(&app, &ada, &voice).await;
+    app.elevenlabs().faults().clear();
+    assert_eq!(app.perform(&grace, "Seven of Clubs").await.status, 200);
+    assert_orphaned(&app, &ada, &voice).await;
 
-    let swept = world.backend.sweep().await.unwrap();
+    let swept = app.backend.sweep().await.unwrap();
     assert_eq!((swept.swept, swept.released, swept.failed), (1, 2, 0));
-    world.assert_nothing_remains(&ada).await;
-    assert_eq!(world.char_count(&ada).await, answer.json()["charsUsedEffective"], "charged once");
-    assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
+    app.assert_nothing_remains(&ada).await;
+    assert_eq!(app.char_count(&ada).await, response.json()["charsUsedEffective"], "charged once");
+    assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
 }
 
 #[tokio::test]
 async fn an_orphan_of_ones_own_is_swept_by_ones_next_perform() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    world.elevenlabs().faults().next_n(Operation::Delete, 4, &Fault::html_503());
-    let first = world.perform(&ada, "Queen of Hearts").await.json();
-    assert_eq!(world.elevenlabs().ledger().living.len(), 1);
-    let second = world.perform(&ada, "Seven of Clubs").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    app.elevenlabs().faults().next_n(Operation::Delete, 4, &Fault::html_503());
+    let first = app.perform(&ada, "Queen of Hearts").await.json();
+    assert_eq!(app.elevenlabs().ledger().living.len(), 1);
+    let second = app.perform(&ada, "Seven of Clubs").await;
     assert_eq!(second.status, 200, "{second:?}");
-    let ledger = world.elevenlabs().ledger();
+    let ledger = app.elevenlabs().ledger();
     assert_eq!((ledger.deleted.len(), ledger.most_living), (2, 1), "never two at once");
-    world.assert_nothing_remains(&ada).await;
-    let both = [&first, &second.json()].map(|answer| answer["charsUsedEffective"].as_i64().unwrap());
-    assert_eq!(world.char_count(&ada).await, both.iter().sum::<i64>());
+    app.assert_nothing_remains(&ada).await;
+    let both = [&first, &second.json()].map(|response| response["charsUsedEffective"].as_i64().unwrap());
+    assert_eq!(app.char_count(&ada).await, both.iter().sum::<i64>());
 }
 
 #[tokio::test]
 async fn a_client_that_goes_away_does_not_keep_the_clone_from_being_deleted() {
     let slow = Duration::from_millis(500);
     for while_it_speaks in [false, true] {
-        let world = TestApp::new().await;
-        let ada = world.performer("ada").await;
-        world.elevenlabs().set_delays(Delays { create: slow, first_byte: slow, ..Delays::default() });
-        let request = world.request(Method::POST, "/perform", Some(&ada));
+        let app = TestApp::new().await;
+        let ada = app.performer("ada").await;
+        app.elevenlabs().set_delays(Delays { create: slow, first_byte: slow, ..Delays::default() });
+        let request = app.request(Method::POST, "/perform", Some(&ada));
         let request = request.json(&json!({ "text": "Good morning, I had a dream." }));
         let client = tokio::spawn(request.send());
         eventually("it is at work", async || {
-            let slots = world.held_slots().await;
-            if while_it_speaks { world.elevenlabs().ledger().created.len() == 1 } else { slots == 1 }
+            let slots = app.held_slots().await;
+            if while_it_speaks { app.elevenlabs().ledger().created.len() == 1 } else { slots == 1 }
         })
         .await;
         client.abort();
-        assert!(client.await.unwrap_err().is_cancelled(), "the connection is closed without an answer");
-        assert_eq!(world.elevenlabs().ledger().deleted.len(), 0);
+        assert!(client.await.unwrap_err().is_cancelled(), "the connection is closed without a response");
+        assert_eq!(app.elevenlabs().ledger().deleted.len(), 0);
 
-        eventually("the clone is deleted", async || world.elevenlabs().ledger().deleted.len() == 1).await;
-        eventually("the slot is free", async || world.held_slots().await == 0).await;
-        eventually("the characters are charged", async || world.char_count(&ada).await == 14).await;
-        world.assert_nothing_remains(&ada).await;
+        eventually("the clone is deleted", async || app.elevenlabs().ledger().deleted.len() == 1).await;
+        eventually("the slot is free", async || app.held_slots().await == 0).await;
+        eventually("the characters are charged", async || app.char_count(&ada).await == 14).await;
+        app.assert_nothing_remains(&ada).await;
     }
 }
 
 #[tokio::test]
 async fn the_clones_id_is_known_while_it_lives_and_at_no_other_time() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    world.elevenlabs().set_delays(Delays { first_byte: Duration::from_millis(500), ..Delays::default() });
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    app.elevenlabs().set_delays(Delays { first_byte: Duration::from_millis(500), ..Delays::default() });
     let watching = async {
         eventually("the clone is noted", async || {
-            world.get_as(&ada, "/users/me/voice/meta").await.json()["hasClone"] == true
+            app.get_as(&ada, "/users/me/voice/meta").await.json()["hasClone"] == true
         })
         .await;
-        let meta = world.get_as(&ada, "/users/me/voice/meta").await.json();
-        assert_eq!(meta["voiceCloneId"], world.elevenlabs().ledger().living[0].voice_id);
+        let meta = app.get_as(&ada, "/users/me/voice/meta").await.json();
+        assert_eq!(meta["voiceCloneId"], app.elevenlabs().ledger().living[0].voice_id);
     };
-    let (performed, ()) = tokio::join!(world.perform(&ada, "Queen of Hearts"), watching);
+    let (performed, ()) = tokio::join!(app.perform(&ada, "Queen of Hearts"), watching);
     assert_eq!(performed.status, 200);
-    let meta = world.get_as(&ada, "/users/me/voice/meta").await.json();
+    let meta = app.get_as(&ada, "/users/me/voice/meta").await.json();
     assert_eq!((&meta["hasClone"], &meta["voiceCloneId"]), (&json!(false), &json!(null)));
-    world.assert_nothing_remains(&ada).await;
+    app.assert_nothing_remains(&ada).await;
 }
 
 /// Asserts that the voice lives on, and that both records of it do.
-async fn assert_orphaned(world: &TestApp, user: &User, voice_id: &str) {
-    assert_eq!(world.elevenlabs().ledger().living[0].voice_id, voice_id);
-    assert_eq!(world.held_slots().await, 1);
-    let meta = world.get_as(user, "/users/me/voice/meta").await.json();
+async fn assert_orphaned(app: &TestApp, user: &User, voice_id: &str) {
+    assert_eq!(app.elevenlabs().ledger().living[0].voice_id, voice_id);
+    assert_eq!(app.held_slots().await, 1);
+    let meta = app.get_as(user, "/users/me/voice/meta").await.json();
     assert_eq!(meta["voiceCloneId"], voice_id);
 }

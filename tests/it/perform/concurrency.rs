@@ -6,43 +6,44 @@ use futures::future::join_all;
 use mongodb::bson::{DateTime, Document, doc, oid::ObjectId};
 use serde_json::json;
 use shared::clock::Clock;
-use tests::fakes::{
-    elevenlabs::Delays,
-    faults::{Fault, Operation},
+use tests::{
+    fakes::{
+        elevenlabs::Delays,
+        faults::{Fault, Operation},
+    },
+    harness::{Setup, TestApp, User, eventually},
 };
-
-use crate::test_app::{Setup, TestApp, User, eventually};
 
 #[tokio::test]
 async fn performs_of_one_user_run_one_after_another() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     let cards = ["Ace of Spades", "Two of Clubs", "Queen of Hearts", "Jack of Diamonds", "King of Clubs"];
-    let answers = join_all(cards.map(|card| world.perform(&ada, card))).await;
+    let responses = join_all(cards.map(|card| app.perform(&ada, card))).await;
     let mut charged = 0;
-    for (answer, card) in answers.iter().zip(cards) {
-        assert_eq!(answer.status, 200, "{answer:?}");
-        let answer = answer.json();
-        assert!(answer["text"].as_str().unwrap().contains(card), "each gets its own");
-        charged += answer["charsUsedEffective"].as_i64().unwrap();
+    for (response, card) in responses.iter().zip(cards) {
+        assert_eq!(response.status, 200, "{response:?}");
+        let response = response.json();
+        assert!(response["text"].as_str().unwrap().contains(card), "each gets its own");
+        charged += response["charsUsedEffective"].as_i64().unwrap();
     }
-    let ledger = world.elevenlabs().ledger();
+    let ledger = app.elevenlabs().ledger();
     assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.most_living), (5, 5, 1));
-    world.assert_nothing_remains(&ada).await;
-    assert_eq!(world.char_count(&ada).await, charged);
+    app.assert_nothing_remains(&ada).await;
+    assert_eq!(app.char_count(&ada).await, charged);
 }
 
 #[tokio::test]
 async fn a_failed_perform_makes_way_for_the_next_one_of_its_user() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    world.elevenlabs().faults().next(Operation::Create, Fault::invalid_audio());
-    world.elevenlabs().faults().next(Operation::Synthesize, Fault::model_not_found());
-    let answers = join_all((0..3).map(|_| world.perform(&ada, "Queen of Hearts"))).await;
-    let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    app.elevenlabs().faults().next(Operation::Create, Fault::invalid_audio());
+    app.elevenlabs().faults().next(Operation::Synthesize, Fault::model_not_found());
+    let responses = join_all((0..3).map(|_| app.perform(&ada, "Queen of Hearts"))).await;
+    let mut statuses: Vec<u16> = responses.iter().map(|response| response.status.as_u16()).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 502, 502]);
-    world.assert_nothing_remains(&ada).await;
+    app.assert_nothing_remains(&ada).await;
 }
 
 #[tokio::test]
@@ -51,17 +52,17 @@ async fn twelve_users_on_three_slots_never_have_more_than_three_voices() {
     // Voices that speak for a while meet each other, also on a busy machine.
     let (create, first_byte) = (Duration::from_millis(150), Duration::from_millis(300));
     setup.elevenlabs.delays = Delays { create, first_byte, ..Delays::default() };
-    let world = TestApp::with(setup).await;
+    let app = TestApp::with(setup).await;
     let names: Vec<String> = (0..12).map(|at| format!("user{at}")).collect();
-    let users = join_all(names.iter().map(|name| world.performer(name))).await;
-    let answers = join_all(users.iter().map(|user| world.perform(user, "Queen of Hearts"))).await;
-    for answer in &answers {
-        assert_eq!(answer.status, 200, "{answer:?}");
+    let users = join_all(names.iter().map(|name| app.performer(name))).await;
+    let responses = join_all(users.iter().map(|user| app.perform(user, "Queen of Hearts"))).await;
+    for response in &responses {
+        assert_eq!(response.status, 200, "{response:?}");
     }
-    let ledger = world.elevenlabs().ledger();
+    let ledger = app.elevenlabs().ledger();
     assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.most_living), (12, 12, 3));
     for user in &users {
-        world.assert_nothing_remains(user).await;
+        app.assert_nothing_remains(user).await;
     }
 }
 
@@ -69,35 +70,35 @@ async fn twelve_users_on_three_slots_never_have_more_than_three_voices() {
 async fn whoever_asked_first_for_a_slot_gets_it_first() {
     let mut setup = Setup { env: vec![("CLONE_SLOTS", String::from("1"))], ..Setup::default() };
     setup.elevenlabs.delays = Delays { create: Duration::from_secs(3), ..Delays::default() };
-    let world = TestApp::with(setup).await;
+    let app = TestApp::with(setup).await;
     let names: Vec<String> = (0..6).map(|at| format!("user{at}")).collect();
-    let users = join_all(names.iter().map(|name| world.performer(name))).await;
+    let users = join_all(names.iter().map(|name| app.performer(name))).await;
     // One after another, each once the one before has the slot or stands in line for it.
     let performs = users.iter().enumerate().map(|(at, user)| {
-        let world = &world;
+        let app = &app;
         async move {
-            eventually("those before have come", async || came(world).await == at).await;
-            world.perform(user, "Queen of Hearts").await
+            eventually("those before have come", async || came(app).await == at).await;
+            app.perform(user, "Queen of Hearts").await
         }
     });
     let all_came = async {
-        eventually("all have come", async || came(&world).await == users.len()).await;
-        world.elevenlabs().set_delays(Delays::default());
+        eventually("all have come", async || came(&app).await == users.len()).await;
+        app.elevenlabs().set_delays(Delays::default());
     };
-    let (answers, ()) = tokio::join!(join_all(performs), all_came);
-    for answer in answers {
-        assert_eq!(answer.status, 200, "{answer:?}");
+    let (responses, ()) = tokio::join!(join_all(performs), all_came);
+    for response in responses {
+        assert_eq!(response.status, 200, "{response:?}");
     }
     let lease_of = |name: &str| ObjectId::parse_str(name.rsplit(':').next().unwrap()).unwrap();
     let created: Vec<ObjectId> =
-        world.elevenlabs().ledger().created.iter().map(|voice| lease_of(&voice.name)).collect();
+        app.elevenlabs().ledger().created.iter().map(|voice| lease_of(&voice.name)).collect();
     // Leases were taken in the order of the requests, and their ids ascend in this one process.
     assert!(created.is_sorted(), "{created:?}");
 }
 
 /// How many have the slot or stand in line for it.
-async fn came(world: &TestApp) -> usize {
-    let slots = world.backend.database.collection::<Document>("clone_slots");
+async fn came(app: &TestApp) -> usize {
+    let slots = app.backend.database.collection::<Document>("clone_slots");
     let slots = slots.find_one(doc! {}).await.unwrap().unwrap_or_default();
     ["held", "line"].into_iter().map(|list| slots.get_array(list).map_or(0, Vec::len)).sum()
 }
@@ -105,71 +106,71 @@ async fn came(world: &TestApp) -> usize {
 #[tokio::test]
 async fn who_stopped_waiting_for_a_slot_is_in_nobodys_way() {
     let setup = Setup { env: vec![("CLONE_SLOTS", String::from("1"))], ..Setup::default() };
-    let world = TestApp::with(setup).await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::with(setup).await;
+    let ada = app.performer("ada").await;
     // A perform that died while it stood in line, before ada's came.
-    let slots = world.backend.database.collection::<Document>("clone_slots");
+    let slots = app.backend.database.collection::<Document>("clone_slots");
     let soon_by_our_clock = Instant::now() + Duration::from_secs(3);
     let soon = DateTime::from_millis(Clock::system().now().timestamp_millis() + 3000);
     let place = doc! { "lease_id": ObjectId::new(), "until": soon };
     slots.insert_one(doc! { "_id": "test", "held": [], "line": [place] }).await.unwrap();
-    let performed = world.perform(&ada, "Queen of Hearts").await;
+    let performed = app.perform(&ada, "Queen of Hearts").await;
     assert_eq!(performed.status, 200, "{performed:?}");
-    let spans = world.elevenlabs().journal().spans();
+    let spans = app.elevenlabs().journal().spans();
     let create = spans.iter().find(|span| span.operation == Operation::Create).unwrap();
     assert!(create.started > soon_by_our_clock, "it was not waited for");
-    world.assert_nothing_remains(&ada).await;
+    app.assert_nothing_remains(&ada).await;
 }
 
 #[tokio::test]
 async fn waiting_for_somebody_who_does_not_finish_ends_in_a_clear_answer() {
     let setup = Setup { env: vec![("CLONE_SLOTS", String::from("2"))], ..Setup::default() };
-    let world = TestApp::with(setup).await;
-    let (ada, grace) = (world.performer("ada").await, world.performer("grace").await);
+    let app = TestApp::with(setup).await;
+    let (ada, grace) = (app.performer("ada").await, app.performer("grace").await);
     // Hers is held by a perform elsewhere, and both slots by other users' performs.
-    hold_lease(&world, &ada).await;
-    hold_slots(&world, 2).await;
+    hold_lease(&app, &ada).await;
+    hold_slots(&app, 2).await;
     let began = Instant::now();
     let (same_user, no_slot) =
-        tokio::join!(world.perform(&ada, "Queen of Hearts"), world.perform(&grace, "Queen of Hearts"));
+        tokio::join!(app.perform(&ada, "Queen of Hearts"), app.perform(&grace, "Queen of Hearts"));
     same_user.assert_problem(409, "perform_in_progress");
     no_slot.assert_problem(503, "clone_slots_busy");
     // Both are waited for, but not for so long that the gateway gives up first.
     assert!((9..20).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
-    assert_eq!(world.elevenlabs().ledger().created.len(), 0);
-    assert_eq!((world.char_count(&ada).await, world.char_count(&grace).await), (0, 0));
+    assert_eq!(app.elevenlabs().ledger().created.len(), 0);
+    assert_eq!((app.char_count(&ada).await, app.char_count(&grace).await), (0, 0));
 
-    world.let_leases_run_out().await;
-    world.backend.sweep().await.unwrap();
-    world.assert_nothing_remains(&ada).await;
-    world.assert_nothing_remains(&grace).await;
+    app.expire_leases().await;
+    app.backend.sweep().await.unwrap();
+    app.assert_nothing_remains(&ada).await;
+    app.assert_nothing_remains(&grace).await;
 }
 
 #[tokio::test]
 async fn a_slot_whose_perform_died_is_swept_before_it_is_taken() {
     let setup = Setup { env: vec![("CLONE_SLOTS", String::from("1"))], ..Setup::default() };
-    let world = TestApp::with(setup).await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::with(setup).await;
+    let ada = app.performer("ada").await;
     // Its voice lives on, and nobody noted its id.
-    let lease_id = hold_slots(&world, 1).await[0];
-    let orphan = world.elevenlabs().seed_voice(&format!("newvisions:test:{lease_id}"), "cloned", Some(1));
-    world.let_leases_run_out().await;
-    let performed = world.perform(&ada, "Queen of Hearts").await;
+    let lease_id = hold_slots(&app, 1).await[0];
+    let orphan = app.elevenlabs().seed_voice(&format!("newvisions:test:{lease_id}"), "cloned", Some(1));
+    app.expire_leases().await;
+    let performed = app.perform(&ada, "Queen of Hearts").await;
     assert_eq!(performed.status, 200, "{performed:?}");
-    let ledger = world.elevenlabs().ledger();
+    let ledger = app.elevenlabs().ledger();
     assert_eq!((ledger.deleted.len(), ledger.most_living), (2, 1), "the one before the other");
     assert_eq!(ledger.deleted[0].voice_id, orphan);
-    world.assert_nothing_remains(&ada).await;
+    app.assert_nothing_remains(&ada).await;
 }
 
 /// A lease as another invocation holds it.
-async fn hold_lease(world: &TestApp, user: &User) {
+async fn hold_lease(app: &TestApp, user: &User) {
     let lease = doc! { "id": ObjectId::new(), "until": far(), "period": "2026-11", "reserved": 10_i64 };
-    world.rewrite(user, doc! { "$set": { "lease": lease } }).await;
+    app.rewrite(user, doc! { "$set": { "lease": lease } }).await;
 }
 
 /// Slots as other invocations hold them; gives their leases.
-async fn hold_slots(world: &TestApp, count: usize) -> Vec<ObjectId> {
+async fn hold_slots(app: &TestApp, count: usize) -> Vec<ObjectId> {
     let leases: Vec<ObjectId> = (0..count).map(|_| ObjectId::new()).collect();
     let slot = |lease_id: &ObjectId| {
         doc! {
@@ -178,7 +179,7 @@ async fn hold_slots(world: &TestApp, count: usize) -> Vec<ObjectId> {
         }
     };
     let held: Vec<Document> = leases.iter().map(slot).collect();
-    let slots = world.backend.database.collection::<Document>("clone_slots");
+    let slots = app.backend.database.collection::<Document>("clone_slots");
     slots.insert_one(doc! { "_id": "test", "held": held }).await.unwrap();
     leases
 }
@@ -190,14 +191,14 @@ fn far() -> DateTime {
 
 #[tokio::test]
 async fn a_repeated_upload_and_a_perform_at_once_harm_nobody() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     let text = json!({ "text": "Good morning." });
     let (first, second, performed) = tokio::join!(
-        world.upload(&ada, crate::test_app::WEBM),
-        world.upload(&ada, include_bytes!("../../fixtures/recordings/opus.ogg")),
-        world.post_as(&ada, "/perform", &text),
+        app.upload(&ada, tests::harness::WEBM),
+        app.upload(&ada, include_bytes!("../../fixtures/recordings/opus.ogg")),
+        app.post_as(&ada, "/perform", &text),
     );
     assert_eq!([first.status.as_u16(), second.status.as_u16(), performed.status.as_u16()], [200; 3]);
-    world.assert_nothing_remains(&ada).await;
+    app.assert_nothing_remains(&ada).await;
 }

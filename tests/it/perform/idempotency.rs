@@ -5,17 +5,17 @@ use std::time::Duration;
 use http::Method;
 use mongodb::bson::{Document, doc};
 use serde_json::{Value, json};
-use tests::fakes::{
-    elevenlabs,
-    faults::{Fault, Operation},
+use tests::{
+    fakes::{
+        elevenlabs,
+        faults::{Fault, Operation},
+    },
+    harness::{Response, TestApp, User, send},
 };
 
-use crate::test_app::{Answer, TestApp, User, send};
-
 /// Performs under a key.
-pub async fn keyed(world: &TestApp, user: &User, key: &str, body: &Value) -> Answer {
-    let request = world.request(Method::POST, "/perform", Some(user)).header("idempotency-key", key);
-    send(request.json(body)).await
+pub async fn keyed(app: &TestApp, user: &User, key: &str, body: &Value) -> Response {
+    send(app.client.perform(user, body).key(key)).await
 }
 
 fn queen() -> Value {
@@ -24,99 +24,99 @@ fn queen() -> Value {
 
 #[tokio::test]
 async fn a_key_with_another_body_is_refused_also_while_the_first_runs() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     let delays = elevenlabs::Delays { create: Duration::from_millis(600), ..elevenlabs::Delays::default() };
-    world.elevenlabs().set_delays(delays);
+    app.elevenlabs().set_delays(delays);
     let (body, other) = (queen(), json!({ "routine_type": "cards", "value": "King of Clubs" }));
-    let (first, while_it_runs) = tokio::join!(keyed(&world, &ada, "k", &body), async {
+    let (first, while_it_runs) = tokio::join!(keyed(&app, &ada, "k", &body), async {
         tokio::time::sleep(Duration::from_millis(250)).await;
-        keyed(&world, &ada, "k", &other).await
+        keyed(&app, &ada, "k", &other).await
     });
     assert_eq!(first.status, 200, "{first:?}");
     while_it_runs.assert_problem(409, "idempotency_conflict");
-    keyed(&world, &ada, "k", &other).await.assert_problem(409, "idempotency_conflict");
-    assert_eq!(world.elevenlabs().ledger().created.len(), 1);
+    keyed(&app, &ada, "k", &other).await.assert_problem(409, "idempotency_conflict");
+    assert_eq!(app.elevenlabs().ledger().created.len(), 1);
 
     // Keys are each user's own.
-    let bob = world.performer("bob").await;
-    assert_eq!(keyed(&world, &bob, "k", &other).await.status, 200);
+    let bob = app.performer("bob").await;
+    assert_eq!(keyed(&app, &bob, "k", &other).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_perform_that_failed_may_be_tried_again_with_the_same_key() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    world.elevenlabs().faults().next(Operation::Synthesize, Fault::text_too_long());
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    app.elevenlabs().faults().next(Operation::Synthesize, Fault::text_too_long());
     let body = queen();
-    keyed(&world, &ada, "k", &body).await.assert_problem(502, "synthesis_failed");
-    assert_eq!(world.char_count(&ada).await, 0);
-    assert_eq!(keyed(&world, &ada, "k", &body).await.status, 200);
-    assert_eq!(keyed(&world, &ada, "k", &body).await.status, 200);
-    assert_eq!(world.elevenlabs().ledger().created.len(), 2);
+    keyed(&app, &ada, "k", &body).await.assert_problem(502, "synthesis_failed");
+    assert_eq!(app.char_count(&ada).await, 0);
+    assert_eq!(keyed(&app, &ada, "k", &body).await.status, 200);
+    assert_eq!(keyed(&app, &ada, "k", &body).await.status, 200);
+    assert_eq!(app.elevenlabs().ledger().created.len(), 2);
 }
 
 #[tokio::test]
 async fn an_answer_that_never_arrived_is_had_again_and_goes_with_the_account() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     let delays = elevenlabs::Delays { create: Duration::from_millis(400), ..elevenlabs::Delays::default() };
-    world.elevenlabs().set_delays(delays);
+    app.elevenlabs().set_delays(delays);
     let body = queen();
     // The client gives up in the middle, as the gateway does after 30 s; the function does not.
-    let given_up = tokio::time::timeout(Duration::from_millis(200), keyed(&world, &ada, "k", &body)).await;
+    let given_up = tokio::time::timeout(Duration::from_millis(200), keyed(&app, &ada, "k", &body)).await;
     assert!(given_up.is_err());
-    let answer = keyed(&world, &ada, "k", &body).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(world.elevenlabs().ledger().created.len(), 1);
-    assert_eq!(Some(world.char_count(&ada).await), answer.json()["charsUsedEffective"].as_i64());
+    let response = keyed(&app, &ada, "k", &body).await;
+    assert_eq!(response.status, 200, "{response:?}");
+    assert_eq!(app.elevenlabs().ledger().created.len(), 1);
+    assert_eq!(Some(app.char_count(&ada).await), response.json()["charsUsedEffective"].as_i64());
 
-    assert!(world.s3().keys().iter().any(|key| key.starts_with("replays/")));
-    let gone = world
-        .send_as(&ada, Method::DELETE, "/users/me", &json!({ "password": crate::test_app::PASSWORD }))
+    assert!(app.s3().keys().iter().any(|key| key.starts_with("replays/")));
+    let gone = app
+        .send_as(&ada, Method::DELETE, "/users/me", &json!({ "password": tests::harness::PASSWORD }))
         .await;
     assert_eq!(gone.status, 204, "{gone:?}");
-    assert_eq!(world.s3().keys(), Vec::<String>::new());
+    assert_eq!(app.s3().keys(), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn an_account_that_is_deleted_during_its_perform_leaves_nothing() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     let delays = elevenlabs::Delays { create: Duration::from_millis(800), ..elevenlabs::Delays::default() };
-    world.elevenlabs().set_delays(delays);
+    app.elevenlabs().set_delays(delays);
     let body = queen();
-    let (performed, deleted) = tokio::join!(keyed(&world, &ada, "k", &body), async {
+    let (performed, deleted) = tokio::join!(keyed(&app, &ada, "k", &body), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let password = json!({ "password": crate::test_app::PASSWORD });
-        world.send_as(&ada, Method::DELETE, "/users/me", &password).await
+        let password = json!({ "password": tests::harness::PASSWORD });
+        app.send_as(&ada, Method::DELETE, "/users/me", &password).await
     });
     assert_eq!((performed.status.as_u16(), deleted.status.as_u16()), (200, 204), "{performed:?} {deleted:?}");
-    assert_eq!(world.elevenlabs().ledger().created.len(), 1);
-    assert_eq!(world.elevenlabs().ledger().living.len(), 0);
-    assert_eq!(world.held_slots().await, 0);
-    assert_eq!(world.s3().keys(), Vec::<String>::new());
-    let users = world.backend.database.collection::<Document>("users");
-    assert_eq!(users.count_documents(doc! {}).await.expect("the database answers"), 0);
+    assert_eq!(app.elevenlabs().ledger().created.len(), 1);
+    assert_eq!(app.elevenlabs().ledger().living.len(), 0);
+    assert_eq!(app.held_slots().await, 0);
+    assert_eq!(app.s3().keys(), Vec::<String>::new());
+    let users = app.backend.database.collection::<Document>("users");
+    assert_eq!(users.count_documents(doc! {}).await.expect("the database responds"), 0);
 }
 
 #[tokio::test]
 async fn a_key_is_checked_and_kept_for_a_day() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     let body = queen();
-    keyed(&world, &ada, "", &body).await.assert_problem(422, "invalid_request");
-    keyed(&world, &ada, &"x".repeat(256), &body).await.assert_problem(422, "invalid_request");
+    keyed(&app, &ada, "", &body).await.assert_problem(422, "invalid_request");
+    keyed(&app, &ada, &"x".repeat(256), &body).await.assert_problem(422, "invalid_request");
     // What a database could take for an expression is just a key.
-    assert_eq!(keyed(&world, &ada, "$lease", &body).await.status, 200);
-    assert_eq!(keyed(&world, &ada, "$lease", &body).await.status, 200);
-    assert_eq!(world.elevenlabs().ledger().created.len(), 1);
+    assert_eq!(keyed(&app, &ada, "$lease", &body).await.status, 200);
+    assert_eq!(keyed(&app, &ada, "$lease", &body).await.status, 200);
+    assert_eq!(app.elevenlabs().ledger().created.len(), 1);
 
-    world.clock.advance(Duration::from_hours(25));
+    app.clock.advance(Duration::from_hours(25));
     let login =
-        world.post("/auth/login", &json!({ "username": "ada", "password": crate::test_app::PASSWORD })).await;
+        app.post("/auth/login", &json!({ "username": "ada", "password": tests::harness::PASSWORD })).await;
     let token = login.json()["access_token"].as_str().expect("a token").to_owned();
     let ada = User { access_token: token, ..ada };
-    assert_eq!(keyed(&world, &ada, "$lease", &body).await.status, 200);
-    assert_eq!(world.elevenlabs().ledger().created.len(), 2);
+    assert_eq!(keyed(&app, &ada, "$lease", &body).await.status, 200);
+    assert_eq!(app.elevenlabs().ledger().created.len(), 2);
 }

@@ -7,19 +7,17 @@ use futures::future::join_all;
 use http::Method;
 use mongodb::bson::{Document, doc, oid::ObjectId};
 use serde_json::json;
-use tests::fakes::{
-    elevenlabs,
-    faults::{Fault, Operation},
-    mongodb_wire::Fault as WireFault,
-    s3::Fault as S3Fault,
+use tests::{
+    fakes::{
+        elevenlabs,
+        faults::{Fault, Operation},
+        mongodb_wire::Fault as WireFault,
+        s3::Fault as S3Fault,
+    },
+    harness::{Setup, TestApp, User, WEBM},
 };
 
-use crate::{
-    db_snapshot::Stored,
-    perform::idempotency::keyed,
-    platform::lambda_binaries,
-    test_app::{Setup, TestApp, User, WEBM},
-};
+use crate::{db_snapshot::Stored, perform::idempotency::keyed, platform::lambda_binaries};
 
 // 1. Slots: at no instant do more than CLONE_SLOTS voices of this deployment exist at the provider.
 
@@ -33,40 +31,40 @@ async fn slots_a_hundred_users_at_once_after_a_crash_never_have_more_than_ten_vo
         },
         ..Setup::default()
     };
-    let world = TestApp::with(setup).await;
+    let app = TestApp::with(setup).await;
     let mut users = Vec::new();
     for number in 0..100 {
-        users.push(world.register(&format!("user{number}")).await);
+        users.push(app.register(&format!("user{number}")).await);
     }
     // Uploading a hundred times would measure the decoder; the recording is the same.
-    share_recording(&world, &users).await;
+    share_recording(&app, &users).await;
     // Three voices live on of performs that died.
     let died: Vec<Document> = (0..3)
         .map(|_| {
             let lease_id = ObjectId::new();
-            let _ = world.elevenlabs().seed_voice(&format!("newvisions:test:{lease_id}"), "cloned", Some(1));
+            let _ = app.elevenlabs().seed_voice(&format!("newvisions:test:{lease_id}"), "cloned", Some(1));
             doc! {
                 "lease_id": lease_id, "user_id": ObjectId::new(), "voice_id": null, "created_at": null,
                 "orphaned": false, "until": mongodb::bson::DateTime::from_millis(0),
             }
         })
         .collect();
-    let slots = world.backend.database.collection::<Document>("clone_slots");
+    let slots = app.backend.database.collection::<Document>("clone_slots");
     slots.insert_one(doc! { "_id": "test", "held": died }).await.expect("an insertion");
 
-    let answers = join_all(users.iter().map(|user| world.perform(user, "Queen of Hearts"))).await;
-    let refused = answers.iter().filter(|answer| answer.status != 200).count();
-    for answer in answers.iter().filter(|answer| answer.status != 200) {
+    let responses = join_all(users.iter().map(|user| app.perform(user, "Queen of Hearts"))).await;
+    let refused = responses.iter().filter(|response| response.status != 200).count();
+    for response in responses.iter().filter(|response| response.status != 200) {
         // Waiting is bounded; who waited in vain is told so, and nothing else goes wrong.
-        answer.assert_problem(503, "clone_slots_busy");
+        response.assert_problem(503, "clone_slots_busy");
     }
-    let ledger = world.elevenlabs().ledger();
+    let ledger = app.elevenlabs().ledger();
     assert_eq!(ledger.most_living, 10, "all of them, and no more");
     assert_eq!(ledger.created.len(), 100 - refused);
-    let spans = world.elevenlabs().journal().spans();
+    let spans = app.elevenlabs().journal().spans();
     let creates = spans.iter().filter(|span| span.operation == Operation::Create);
     assert!(creates.clone().all(|span| span.status == Some(200)), "the provider had to refuse one");
-    assert_eq!((ledger.living.len(), world.held_slots().await), (0, 0));
+    assert_eq!((ledger.living.len(), app.held_slots().await), (0, 0));
 }
 
 // 2. Cleanup: when an invocation ends, its clone is deleted, or a record names it and the sweep deletes it.
@@ -87,21 +85,21 @@ async fn cleanup_however_a_perform_ends_its_clone_is_deleted_or_on_record() {
     ];
     join_all(endings.map(async |(ending, operation, fault, times)| {
         let setup = Setup { env: vec![("PERFORM_TIMEOUT_SECONDS", String::from("21"))], ..Setup::default() };
-        let world = TestApp::with(setup).await;
-        let ada = world.performer("ada").await;
-        world.elevenlabs().faults().next_n(operation, times, &fault);
-        let answer = world.perform(&ada, "Queen of Hearts").await;
-        let held = held_leases(&world).await;
-        for voice in world.elevenlabs().ledger().living {
+        let app = TestApp::with(setup).await;
+        let ada = app.performer("ada").await;
+        app.elevenlabs().faults().next_n(operation, times, &fault);
+        let response = app.perform(&ada, "Queen of Hearts").await;
+        let held = held_leases(&app).await;
+        for voice in app.elevenlabs().ledger().living {
             let on_record = held.iter().any(|lease| voice.name == format!("newvisions:test:{lease}"));
             assert!(on_record, "{ending}: nothing leads to {voice:?}");
         }
-        world.elevenlabs().faults().clear();
-        world.let_leases_run_out().await;
-        world.backend.sweep().await.unwrap_or_else(|error| panic!("{ending}: {error}"));
-        world.assert_nothing_remains(&ada).await;
-        let cost = answer.json()["charsUsedEffective"].as_i64().unwrap_or(0);
-        assert_eq!(world.char_count(&ada).await, cost, "{ending}");
+        app.elevenlabs().faults().clear();
+        app.expire_leases().await;
+        app.backend.sweep().await.unwrap_or_else(|error| panic!("{ending}: {error}"));
+        app.assert_nothing_remains(&ada).await;
+        let cost = response.json()["charsUsedEffective"].as_i64().unwrap_or(0);
+        assert_eq!(app.char_count(&ada).await, cost, "{ending}");
     }))
     .await;
 }
@@ -111,11 +109,9 @@ async fn cleanup_however_a_perform_ends_its_clone_is_deleted_or_on_record() {
 #[tokio::test]
 async fn crash_after_a_sigkill_and_one_sweep_nothing_is_left_and_nothing_charged_without_audio() {
     let setup = Setup { env: vec![("CLONE_SLOTS", String::from("1"))], ..Setup::default() };
-    let (world, ada) = lambda_binaries::world_of_today(setup).await;
-    let (program, sweep) = (
-        lambda_binaries::start(&world, "perform", 30).await,
-        lambda_binaries::start(&world, "sweep", 30).await,
-    );
+    let (app, ada) = lambda_binaries::app_of_today(setup).await;
+    let (program, sweep) =
+        (lambda_binaries::start(&app, "perform", 30).await, lambda_binaries::start(&app, "sweep", 30).await);
     let provider = [Operation::Create, Operation::Synthesize, Operation::Delete]
         .map(|operation| [Moment::Provider(operation, false), Moment::Provider(operation, true)]);
     // Taking the lease, claiming the slot, noting the voice, settling.
@@ -135,27 +131,27 @@ async fn crash_after_a_sigkill_and_one_sweep_nothing_is_left_and_nothing_charged
     });
     let storage = [Moment::Storage(Method::GET), Moment::Storage(Method::PUT)];
     for moment in provider.into_iter().flatten().chain(database.into_iter().flatten()).chain(storage) {
-        let before = world.char_count(&ada).await;
-        moment.order(&world);
+        let before = app.char_count(&ada).await;
+        moment.order(&app);
         tokio::select! {
-            answer = lambda_binaries::perform(&program, &ada, Some("encore")) => panic!("{moment:?} never came: {answer:?}"),
-            () = moment.met(&world) => program.kill().await,
+            response = lambda_binaries::perform(&program, &ada, Some("encore")) => panic!("{moment:?} never came: {response:?}"),
+            () = moment.met(&app) => program.kill().await,
         }
-        world.elevenlabs().faults().clear();
-        world.wire().reset();
-        world.s3().reset();
-        world.let_leases_run_out().await;
+        app.elevenlabs().faults().clear();
+        app.wire().reset();
+        app.s3().reset();
+        app.expire_leases().await;
         let swept = sweep.invoke(&json!({})).await.unwrap_or_else(|error| panic!("{moment:?}: {error}"));
         assert_eq!(swept["failed"], 0, "{moment:?}");
-        world.assert_nothing_remains(&ada).await;
-        let charged = world.char_count(&ada).await - before;
-        let kept = world.s3().keys().iter().filter(|key| key.starts_with("replays/")).count();
+        app.assert_nothing_remains(&ada).await;
+        let charged = app.char_count(&ada).await - before;
+        let kept = app.s3().keys().iter().filter(|key| key.starts_with("replays/")).count();
         assert!(charged == 0 || kept > 0, "{moment:?}: {charged} characters for nothing");
         // Whoever asks again under the same key gets audio, and no later moment finds it done already.
         let again = lambda_binaries::perform(&program, &ada, Some("encore")).await.unwrap();
         assert_eq!(again.status, 200, "{moment:?}");
-        assert_eq!(world.elevenlabs().ledger().most_living, 1, "{moment:?}");
-        world.rewrite(&ada, doc! { "$unset": { "replays": 1 } }).await;
+        assert_eq!(app.elevenlabs().ledger().most_living, 1, "{moment:?}");
+        app.rewrite(&ada, doc! { "$unset": { "replays": 1 } }).await;
     }
 }
 
@@ -168,25 +164,25 @@ enum Moment {
 }
 
 impl Moment {
-    fn order(&self, world: &TestApp) {
+    fn order(&self, app: &TestApp) {
         match self {
             Self::Provider(operation, after) => {
                 let fault = if *after { Fault::TimeoutAfterEffect } else { Fault::TimeoutBeforeEffect };
-                world.elevenlabs().faults().next(*operation, fault);
+                app.elevenlabs().faults().next(*operation, fault);
             }
             Self::Database { command, collection, skip, fault } => {
-                world.wire().fault(*skip, Some(command), Some(collection), WireFault::Pass);
-                world.wire().fault(1, Some(command), Some(collection), fault.clone());
+                app.wire().fault(*skip, Some(command), Some(collection), WireFault::Pass);
+                app.wire().fault(1, Some(command), Some(collection), fault.clone());
             }
-            Self::Storage(method) => world.s3().fault(1, method.clone(), S3Fault::HangAfter),
+            Self::Storage(method) => app.s3().fault(1, method.clone(), S3Fault::HangAfter),
         }
     }
 
-    async fn met(&self, world: &TestApp) {
+    async fn met(&self, app: &TestApp) {
         match self {
-            Self::Provider(..) => world.elevenlabs().faults().met().wait().await,
-            Self::Database { .. } => world.wire().met().wait().await,
-            Self::Storage(_) => world.s3().met().wait().await,
+            Self::Provider(..) => app.elevenlabs().faults().met().wait().await,
+            Self::Database { .. } => app.wire().met().wait().await,
+            Self::Storage(_) => app.s3().met().wait().await,
         }
     }
 }
@@ -195,64 +191,64 @@ impl Moment {
 
 #[tokio::test]
 async fn one_per_user_twenty_performs_at_once_never_have_two_clones_and_each_is_paid_for() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    let answers = join_all((0..20).map(|_| world.perform(&ada, "Queen of Hearts"))).await;
-    let (performed, waited): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    let responses = join_all((0..20).map(|_| app.perform(&ada, "Queen of Hearts"))).await;
+    let (performed, waited): (Vec<_>, Vec<_>) = responses.iter().partition(|response| response.status == 200);
     // How many fit into the wait is the machine's speed; the others are told, and nothing else goes wrong.
     assert!(performed.len() > 1, "the performs did not wait for each other");
-    for answer in waited {
-        answer.assert_problem(409, "perform_in_progress");
+    for response in waited {
+        response.assert_problem(409, "perform_in_progress");
     }
-    assert_eq!(world.elevenlabs().ledger().created.len(), performed.len());
+    assert_eq!(app.elevenlabs().ledger().created.len(), performed.len());
     let mut charged = 0;
-    for answer in performed {
-        charged += answer.json()["charsUsedEffective"].as_i64().expect("a cost");
+    for response in performed {
+        charged += response.json()["charsUsedEffective"].as_i64().expect("a cost");
     }
-    assert_eq!(world.elevenlabs().ledger().most_living, 1);
-    assert_eq!(world.char_count(&ada).await, charged);
-    world.assert_nothing_remains(&ada).await;
+    assert_eq!(app.elevenlabs().ledger().most_living, 1);
+    assert_eq!(app.char_count(&ada).await, charged);
+    app.assert_nothing_remains(&ada).await;
 }
 
 // 5. Retries: a repeated request with the same key makes no second clone and no second charge, and gets the first audio.
 
 #[tokio::test]
 async fn retries_the_same_key_fifty_times_at_once_makes_one_clone_one_charge_and_equal_bytes() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     let body = json!({ "routine_type": "cards", "value": "Queen of Hearts" });
-    let answers = join_all((0..50).map(|_| keyed(&world, &ada, "tonight", &body))).await;
+    let responses = join_all((0..50).map(|_| keyed(&app, &ada, "tonight", &body))).await;
 
-    let first = &answers[0];
-    for answer in &answers {
-        assert_eq!(answer.status, 200, "{answer:?}");
-        assert!(answer.body == first.body, "the bytes differ");
+    let first = &responses[0];
+    for response in &responses {
+        assert_eq!(response.status, 200, "{response:?}");
+        assert!(response.body == first.body, "the bytes differ");
     }
-    assert_eq!(world.elevenlabs().ledger().created.len(), 1);
-    assert_eq!(world.elevenlabs().ledger().synthesized.len(), 1);
-    assert_eq!(Some(world.char_count(&ada).await), first.json()["charsUsedEffective"].as_i64());
-    world.assert_nothing_remains(&ada).await;
+    assert_eq!(app.elevenlabs().ledger().created.len(), 1);
+    assert_eq!(app.elevenlabs().ledger().synthesized.len(), 1);
+    assert_eq!(Some(app.char_count(&ada).await), first.json()["charsUsedEffective"].as_i64());
+    app.assert_nothing_remains(&ada).await;
 
-    let later = keyed(&world, &ada, "tonight", &body).await;
+    let later = keyed(&app, &ada, "tonight", &body).await;
     assert!(later.body == first.body, "a later repetition differs");
-    let other_key = keyed(&world, &ada, "tomorrow", &body).await;
+    let other_key = keyed(&app, &ada, "tomorrow", &body).await;
     assert_eq!(other_key.status, 200);
-    assert_eq!(world.elevenlabs().ledger().created.len(), 2);
+    assert_eq!(app.elevenlabs().ledger().created.len(), 2);
 }
 
 // 6. Privacy: the recording leaves S3 only towards ElevenLabs, and what the provider calls it is not kept.
 
 #[tokio::test]
 async fn privacy_the_recording_goes_to_elevenlabs_alone_and_its_ids_live_no_longer_than_the_perform() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    world.s3().reset();
-    let answer =
-        keyed(&world, &ada, "tonight", &json!({ "routine_type": "cards", "value": "Ten of Clubs" })).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    let ledger = world.elevenlabs().ledger();
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    app.s3().reset();
+    let response =
+        keyed(&app, &ada, "tonight", &json!({ "routine_type": "cards", "value": "Ten of Clubs" })).await;
+    assert_eq!(response.status, 200, "{response:?}");
+    let ledger = app.elevenlabs().ledger();
     assert_eq!(ledger.created[0].sample_bytes, WEBM.len(), "it went there whole");
-    let read: Vec<String> = world
+    let read: Vec<String> = app
         .s3()
         .journal()
         .into_iter()
@@ -260,25 +256,25 @@ async fn privacy_the_recording_goes_to_elevenlabs_alone_and_its_ids_live_no_long
         .map(|entry| entry.key)
         .collect();
     assert_eq!(read, [format!("recordings/{}", ada.id)], "and was read once");
-    for asked in world.gemini().ledger().requests {
+    for asked in app.gemini().ledger().requests {
         assert!(asked.user_text.len() < 2000, "that is no thought's prompt: {asked:?}");
     }
     // Nothing that is stored tells of the voice, and nothing that is answered holds the recording.
-    let stored = format!("{:?}", Stored::in_world(&world).await);
+    let stored = format!("{:?}", Stored::of(&app).await);
     for trace in [&ledger.created[0].voice_id, &ledger.created[0].name] {
         assert!(!stored.contains(trace.as_str()), "{trace} is kept");
     }
-    let mut answers = vec![answer];
+    let mut responses = vec![response];
     for path in ["/users/me", "/users/me/voice/meta", "/users/me/meta", "/usage"] {
-        answers.push(world.get_as(&ada, path).await);
+        responses.push(app.get_as(&ada, path).await);
     }
-    let sample = crate::test_app::base64(&WEBM[3000..3300]);
-    for answer in &answers {
-        assert!(!answer.body.windows(300).any(|bytes| bytes == &WEBM[3000..3300]));
-        let text = String::from_utf8_lossy(&answer.body);
-        assert!(!text.contains(&sample) && !text.contains(world.s3().endpoint()), "{text}");
+    let sample = tests::harness::base64(&WEBM[3000..3300]);
+    for response in &responses {
+        assert!(!response.body.windows(300).any(|bytes| bytes == &WEBM[3000..3300]));
+        let text = String::from_utf8_lossy(&response.body);
+        assert!(!text.contains(&sample) && !text.contains(app.s3().endpoint()), "{text}");
     }
-    world.get_as(&ada, "/users/me/voice").await.assert_problem(405, "method_not_allowed");
+    app.get_as(&ada, "/users/me/voice").await.assert_problem(405, "method_not_allowed");
 }
 
 // 7. Foreign voices: none that this stage did not create is ever deleted, whatever fails.
@@ -287,8 +283,8 @@ async fn privacy_the_recording_goes_to_elevenlabs_alone_and_its_ids_live_no_long
 async fn foreign_voices_survive_every_perform_and_every_sweep() {
     let mut setup = Setup::default();
     setup.elevenlabs.voice_limit = 60;
-    let world = TestApp::with(setup).await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::with(setup).await;
+    let ada = app.performer("ada").await;
     let id = ObjectId::new();
     let names = [
         format!("newvisions:prod:{id}"),
@@ -299,7 +295,7 @@ async fn foreign_voices_survive_every_perform_and_every_sweep() {
         String::from("Ada's own"),
     ];
     let foreign: Vec<String> =
-        names.iter().map(|name| world.elevenlabs().seed_voice(name, "cloned", Some(1))).collect();
+        names.iter().map(|name| app.elevenlabs().seed_voice(name, "cloned", Some(1))).collect();
     for (operation, fault) in [
         (Operation::Create, Fault::ResetAfterEffect),
         (Operation::Create, Fault::ResetBeforeEffect),
@@ -309,39 +305,39 @@ async fn foreign_voices_survive_every_perform_and_every_sweep() {
         (Operation::Delete, Fault::html_503()),
         (Operation::List, Fault::TruncatedBody),
     ] {
-        world.elevenlabs().faults().next(operation, fault);
-        let _ = world.perform(&ada, "Queen of Hearts").await;
-        world.let_leases_run_out().await;
-        let _ = world.backend.sweep().await;
-        world.elevenlabs().faults().clear();
+        app.elevenlabs().faults().next(operation, fault);
+        let _ = app.perform(&ada, "Queen of Hearts").await;
+        app.expire_leases().await;
+        let _ = app.backend.sweep().await;
+        app.elevenlabs().faults().clear();
     }
-    world.backend.sweep().await.unwrap();
+    app.backend.sweep().await.unwrap();
     let living: Vec<String> =
-        world.elevenlabs().ledger().living.into_iter().map(|voice| voice.voice_id).collect();
+        app.elevenlabs().ledger().living.into_iter().map(|voice| voice.voice_id).collect();
     assert_eq!(living, foreign, "they alone, and all of them");
 }
 
 /// The leases of the slots that are held.
-async fn held_leases(world: &TestApp) -> Vec<ObjectId> {
-    let slots = world.backend.database.collection::<Document>("clone_slots");
-    let slots = slots.find_one(doc! {}).await.expect("the database answers").unwrap_or_default();
+async fn held_leases(app: &TestApp) -> Vec<ObjectId> {
+    let slots = app.backend.database.collection::<Document>("clone_slots");
+    let slots = slots.find_one(doc! {}).await.expect("the database responds").unwrap_or_default();
     let held = slots.get_array("held").cloned().unwrap_or_default();
     held.iter().filter_map(|slot| slot.as_document()?.get_object_id("lease_id").ok()).collect()
 }
 
 /// Gives every user the first one's recording.
-async fn share_recording(world: &TestApp, users: &[User]) {
-    let answer = world.upload(&users[0], crate::test_app::WEBM).await;
-    assert_eq!(answer.status, 200);
-    let recording = world.stored(&users[0]).await.get_document("recording").expect("a recording").clone();
-    let all = world.backend.database.collection::<Document>("users");
+async fn share_recording(app: &TestApp, users: &[User]) {
+    let response = app.upload(&users[0], tests::harness::WEBM).await;
+    assert_eq!(response.status, 200);
+    let recording = app.stored(&users[0]).await.get_document("recording").expect("a recording").clone();
+    let all = app.backend.database.collection::<Document>("users");
     all.update_many(doc! {}, doc! { "$set": { "recording": recording } }).await.expect("an update");
-    let client = world.s3().client();
+    let client = app.s3().client();
     let bucket = tests::fakes::s3::BUCKET;
     for user in &users[1..] {
         let id = ObjectId::parse_str(&user.id).expect("an id");
         let put =
             client.put_object().bucket(bucket).key(format!("recordings/{id}")).content_type("audio/webm");
-        put.body(crate::test_app::WEBM.to_vec().into()).send().await.expect("S3 takes it");
+        put.body(tests::harness::WEBM.to_vec().into()).send().await.expect("S3 takes it");
     }
 }

@@ -1,12 +1,12 @@
 //! The model that speaks: what the operator is told of a bad choice, and what happens on stage.
 
 use serde_json::json;
-use tests::fakes::faults::{Fault, Operation};
-
-use crate::{
-    platform::secrets::{Log, runtime},
-    test_app::{Setup, TestApp},
+use tests::{
+    fakes::faults::{Fault, Operation},
+    harness::{Setup, TestApp},
 };
+
+use crate::platform::secrets::{Log, runtime};
 
 fn speaking_with(model: &str) -> Setup {
     Setup { env: vec![("ELEVENLABS_MODEL", model.to_owned())], ..Setup::default() }
@@ -23,8 +23,8 @@ fn a_model_that_should_not_be_used_is_named_at_start_and_in_health() {
     ] {
         let log = Log::default();
         let health = runtime(&log).block_on(async {
-            let world = TestApp::with(speaking_with(model)).await;
-            world.get("/health").await.json()
+            let app = TestApp::with(speaking_with(model)).await;
+            app.get("/health").await.json()
         });
         assert_eq!(
             (&health["elevenlabs_model"], &health["elevenlabs_model_status"], &health["model_cost_factor"]),
@@ -41,13 +41,13 @@ fn a_model_that_should_not_be_used_is_named_at_start_and_in_health() {
 fn a_model_that_the_provider_does_not_know_is_a_clear_failure_and_its_reason_is_in_the_log() {
     let log = Log::default();
     runtime(&log).block_on(async {
-        let world = TestApp::with(speaking_with("eleven_monolingual_v1")).await;
-        let ada = world.performer("ada").await;
-        let problem = world.perform(&ada, "Queen of Hearts").await.assert_problem(502, "synthesis_failed");
+        let app = TestApp::with(speaking_with("eleven_monolingual_v1")).await;
+        let ada = app.performer("ada").await;
+        let problem = app.perform(&ada, "Queen of Hearts").await.assert_problem(502, "synthesis_failed");
         assert!(!problem.to_string().contains("model"), "that is for operators: {problem}");
-        world.assert_nothing_remains(&ada).await;
-        assert_eq!(world.char_count(&ada).await, 0);
-        let ledger = world.elevenlabs().ledger();
+        app.assert_nothing_remains(&ada).await;
+        assert_eq!(app.char_count(&ada).await, 0);
+        let ledger = app.elevenlabs().ledger();
         assert_eq!((ledger.created.len(), ledger.synthesized.len()), (1, 0));
     });
     let text = log.text();
@@ -57,19 +57,19 @@ fn a_model_that_the_provider_does_not_know_is_a_clear_failure_and_its_reason_is_
 
 #[tokio::test]
 async fn a_clone_that_failed_is_replaced_by_no_other_voice() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     for (operation, fault) in [
         (Operation::Create, Fault::invalid_api_key()),
         (Operation::Create, Fault::html_503()),
         (Operation::Synthesize, Fault::voice_not_found()),
         (Operation::Synthesize, Fault::model_not_found()),
     ] {
-        world.elevenlabs().faults().next(operation, fault);
-        let answer = world.perform(&ada, "Queen of Hearts").await;
-        assert!(answer.status.is_server_error(), "{answer:?}");
-        world.let_leases_run_out().await;
-        world.backend.sweep().await.expect("a sweep");
+        app.elevenlabs().faults().next(operation, fault);
+        let response = app.perform(&ada, "Queen of Hearts").await;
+        assert!(response.status.is_server_error(), "{response:?}");
+        app.expire_leases().await;
+        app.backend.sweep().await.expect("a sweep");
     }
-    assert_eq!(world.elevenlabs().ledger().synthesized.len(), 0);
+    assert_eq!(app.elevenlabs().ledger().synthesized.len(), 0);
 }

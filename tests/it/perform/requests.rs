@@ -1,64 +1,62 @@
-//! What a perform is asked for and what it answers: voices, routines, settings, the text.
+//! What a perform is asked for and what it responds with: voices, routines, settings, the text.
 
 use http::Method;
 use serde_json::{Value, json};
-use tests::harness::mp3;
-
-use crate::test_app::{Setup, TestApp, User, send};
+use tests::harness::{Setup, TestApp, User, mp3, send};
 
 #[tokio::test]
 async fn without_a_recording_the_client_is_told_where_to_upload_one() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    let problem = world.perform(&ada, "Queen of Hearts").await.assert_problem(409, "voice_required");
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let problem = app.perform(&ada, "Queen of Hearts").await.assert_problem(409, "voice_required");
     assert!(problem["detail"].as_str().unwrap().contains("/users/me/voice"), "{problem}");
-    assert_eq!(world.elevenlabs().journal().spans().len(), 0);
-    world.assert_nothing_remains(&ada).await;
+    assert_eq!(app.elevenlabs().journal().spans().len(), 0);
+    app.assert_nothing_remains(&ada).await;
 }
 
 #[tokio::test]
 async fn the_stock_voice_needs_no_recording_no_clone_and_no_slot() {
     let env = vec![("ELEVENLABS_DEFAULT_VOICE_ID", String::from("JBFqnCBsd6RMkjVDRZzb"))];
-    let world = TestApp::with(Setup { env, ..Setup::default() }).await;
-    let ada = world.register("ada").await;
-    world.wire().reset();
+    let app = TestApp::with(Setup { env, ..Setup::default() }).await;
+    let ada = app.register("ada").await;
+    app.wire().reset();
     let body = json!({ "routine_type": "cards", "value": "Queen of Hearts", "voice": "default" });
-    let answer = perform(&world, &ada, &body).await;
-    assert_eq!(answer["voiceSource"], "default_voice");
-    assert_eq!(answer["charCount"], answer["charsUsedEffective"]);
+    let response = perform(&app, &ada, &body).await;
+    assert_eq!(response["voiceSource"], "default_voice");
+    assert_eq!(response["charCount"], response["charsUsedEffective"]);
 
-    let commands = world.wire().commands();
+    let commands = app.wire().commands();
     assert!(commands.iter().all(|command| command.collection.as_deref() == Some("users")), "{commands:?}");
-    assert_eq!(world.s3().journal().len(), 0);
-    let ledger = world.elevenlabs().ledger();
+    assert_eq!(app.s3().journal().len(), 0);
+    let ledger = app.elevenlabs().ledger();
     assert_eq!((ledger.created.len(), ledger.deleted.len()), (0, 0));
     assert_eq!(ledger.synthesized[0].voice_id, "JBFqnCBsd6RMkjVDRZzb");
-    world.assert_nothing_remains(&ada).await;
+    app.assert_nothing_remains(&ada).await;
 }
 
 #[tokio::test]
 async fn a_text_is_spoken_as_it_is() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     let text = "¡Buenos días! Soñé con la reina de corazones… 🂱";
-    let answer = perform(&world, &ada, &json!({ "text": format!("  {text}\n"), "user_id": ada.id })).await;
-    assert_eq!(answer["text"], text);
-    assert_eq!((&answer["routine_type"], &answer["thoughtSource"]), (&json!(null), &json!(null)));
+    let response = perform(&app, &ada, &json!({ "text": format!("  {text}\n"), "user_id": ada.id })).await;
+    assert_eq!(response["text"], text);
+    assert_eq!((&response["routine_type"], &response["thoughtSource"]), (&json!(null), &json!(null)));
     assert_eq!(
-        (answer["charsUsedRaw"].as_u64(), answer["charsUsedEffective"].as_u64()),
+        (response["charsUsedRaw"].as_u64(), response["charsUsedEffective"].as_u64()),
         (Some(47), Some(24))
     );
-    assert_eq!(world.elevenlabs().ledger().synthesized[0].text, text);
-    assert_eq!(world.gemini().ledger().requests.len(), 0, "nobody was asked to write");
-    assert_eq!(answer["request_id"].as_str().unwrap().len(), 36);
-    assert_eq!(answer["backgroundSound"], "off");
-    assert_eq!(answer.as_object().unwrap().len(), 12, "{:?}", answer.as_object().unwrap().keys());
+    assert_eq!(app.elevenlabs().ledger().synthesized[0].text, text);
+    assert_eq!(app.gemini().ledger().requests.len(), 0, "nobody was asked to write");
+    assert_eq!(response["request_id"].as_str().unwrap().len(), 36);
+    assert_eq!(response["backgroundSound"], "off");
+    assert_eq!(response.as_object().unwrap().len(), 12, "{:?}", response.as_object().unwrap().keys());
 }
 
 #[tokio::test]
 async fn every_routine_is_known_and_the_apps_short_forms_are_too() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     for (routine, known_as) in [
         ("cards", "cards"),
         ("numbers", "numbers"),
@@ -72,29 +70,29 @@ async fn every_routine_is_known_and_the_apps_short_forms_are_too() {
         ("star", "star-signs"),
     ] {
         let body = json!({ "routine_type": routine, "value": "Leo", "voice": "default" });
-        let answer = perform(&world, &ada, &body).await;
-        assert_eq!(answer["routine_type"], known_as);
-        assert_eq!(answer["filename"], format!("{known_as}.mp3"));
-        assert!(answer["text"].as_str().unwrap().contains("Leo"));
+        let response = perform(&app, &ada, &body).await;
+        assert_eq!(response["routine_type"], known_as);
+        assert_eq!(response["filename"], format!("{known_as}.mp3"));
+        assert!(response["text"].as_str().unwrap().contains("Leo"));
     }
 }
 
 #[tokio::test]
 async fn settings_and_their_override_reach_the_provider() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     let settings = json!({ "voice_language": "es", "voice_stability": 20, "voice_similarity": 90 });
-    let saved = world.send_as(&ada, Method::PUT, "/users/me/settings", &settings).await;
+    let saved = app.send_as(&ada, Method::PUT, "/users/me/settings", &settings).await;
     assert_eq!(saved.status, 200);
     let cards = json!({ "routine_type": "cards", "value": "la reina de corazones" });
-    perform(&world, &ada, &cards).await;
+    perform(&app, &ada, &cards).await;
     let mut with_overrides = cards.clone();
     with_overrides["settings_override"] = json!({ "voice_language": "fr", "voice_stability": 100 });
-    perform(&world, &ada, &with_overrides).await;
+    perform(&app, &ada, &with_overrides).await;
     with_overrides["settings_override"] = json!(null);
-    perform(&world, &ada, &with_overrides).await;
+    perform(&app, &ada, &with_overrides).await;
 
-    let spoken = world.elevenlabs().ledger().synthesized;
+    let spoken = app.elevenlabs().ledger().synthesized;
     for (synthesis, language, stability) in
         [(&spoken[0], "es", 0.2), (&spoken[1], "fr", 1.0), (&spoken[2], "es", 0.2)]
     {
@@ -104,63 +102,63 @@ async fn settings_and_their_override_reach_the_provider() {
         let expected = json!({ "stability": stability, "similarity_boost": 0.9 });
         assert_eq!(synthesis.voice_settings.as_ref(), Some(&expected));
     }
-    let asked = world.gemini().ledger().requests;
+    let asked = app.gemini().ledger().requests;
     let languages: Vec<Value> = asked
         .iter()
         .map(|asked| serde_json::from_str::<Value>(&asked.user_text).unwrap()["language"].clone())
         .collect();
     assert_eq!(languages, ["es", "fr", "es"]);
     // The override was for that one perform.
-    assert_eq!(world.get_as(&ada, "/users/me/settings").await.json()["voice_language"], "es");
+    assert_eq!(app.get_as(&ada, "/users/me/settings").await.json()["voice_language"], "es");
 }
 
 #[tokio::test]
 async fn a_model_that_knows_no_language_codes_is_sent_none_and_costs_its_own_price() {
     let env = vec![("ELEVENLABS_MODEL", String::from("eleven_multilingual_v2"))];
-    let world = TestApp::with(Setup { env, ..Setup::default() }).await;
-    let ada = world.performer("ada").await;
-    let answer = perform(&world, &ada, &json!({ "text": "Good morning." })).await;
-    assert_eq!((&answer["charsUsedRaw"], &answer["charsUsedEffective"]), (&json!(13), &json!(13)));
-    let spoken = world.elevenlabs().ledger().synthesized;
+    let app = TestApp::with(Setup { env, ..Setup::default() }).await;
+    let ada = app.performer("ada").await;
+    let response = perform(&app, &ada, &json!({ "text": "Good morning." })).await;
+    assert_eq!((&response["charsUsedRaw"], &response["charsUsedEffective"]), (&json!(13), &json!(13)));
+    let spoken = app.elevenlabs().ledger().synthesized;
     assert_eq!((spoken[0].model_id.as_str(), &spoken[0].language_code), ("eleven_multilingual_v2", &None));
 }
 
 #[tokio::test]
 async fn nobody_performs_as_somebody_else() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    let grace = world.performer("grace").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    let grace = app.performer("grace").await;
     for id in [ada.id.as_str(), "ada", ""] {
         let body = json!({ "text": "Good morning.", "user_id": id });
-        world.post_as(&grace, "/perform", &body).await.assert_problem(403, "forbidden");
+        app.post_as(&grace, "/perform", &body).await.assert_problem(403, "forbidden");
     }
-    assert_eq!(world.elevenlabs().journal().spans().len(), 0);
+    assert_eq!(app.elevenlabs().journal().spans().len(), 0);
     for id in [grace.id.as_str(), "me"] {
-        perform(&world, &grace, &json!({ "text": "Good morning.", "user_id": id })).await;
+        perform(&app, &grace, &json!({ "text": "Good morning.", "user_id": id })).await;
     }
 }
 
 #[tokio::test]
 async fn what_the_filter_refuses_reaches_no_provider() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     for body in [
         json!({ "text": "what the fuck" }),
         json!({ "routine_type": "custom", "value": "hijo de puta" }),
         json!({ "text": "f u c k", "voice": "default" }),
     ] {
-        let problem = world.post_as(&ada, "/perform", &body).await.assert_problem(422, "content_rejected");
+        let problem = app.post_as(&ada, "/perform", &body).await.assert_problem(422, "content_rejected");
         assert!(!problem.to_string().contains("fuck"), "{problem}");
     }
-    assert_eq!(world.elevenlabs().journal().spans().len(), 0);
-    assert_eq!(world.gemini().journal().spans().len(), 0);
-    assert_eq!(world.char_count(&ada).await, 0);
+    assert_eq!(app.elevenlabs().journal().spans().len(), 0);
+    assert_eq!(app.gemini().journal().spans().len(), 0);
+    assert_eq!(app.char_count(&ada).await, 0);
 }
 
 #[tokio::test]
 async fn the_answer_comes_as_json_or_as_mp3_as_the_client_accepts() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     let text = "Buenos días, soñé contigo.";
     for (accept, mp3) in [
         ("application/json", false),
@@ -171,29 +169,29 @@ async fn the_answer_comes_as_json_or_as_mp3_as_the_client_accepts() {
         ("audio/*;q=0.9, application/json;q=0.1", true),
         ("Audio/MPEG, */*", true),
     ] {
-        let request = world.request(Method::POST, "/perform", Some(&ada)).header("accept", accept);
-        let answer = send(request.json(&json!({ "text": text, "voice": "default" }))).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
+        let request = app.request(Method::POST, "/perform", Some(&ada)).header("accept", accept);
+        let response = send(request.json(&json!({ "text": text, "voice": "default" }))).await;
+        assert_eq!(response.status, 200, "{response:?}");
         if mp3 {
-            assert_eq!(answer.header("content-type"), "audio/mpeg");
-            assert_eq!(answer.header("x-text"), "Buenos%20d%C3%ADas%2C%20so%C3%B1%C3%A9%20contigo%2E");
-            assert_eq!(answer.header("x-voice-source"), "default_voice");
-            assert_eq!(answer.header("x-chars-used-raw"), "26");
-            assert_eq!(answer.header("x-chars-used-effective"), "13");
-            assert_eq!(answer.header("x-monthly-limit"), "4000");
-            assert_eq!(answer.header("x-background-sound"), "off");
-            assert_eq!(answer.header("x-filename"), "voice-note.mp3");
-            assert!(mp3::listen(&answer.body).is_some());
+            assert_eq!(response.header("content-type"), "audio/mpeg");
+            assert_eq!(response.header("x-text"), "Buenos%20d%C3%ADas%2C%20so%C3%B1%C3%A9%20contigo%2E");
+            assert_eq!(response.header("x-voice-source"), "default_voice");
+            assert_eq!(response.header("x-chars-used-raw"), "26");
+            assert_eq!(response.header("x-chars-used-effective"), "13");
+            assert_eq!(response.header("x-monthly-limit"), "4000");
+            assert_eq!(response.header("x-background-sound"), "off");
+            assert_eq!(response.header("x-filename"), "voice-note.mp3");
+            assert!(mp3::listen(&response.body).is_some());
         } else {
-            assert_eq!(answer.header("content-type"), "application/json", "{accept}");
-            assert!(mp3::listen(&answer.audio()).is_some());
+            assert_eq!(response.header("content-type"), "application/json", "{accept}");
+            assert!(mp3::listen(&response.audio()).is_some());
         }
     }
 }
 
-/// Performs and gives the answer's JSON.
-async fn perform(world: &TestApp, user: &User, body: &Value) -> Value {
-    let answer = world.post_as(user, "/perform", body).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()
+/// Performs and gives the response's JSON.
+async fn perform(app: &TestApp, user: &User, body: &Value) -> Value {
+    let response = app.post_as(user, "/perform", body).await;
+    assert_eq!(response.status, 200, "{response:?}");
+    response.json()
 }

@@ -5,10 +5,8 @@ use std::time::Duration;
 use http::Method;
 use tests::{
     fakes::{mongodb_wire::Fault as WireFault, s3::Fault as S3Fault},
-    harness::mp3,
+    harness::{TestApp, mp3},
 };
-
-use crate::test_app::TestApp;
 
 #[tokio::test]
 async fn a_recording_that_s3_does_not_give_out_is_not_cloned() {
@@ -20,86 +18,86 @@ async fn a_recording_that_s3_does_not_give_out_is_not_cloned() {
         (S3Fault::AccessDenied, 409, "voice_required"),
     ];
     let worlds = failures.map(async |(fault, status, code)| {
-        let world = TestApp::new().await;
-        let ada = world.performer("ada").await;
-        world.s3().fault(3, Method::GET, fault);
-        let answer = world.perform(&ada, "Queen of Hearts").await;
-        answer.assert_problem(status, code);
-        assert_eq!(world.elevenlabs().ledger().created.len(), 0);
-        world.assert_nothing_remains(&ada).await;
-        assert_eq!(world.char_count(&ada).await, 0);
+        let app = TestApp::new().await;
+        let ada = app.performer("ada").await;
+        app.s3().fault(3, Method::GET, fault);
+        let response = app.perform(&ada, "Queen of Hearts").await;
+        response.assert_problem(status, code);
+        assert_eq!(app.elevenlabs().ledger().created.len(), 0);
+        app.assert_nothing_remains(&ada).await;
+        assert_eq!(app.char_count(&ada).await, 0);
     });
     futures::future::join_all(worlds).await;
 }
 
 #[tokio::test]
 async fn a_hiccup_of_s3_is_not_noticed() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    world.s3().fault(1, Method::GET, S3Fault::SlowDown);
-    assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    app.s3().fault(1, Method::GET, S3Fault::SlowDown);
+    assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
 }
 
 #[tokio::test]
 async fn without_the_database_no_voice_is_asked_for() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     for collection in ["users", "clone_slots"] {
-        world.wire().fault(1, None, Some(collection), refused());
-        let answer = world.perform(&ada, "Queen of Hearts").await;
-        answer.assert_problem(503, "service_unavailable");
-        assert!(!String::from_utf8_lossy(&answer.body).to_lowercase().contains("mongo"), "{answer:?}");
-        assert_eq!(world.elevenlabs().ledger().created.len(), 0);
-        world.assert_nothing_remains(&ada).await;
+        app.wire().fault(1, None, Some(collection), refused());
+        let response = app.perform(&ada, "Queen of Hearts").await;
+        response.assert_problem(503, "service_unavailable");
+        assert!(!String::from_utf8_lossy(&response.body).to_lowercase().contains("mongo"), "{response:?}");
+        assert_eq!(app.elevenlabs().ledger().created.len(), 0);
+        app.assert_nothing_remains(&ada).await;
     }
-    assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
+    assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
 }
 
 #[tokio::test]
 async fn a_clone_that_cannot_be_noted_is_used_and_deleted() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     for collection in ["users", "clone_slots"] {
-        world.wire().fault(1, Some("update"), Some(collection), refused());
-        let answer = world.perform(&ada, "Queen of Hearts").await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        world.assert_nothing_remains(&ada).await;
+        app.wire().fault(1, Some("update"), Some(collection), refused());
+        let response = app.perform(&ada, "Queen of Hearts").await;
+        assert_eq!(response.status, 200, "{response:?}");
+        app.assert_nothing_remains(&ada).await;
     }
 }
 
 #[tokio::test]
 async fn a_slot_that_cannot_be_handed_back_is_freed_by_the_sweep() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     // The clone is noted; handing the slot back fails.
-    world.wire().fault(1, Some("update"), Some("clone_slots"), pass());
-    world.wire().fault(1, Some("update"), Some("clone_slots"), refused());
-    assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
-    assert_eq!((world.held_slots().await, world.elevenlabs().ledger().living.len()), (1, 0));
-    world.let_leases_run_out().await;
-    let swept = world.backend.sweep().await.unwrap();
+    app.wire().fault(1, Some("update"), Some("clone_slots"), pass());
+    app.wire().fault(1, Some("update"), Some("clone_slots"), refused());
+    assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
+    assert_eq!((app.held_slots().await, app.elevenlabs().ledger().living.len()), (1, 0));
+    app.expire_leases().await;
+    let swept = app.backend.sweep().await.unwrap();
     assert_eq!((swept.swept, swept.released, swept.failed), (0, 1, 0));
-    world.assert_nothing_remains(&ada).await;
+    app.assert_nothing_remains(&ada).await;
 }
 
 #[tokio::test]
 async fn a_perform_that_cannot_be_settled_is_heard_and_its_lease_is_freed_by_the_sweep() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     // The clone is noted; ending the lease fails, as often as it is tried.
-    world.wire().fault(1, Some("update"), Some("users"), pass());
-    world.wire().fault(4, Some("update"), Some("users"), refused());
-    let answer = world.perform(&ada, "Queen of Hearts").await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    assert!(mp3::listen(&answer.audio()).is_some());
-    assert_eq!((world.held_slots().await, world.elevenlabs().ledger().living.len()), (0, 0));
-    assert!(world.stored(&ada).await.get_document("lease").is_ok(), "held until it runs out");
+    app.wire().fault(1, Some("update"), Some("users"), pass());
+    app.wire().fault(4, Some("update"), Some("users"), refused());
+    let response = app.perform(&ada, "Queen of Hearts").await;
+    assert_eq!(response.status, 200, "{response:?}");
+    assert!(mp3::listen(&response.audio()).is_some());
+    assert_eq!((app.held_slots().await, app.elevenlabs().ledger().living.len()), (0, 0));
+    assert!(app.stored(&ada).await.get_document("lease").is_ok(), "held until it runs out");
 
-    world.let_leases_run_out().await;
-    let swept = world.backend.sweep().await.unwrap();
+    app.expire_leases().await;
+    let swept = app.backend.sweep().await.unwrap();
     assert_eq!((swept.swept, swept.released, swept.failed), (0, 1, 0));
-    world.assert_nothing_remains(&ada).await;
-    assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
+    app.assert_nothing_remains(&ada).await;
+    assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
 }
 
 #[tokio::test]
@@ -111,16 +109,16 @@ async fn a_lost_answer_of_the_database_leaves_nothing_after_a_sweep() {
         ("update", "clone_slots"),
     ];
     for (command, collection) in commands {
-        let world = TestApp::new().await;
-        let ada = world.performer("ada").await;
+        let app = TestApp::new().await;
+        let ada = app.performer("ada").await;
         // Often enough that the driver's own repetition is lost too.
-        world.wire().fault(2, Some(command), Some(collection), WireFault::CutAfter);
-        world.perform(&ada, "Queen of Hearts").await;
-        world.wire().reset();
-        world.let_leases_run_out().await;
-        assert_eq!(world.backend.sweep().await.unwrap().failed, 0);
-        world.assert_nothing_remains(&ada).await;
-        assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200, "{command} {collection}");
+        app.wire().fault(2, Some(command), Some(collection), WireFault::CutAfter);
+        app.perform(&ada, "Queen of Hearts").await;
+        app.wire().reset();
+        app.expire_leases().await;
+        assert_eq!(app.backend.sweep().await.unwrap().failed, 0);
+        app.assert_nothing_remains(&ada).await;
+        assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200, "{command} {collection}");
     }
 }
 

@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderValue, Response, header::CONTENT_TYPE};
 use bytes::Bytes;
 use serde_json::json;
-use tests::fakes::faults::{Fault, Operation};
-
-use crate::test_app::{Setup, TestApp};
+use tests::{
+    fakes::faults::{Fault, Operation},
+    harness::{Setup, TestApp},
+};
 
 #[tokio::test]
 async fn refused_cut_and_empty_speech_deletes_the_clone_and_costs_nothing() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     let failures = [
         (Fault::characters_exhausted(), 502, "synthesis_failed"),
         (Fault::insufficient_credits(), 502, "synthesis_failed"),
@@ -33,16 +34,16 @@ async fn refused_cut_and_empty_speech_deletes_the_clone_and_costs_nothing() {
     ];
     let count = failures.len();
     for (fault, status, code) in failures {
-        world.elevenlabs().faults().next(Operation::Synthesize, fault);
-        let answer = world.perform(&ada, "Queen of Hearts").await;
-        answer.assert_problem(status, code);
-        world.assert_nothing_remains(&ada).await;
-        assert_eq!(world.char_count(&ada).await, 0);
+        app.elevenlabs().faults().next(Operation::Synthesize, fault);
+        let response = app.perform(&ada, "Queen of Hearts").await;
+        response.assert_problem(status, code);
+        app.assert_nothing_remains(&ada).await;
+        assert_eq!(app.char_count(&ada).await, 0);
     }
-    let ledger = world.elevenlabs().ledger();
+    let ledger = app.elevenlabs().ledger();
     assert_eq!((ledger.created.len(), ledger.deleted.len()), (count, count));
-    assert_eq!(world.elevenlabs().journal().count(Operation::Synthesize), count, "none was repeated");
-    assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
+    assert_eq!(app.elevenlabs().journal().count(Operation::Synthesize), count, "none was repeated");
+    assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
 }
 
 #[tokio::test]
@@ -50,32 +51,32 @@ async fn speech_that_does_not_come_in_time_ends_early_enough_to_delete_the_clone
     let faults = [Fault::TimeoutBeforeEffect, Fault::SlowDrip(Duration::from_mins(1))];
     let worlds = faults.map(async |fault| {
         let env = vec![("PERFORM_TIMEOUT_SECONDS", String::from("21"))];
-        let world = TestApp::with(Setup { env, ..Setup::default() }).await;
-        let ada = world.performer("ada").await;
-        world.elevenlabs().faults().next(Operation::Synthesize, fault);
+        let app = TestApp::with(Setup { env, ..Setup::default() }).await;
+        let ada = app.performer("ada").await;
+        app.elevenlabs().faults().next(Operation::Synthesize, fault);
         let began = Instant::now();
-        world.perform(&ada, "Queen of Hearts").await.assert_problem(504, "deadline_exceeded");
+        app.perform(&ada, "Queen of Hearts").await.assert_problem(504, "deadline_exceeded");
         assert!(began.elapsed() < Duration::from_secs(18), "there was time left to clean up");
-        world.assert_nothing_remains(&ada).await;
-        assert_eq!(world.char_count(&ada).await, 0);
+        app.assert_nothing_remains(&ada).await;
+        assert_eq!(app.char_count(&ada).await, 0);
     });
     futures::future::join_all(worlds).await;
 }
 
 #[tokio::test]
 async fn a_stock_voice_that_fails_costs_nothing_either() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    world.elevenlabs().faults().next(Operation::Synthesize, Fault::characters_exhausted());
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    app.elevenlabs().faults().next(Operation::Synthesize, Fault::characters_exhausted());
     let body = json!({ "text": "Good morning.", "voice": "default" });
-    world.post_as(&ada, "/perform", &body).await.assert_problem(502, "synthesis_failed");
-    world.assert_nothing_remains(&ada).await;
-    assert_eq!(world.char_count(&ada).await, 0);
+    app.post_as(&ada, "/perform", &body).await.assert_problem(502, "synthesis_failed");
+    app.assert_nothing_remains(&ada).await;
+    assert_eq!(app.char_count(&ada).await, 0);
 }
 
 /// A 200 without a byte of audio.
 fn silence() -> Fault {
-    let mut answer = Response::new(Bytes::new());
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("audio/mpeg"));
-    Fault::Respond(answer)
+    let mut response = Response::new(Bytes::new());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("audio/mpeg"));
+    Fault::Respond(response)
 }

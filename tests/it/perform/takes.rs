@@ -5,36 +5,33 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::http::{HeaderValue, Response, header::CONTENT_TYPE};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderValue, Method, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 use tests::{
     fakes::{
         elevenlabs::Delays,
         faults::{Fault, Operation},
     },
-    harness::mp3,
+    harness::{PASSWORD, Response, Setup, TestApp, User, mp3, send},
 };
 
-use crate::test_app::{Answer, PASSWORD, Setup, TestApp, User, send};
-
-/// What a Lambda function may answer, in bytes.
+/// What a Lambda function may respond with, in bytes.
 const LARGEST_ANSWER: usize = 6 * 1024 * 1024;
 
 #[tokio::test]
 async fn ten_takes_are_spoken_by_one_clone_under_one_lease() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    world.elevenlabs().set_delays(Delays { first_byte: Duration::from_millis(100), ..Delays::default() });
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    app.elevenlabs().set_delays(Delays { first_byte: Duration::from_millis(100), ..Delays::default() });
     let takes: Vec<Value> = (1..=9)
         .map(|number| json!({ "routine_type": "nums", "value": format!("{number}7") }))
         .chain([json!({ "text": "Good morning." })])
         .collect();
-    world.wire().reset();
-    let answer = ask(&world, &ada, &json!({ "takes": takes })).await;
-    let mut commands: Vec<String> = world.wire().commands().into_iter().map(|command| command.name).collect();
+    app.wire().reset();
+    let response = ask(&app, &ada, &json!({ "takes": takes })).await;
+    let mut commands: Vec<String> = app.wire().commands().into_iter().map(|command| command.name).collect();
     commands.sort();
     assert_eq!(
         commands.join(" "),
@@ -42,13 +39,13 @@ async fn ten_takes_are_spoken_by_one_clone_under_one_lease() {
         "as for one take"
     );
 
-    let ledger = world.elevenlabs().ledger();
+    let ledger = app.elevenlabs().ledger();
     assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.synthesized.len()), (1, 1, 10));
     assert!(ledger.synthesized.iter().all(|said| said.voice_id == ledger.created[0].voice_id));
-    world.assert_nothing_remains(&ada).await;
+    app.assert_nothing_remains(&ada).await;
 
-    let answer = answer.json();
-    let said = answer["takes"].as_array().unwrap();
+    let response = response.json();
+    let said = response["takes"].as_array().unwrap();
     assert_eq!(said.len(), 10);
     for (number, take) in (1..).zip(&said[..9]) {
         assert_eq!((&take["status"], &take["routine_type"]), (&json!("ok"), &json!("numbers")), "{take}");
@@ -76,13 +73,16 @@ async fn ten_takes_are_spoken_by_one_clone_under_one_lease() {
         assert!((seconds - spoken_in).abs() < 0.2, "{seconds} s for {take}");
     }
     let sum = |member: &str| said.iter().map(|take| take[member].as_i64().unwrap()).sum::<i64>();
-    assert_eq!(answer["charsUsedRaw"], sum("charsUsedRaw"));
-    assert_eq!(answer["charsUsedEffective"], sum("charsUsedEffective"));
-    assert_eq!(answer["charCount"], answer["charsUsedEffective"]);
-    assert_eq!((&answer["voiceSource"], &answer["monthlyLimit"]), (&json!("ephemeral_clone"), &json!(4000)));
-    assert_eq!(world.char_count(&ada).await, sum("charsUsedEffective"));
+    assert_eq!(response["charsUsedRaw"], sum("charsUsedRaw"));
+    assert_eq!(response["charsUsedEffective"], sum("charsUsedEffective"));
+    assert_eq!(response["charCount"], response["charsUsedEffective"]);
+    assert_eq!(
+        (&response["voiceSource"], &response["monthlyLimit"]),
+        (&json!("ephemeral_clone"), &json!(4000))
+    );
+    assert_eq!(app.char_count(&ada).await, sum("charsUsedEffective"));
 
-    let spans = world.elevenlabs().journal().spans();
+    let spans = app.elevenlabs().journal().spans();
     let spans: Vec<_> = spans.iter().filter(|span| span.operation == Operation::Synthesize).collect();
     let at_once = spans.iter().map(|one| {
         spans.iter().filter(|other| other.started <= one.started && one.started < other.ended).count()
@@ -92,13 +92,13 @@ async fn ten_takes_are_spoken_by_one_clone_under_one_lease() {
 
 #[tokio::test]
 async fn a_take_that_fails_is_reported_and_not_charged_and_the_others_are_heard() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    let faults = world.elevenlabs().faults();
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    let faults = app.elevenlabs().faults();
     faults.next_n(Operation::Synthesize, 2, &Fault::Pass);
     faults.next(Operation::Synthesize, Fault::text_too_long());
-    let answer = ask(&world, &ada, &texts(&["One one.", "Two two.", "Three.", "Four four."])).await.json();
-    let takes = answer["takes"].as_array().unwrap();
+    let response = ask(&app, &ada, &texts(&["One one.", "Two two.", "Three.", "Four four."])).await.json();
+    let takes = response["takes"].as_array().unwrap();
     let states: Vec<&str> = takes.iter().map(|take| take["status"].as_str().unwrap()).collect();
     assert_eq!(states, ["ok", "ok", "failed", "ok"]);
     let failed = &takes[2];
@@ -108,29 +108,29 @@ async fn a_take_that_fails_is_reported_and_not_charged_and_the_others_are_heard(
         "{failed}"
     );
     assert!(failed["detail"].as_str().unwrap().contains("Nothing was charged"));
-    assert_eq!((&answer["charsUsedRaw"], &answer["charsUsedEffective"]), (&json!(26), &json!(13)));
-    assert_eq!(world.char_count(&ada).await, 13);
+    assert_eq!((&response["charsUsedRaw"], &response["charsUsedEffective"]), (&json!(26), &json!(13)));
+    assert_eq!(app.char_count(&ada).await, 13);
     assert_eq!(takes[3]["filename"], "4-voice-note.mp3", "named by its place");
     assert!(mp3::listen(&audio(&takes[3])).is_some());
-    world.assert_nothing_remains(&ada).await;
+    app.assert_nothing_remains(&ada).await;
 }
 
 #[tokio::test]
 async fn takes_that_all_fail_fail_as_one_would() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     let body = texts(&["One.", "Two.", "Three."]);
     for (fault, status, code) in
         [(Fault::text_too_long(), 502, "synthesis_failed"), (Fault::html_503(), 503, "provider_unavailable")]
     {
-        world.elevenlabs().faults().next_n(Operation::Synthesize, 3, &fault);
-        world.post_as(&ada, "/perform", &body).await.assert_problem(status, code);
-        world.assert_nothing_remains(&ada).await;
+        app.elevenlabs().faults().next_n(Operation::Synthesize, 3, &fault);
+        app.post_as(&ada, "/perform", &body).await.assert_problem(status, code);
+        app.assert_nothing_remains(&ada).await;
     }
-    world.elevenlabs().faults().next(Operation::Create, Fault::invalid_api_key());
-    world.post_as(&ada, "/perform", &body).await.assert_problem(502, "clone_failed");
-    assert_eq!(world.char_count(&ada).await, 0);
-    assert_eq!(world.elevenlabs().ledger().synthesized.len(), 0);
+    app.elevenlabs().faults().next(Operation::Create, Fault::invalid_api_key());
+    app.post_as(&ada, "/perform", &body).await.assert_problem(502, "clone_failed");
+    assert_eq!(app.char_count(&ada).await, 0);
+    assert_eq!(app.elevenlabs().ledger().synthesized.len(), 0);
 }
 
 #[tokio::test]
@@ -138,60 +138,60 @@ async fn a_provider_that_is_busy_is_asked_again_while_there_is_time() {
     let mut setup = Setup::default();
     setup.elevenlabs.concurrency = 1;
     setup.env = vec![("ELEVENLABS_MODEL", String::from("eleven_multilingual_v2"))];
-    let world = TestApp::with(setup).await;
-    let ada = world.performer("ada").await;
-    world.elevenlabs().set_delays(Delays { first_byte: Duration::from_millis(150), ..Delays::default() });
-    let answer = ask(&world, &ada, &texts(&["One.", "Two.", "Three."])).await.json();
-    assert!(answer["takes"].as_array().unwrap().iter().all(|take| take["status"] == "ok"), "{answer}");
-    let asked = world.elevenlabs().journal().count(Operation::Synthesize);
+    let app = TestApp::with(setup).await;
+    let ada = app.performer("ada").await;
+    app.elevenlabs().set_delays(Delays { first_byte: Duration::from_millis(150), ..Delays::default() });
+    let response = ask(&app, &ada, &texts(&["One.", "Two.", "Three."])).await.json();
+    assert!(response["takes"].as_array().unwrap().iter().all(|take| take["status"] == "ok"), "{response}");
+    let asked = app.elevenlabs().journal().count(Operation::Synthesize);
     assert!(asked > 3, "some were refused at first");
 
     // Not without end.
-    world.elevenlabs().faults().next_n(Operation::Synthesize, 100, &Fault::system_busy());
-    world.elevenlabs().journal().clear();
-    let refused = world.post_as(&ada, "/perform", &texts(&["One."])).await;
+    app.elevenlabs().faults().next_n(Operation::Synthesize, 100, &Fault::system_busy());
+    app.elevenlabs().journal().clear();
+    let refused = app.post_as(&ada, "/perform", &texts(&["One."])).await;
     refused.assert_problem(503, "provider_unavailable");
-    assert_eq!(world.elevenlabs().journal().count(Operation::Synthesize), 4);
-    world.assert_nothing_remains(&ada).await;
+    assert_eq!(app.elevenlabs().journal().count(Operation::Synthesize), 4);
+    app.assert_nothing_remains(&ada).await;
 }
 
 #[tokio::test]
 async fn takes_that_no_longer_fit_into_the_time_fail_and_those_spoken_are_kept() {
     let env = vec![("PERFORM_TIMEOUT_SECONDS", String::from("21"))];
-    let world = TestApp::with(Setup { env, ..Setup::default() }).await;
-    let ada = world.performer("ada").await;
-    world.elevenlabs().set_delays(Delays { first_byte: Duration::from_secs(4), ..Delays::default() });
+    let app = TestApp::with(Setup { env, ..Setup::default() }).await;
+    let ada = app.performer("ada").await;
+    app.elevenlabs().set_delays(Delays { first_byte: Duration::from_secs(4), ..Delays::default() });
     let began = Instant::now();
-    let answer = ask(&world, &ada, &texts(&["Good morning."; 8])).await.json();
+    let response = ask(&app, &ada, &texts(&["Good morning."; 8])).await.json();
     assert!(began.elapsed() < Duration::from_secs(18), "there was time left to clean up");
-    let takes = answer["takes"].as_array().unwrap();
+    let takes = response["takes"].as_array().unwrap();
     let spoken = takes.iter().filter(|take| take["status"] == "ok").count();
     assert!((2..=4).contains(&spoken), "{spoken}");
     for late in takes.iter().filter(|take| take["status"] != "ok") {
         assert_eq!(late["code"], "deadline_exceeded");
     }
-    assert_eq!(world.char_count(&ada).await, i64::try_from(spoken).unwrap() * 7);
-    world.assert_nothing_remains(&ada).await;
+    assert_eq!(app.char_count(&ada).await, i64::try_from(spoken).unwrap() * 7);
+    app.assert_nothing_remains(&ada).await;
 }
 
 #[tokio::test]
 async fn a_repeated_request_gets_the_same_takes_byte_for_byte() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     let mut body = texts(&["One one.", "Two two two.", "Three three three."]);
     body["settings_override"] = json!({ "background_sound": true });
     let keyed = async |body: &Value| {
-        let request = world.request(Method::POST, "/perform", Some(&ada)).header("idempotency-key", "k");
+        let request = app.request(Method::POST, "/perform", Some(&ada)).header("idempotency-key", "k");
         send(request.json(body)).await
     };
-    world.elevenlabs().faults().next(Operation::Synthesize, Fault::text_too_long());
+    app.elevenlabs().faults().next(Operation::Synthesize, Fault::text_too_long());
     let (first, beside) = tokio::join!(keyed(&body), keyed(&body));
     let again = keyed(&body).await;
     assert_eq!(first.status, 200, "{first:?}");
     assert!(first.body == beside.body && first.body == again.body);
-    let answer = first.json();
+    let response = first.json();
     let heard: Vec<&Value> =
-        answer["takes"].as_array().unwrap().iter().filter(|take| take["status"] == "ok").collect();
+        response["takes"].as_array().unwrap().iter().filter(|take| take["status"] == "ok").collect();
     assert_eq!(heard.len(), 2);
     let mut audios = HashSet::new();
     for take in heard {
@@ -201,23 +201,23 @@ async fn a_repeated_request_gets_the_same_takes_byte_for_byte() {
         audios.insert(audio(take));
     }
     assert_eq!(audios.len(), 2);
-    let ledger = world.elevenlabs().ledger();
+    let ledger = app.elevenlabs().ledger();
     assert_eq!((ledger.created.len(), ledger.synthesized.len()), (1, 2));
-    assert_eq!(Some(world.char_count(&ada).await), answer["charsUsedEffective"].as_i64());
+    assert_eq!(Some(app.char_count(&ada).await), response["charsUsedEffective"].as_i64());
     keyed(&texts(&["One one."])).await.assert_problem(409, "idempotency_conflict");
 
     // One object for all, which goes with the account.
-    assert_eq!(world.s3().keys().iter().filter(|key| key.starts_with("replays/")).count(), 1);
-    let gone = world.send_as(&ada, Method::DELETE, "/users/me", &json!({ "password": PASSWORD })).await;
-    assert_eq!((gone.status.as_u16(), world.s3().keys().len()), (204, 0));
+    assert_eq!(app.s3().keys().iter().filter(|key| key.starts_with("replays/")).count(), 1);
+    let gone = app.send_as(&ada, Method::DELETE, "/users/me", &json!({ "password": PASSWORD })).await;
+    assert_eq!((gone.status.as_u16(), app.s3().keys().len()), (204, 0));
 }
 
 #[tokio::test]
 async fn every_bad_take_is_named_and_nobody_is_asked_for_anything() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     let good = json!({ "text": "Good morning." });
-    let refused = async |takes: Value| world.post_as(&ada, "/perform", &json!({ "takes": takes })).await;
+    let refused = async |takes: Value| app.post_as(&ada, "/perform", &json!({ "takes": takes })).await;
     let bad = json!([
         good, { "routine_type": "cards" }, { "value": "Fargo" }, {}, { "text": "a", "value": "b" }, { "text": "" },
         { "routine_type": "poems", "value": "Fargo" }, "Fargo",
@@ -244,7 +244,7 @@ async fn every_bad_take_is_named_and_nobody_is_asked_for_anything() {
     {
         let mut body = single.clone();
         body["takes"] = json!([good]);
-        assert_eq!(world.post_as(&ada, "/perform", &body).await.bad_fields(), ["takes"], "{single}");
+        assert_eq!(app.post_as(&ada, "/perform", &body).await.bad_fields(), ["takes"], "{single}");
     }
 
     let profane = json!([good, { "text": "what the fuck" }, good, { "routine_type": "custom", "value": "hijo de puta" }]);
@@ -255,14 +255,14 @@ async fn every_bad_take_is_named_and_nobody_is_asked_for_anything() {
     assert!(problem["detail"].as_str().unwrap().contains("takes[3].value"), "{problem}");
     assert!(!problem.to_string().contains("fuck"), "{problem}");
 
-    assert_eq!(world.elevenlabs().journal().spans().len() + world.gemini().journal().spans().len(), 0);
-    assert_eq!(world.char_count(&ada).await, 0);
+    assert_eq!(app.elevenlabs().journal().spans().len() + app.gemini().journal().spans().len(), 0);
+    assert_eq!(app.char_count(&ada).await, 0);
 }
 
 #[tokio::test]
 async fn several_takes_are_no_single_mp3() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     let mut body = texts(&["One."]);
     body["voice"] = json!("default");
     for (accept, is_answered) in [
@@ -273,54 +273,54 @@ async fn several_takes_are_no_single_mp3() {
         ("application/json", true),
         ("", true),
     ] {
-        let request = world.request(Method::POST, "/perform", Some(&ada)).header("accept", accept);
-        let answer = send(request.json(&body)).await;
+        let request = app.request(Method::POST, "/perform", Some(&ada)).header("accept", accept);
+        let response = send(request.json(&body)).await;
         if is_answered {
-            assert_eq!(answer.json()["takes"][0]["status"], "ok", "{accept}: a list of one is a list");
+            assert_eq!(response.json()["takes"][0]["status"], "ok", "{accept}: a list of one is a list");
         } else {
-            assert_eq!(answer.bad_fields(), ["Accept"], "{accept}");
+            assert_eq!(response.bad_fields(), ["Accept"], "{accept}");
         }
     }
-    let ledger = world.elevenlabs().ledger();
+    let ledger = app.elevenlabs().ledger();
     assert_eq!((ledger.created.len(), ledger.synthesized.len()), (0, 4), "the stock voice needs no clone");
 }
 
 #[tokio::test]
 async fn the_month_must_be_enough_for_all_takes_and_pays_for_those_that_are_heard() {
     let env = vec![("MONTHLY_CHAR_LIMIT", String::from("20"))];
-    let world = TestApp::with(Setup { env, ..Setup::default() }).await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::with(Setup { env, ..Setup::default() }).await;
+    let ada = app.performer("ada").await;
     // Nine characters cost five each.
     let five = texts(&["Hi there."; 5]);
-    let problem = world.post_as(&ada, "/perform", &five).await.assert_problem(429, "quota_exceeded");
+    let problem = app.post_as(&ada, "/perform", &five).await.assert_problem(429, "quota_exceeded");
     assert!(problem["detail"].as_str().unwrap().contains("25 are needed"), "{problem}");
-    assert_eq!(world.elevenlabs().journal().spans().len(), 0);
-    world.elevenlabs().faults().next_n(Operation::Synthesize, 2, &Fault::text_too_long());
+    assert_eq!(app.elevenlabs().journal().spans().len(), 0);
+    app.elevenlabs().faults().next_n(Operation::Synthesize, 2, &Fault::text_too_long());
     let four = texts(&["Hi there."; 4]);
-    assert_eq!(ask(&world, &ada, &four).await.json()["charCount"], 10);
-    world.post_as(&ada, "/perform", &four).await.assert_problem(429, "quota_exceeded");
-    assert_eq!(ask(&world, &ada, &texts(&["Hi there."; 2])).await.json()["charCount"], 20);
+    assert_eq!(ask(&app, &ada, &four).await.json()["charCount"], 10);
+    app.post_as(&ada, "/perform", &four).await.assert_problem(429, "quota_exceeded");
+    assert_eq!(ask(&app, &ada, &texts(&["Hi there."; 2])).await.json()["charCount"], 20);
 }
 
 #[tokio::test]
 async fn an_answer_is_never_larger_than_lambda_lets_out() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     let text = "la ".repeat(80);
-    let answer = ask(&world, &ada, &texts(&[text.trim(); 10])).await;
-    assert!(answer.body.len() < LARGEST_ANSWER, "{} bytes for 2,390 characters", answer.body.len());
+    let response = ask(&app, &ada, &texts(&[text.trim(); 10])).await;
+    assert!(response.body.len() < LARGEST_ANSWER, "{} bytes for 2,390 characters", response.body.len());
 
     // Somebody who speaks very slowly: 2 MB each.
-    let mut slow = Response::new(Bytes::from(vec![0xff; 2 * 1024 * 1024]));
+    let mut slow = http::Response::new(Bytes::from(vec![0xff; 2 * 1024 * 1024]));
     slow.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("audio/mpeg"));
-    world.elevenlabs().faults().next_n(Operation::Synthesize, 3, &Fault::Respond(slow));
-    let before = world.char_count(&ada).await;
-    let answer = ask(&world, &ada, &texts(&["Hi there."; 3])).await;
-    assert!(answer.body.len() < LARGEST_ANSWER, "{} bytes", answer.body.len());
+    app.elevenlabs().faults().next_n(Operation::Synthesize, 3, &Fault::Respond(slow));
+    let before = app.char_count(&ada).await;
+    let response = ask(&app, &ada, &texts(&["Hi there."; 3])).await;
+    assert!(response.body.len() < LARGEST_ANSWER, "{} bytes", response.body.len());
     let states: Vec<Value> =
-        answer.json()["takes"].as_array().unwrap().iter().map(|take| take["code"].clone()).collect();
+        response.json()["takes"].as_array().unwrap().iter().map(|take| take["code"].clone()).collect();
     assert_eq!(states, [Value::Null, Value::Null, json!("answer_too_large")]);
-    assert_eq!(world.char_count(&ada).await, before + 10);
+    assert_eq!(app.char_count(&ada).await, before + 10);
 }
 
 fn texts(texts: &[&str]) -> Value {
@@ -328,10 +328,10 @@ fn texts(texts: &[&str]) -> Value {
 }
 
 /// Performs, successfully.
-async fn ask(world: &TestApp, user: &User, body: &Value) -> Answer {
-    let answer = world.post_as(user, "/perform", body).await;
-    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
-    answer
+async fn ask(app: &TestApp, user: &User, body: &Value) -> Response {
+    let response = app.post_as(user, "/perform", body).await;
+    assert_eq!(response.status, 200, "{}", String::from_utf8_lossy(&response.body));
+    response
 }
 
 fn audio(take: &Value) -> Vec<u8> {

@@ -8,44 +8,24 @@ use http::Method;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use mongodb::bson::Bson;
 use serde_json::{Value, json};
-use tests::harness::SigningKey;
-
-use crate::{
-    platform::routes::{self, Route},
-    test_app::{Setup, TestApp, User, send},
-};
-
-/// The routes that answer without a token.
-const OPEN: [&str; 7] = [
-    "GET /health",
-    "GET /openapi.json",
-    "POST /activation/reset-password",
-    "POST /activation/verify",
-    "POST /auth/login",
-    "POST /auth/refresh",
-    "POST /auth/register",
-];
-
-fn closed() -> impl Iterator<Item = Route> {
-    routes::of_the_template().into_iter().filter(|route| !OPEN.contains(&route.name().as_str()))
-}
+use tests::harness::{Auth, Route, Setup, SigningKey, TestApp, User, routes, send};
 
 #[tokio::test]
 async fn no_other_route_answers_without_a_token() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     let mut open = Vec::new();
-    for route in routes::of_the_template() {
-        let request = world.request(route.method(), &route.path_of(&ada.id), None);
-        let answer = send(request.json(&route.body(&ada))).await;
-        if answer.json_or_null()["code"] == "missing_token" {
-            answer.assert_problem(401, "missing_token");
+    for route in routes::all() {
+        let request = app.request(route.method.clone(), &route.path_for(&ada.id), None);
+        let response = send(request.json(&route.body(&ada))).await;
+        if response.json_or_null()["code"] == "missing_token" {
+            response.assert_problem(401, "missing_token");
         } else {
             open.push(route.name());
         }
     }
-    open.sort();
-    assert_eq!(open, OPEN);
+    let listed = routes::all().iter().filter(|route| route.auth == Auth::Open).map(Route::name);
+    assert_eq!(open, listed.collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -59,13 +39,13 @@ async fn no_closed_route_answers_to_a_token_that_is_not_ours() {
         ],
         ..Setup::default()
     };
-    let (world, stage, stranger) =
+    let (app, stage, stranger) =
         tokio::join!(TestApp::with(keys("test")), TestApp::with(keys("prod")), TestApp::new());
-    let ada = world.register("ada").await;
-    let expired = world.sign_in(&ada).await;
-    world.clock.advance(Duration::from_mins(15));
-    let ada = world.sign_in(&ada).await;
-    assert_eq!(world.get_as(&ada, "/usage").await.status, 200);
+    let ada = app.register("ada").await;
+    let expired = app.sign_in(&ada).await;
+    app.clock.advance(Duration::from_mins(15));
+    let ada = app.sign_in(&ada).await;
+    assert_eq!(app.get_as(&ada, "/usage").await.status, 200);
 
     let [header, claims, signature] = parts(&ada.access_token);
     let mut tokens = vec![
@@ -82,17 +62,17 @@ async fn no_closed_route_answers_to_a_token_that_is_not_ours() {
         ada.refresh_token.clone(),
     ];
     tokens.extend(forged(&ours, &header, &claims));
-    for route in closed() {
+    for route in routes::closed() {
         for token in &tokens {
-            let request = world.request(route.method(), &route.path_of("me"), None).bearer_auth(token);
+            let request = app.request(route.method.clone(), &route.path_for("me"), None).bearer_auth(token);
             send(request.json(&route.body(&ada))).await.assert_problem(401, "invalid_token");
         }
-        let basic = world.request(route.method(), &route.path_of("me"), None).basic_auth("ada", Some("x"));
+        let basic = app.request(route.method.clone(), &route.path_for("me"), None).basic_auth("ada", "x");
         send(basic).await.assert_problem(401, "missing_token");
-        let twice = world.request(route.method(), &route.path_of("me"), Some(&ada));
+        let twice = app.request(route.method.clone(), &route.path_for("me"), Some(&ada));
         send(twice.bearer_auth(&ada.access_token)).await.assert_problem(401, "invalid_token");
     }
-    assert_eq!(world.get_as(&ada, "/usage").await.status, 200);
+    assert_eq!(app.get_as(&ada, "/usage").await.status, 200);
 }
 
 /// Tokens with our own claims under a wrong key, a wrong algorithm or a wrong type.
@@ -131,41 +111,41 @@ fn forged(ours: &SigningKey, header: &str, claims: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn no_closed_route_answers_to_a_session_that_has_ended() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    let ended = world.sign_in(&ada).await;
-    assert_eq!(send(world.request(Method::POST, "/auth/logout", Some(&ended))).await.status, 204);
-    for route in closed() {
-        let request = world.request(route.method(), &route.path_of("me"), Some(&ended));
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let ended = app.sign_in(&ada).await;
+    assert_eq!(send(app.request(Method::POST, "/auth/logout", Some(&ended))).await.status, 204);
+    for route in routes::closed() {
+        let request = app.request(route.method.clone(), &route.path_for("me"), Some(&ended));
         send(request.json(&route.body(&ada))).await.assert_problem(401, "invalid_token");
     }
-    assert_eq!(world.stored(&ada).await.get("recording"), Some(&Bson::Null));
-    assert_eq!(world.s3().keys(), [""; 0]);
+    assert_eq!(app.stored(&ada).await.get("recording"), Some(&Bson::Null));
+    assert_eq!(app.s3().keys(), [""; 0]);
 }
 
 #[tokio::test]
 async fn nobody_reaches_the_routes_of_another_user() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    let grace = world.register("grace").await;
-    let before = world.stored(&ada).await;
-    for route in closed().filter(|route| route.path.contains("{user_id}")) {
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    let grace = app.register("grace").await;
+    let before = app.stored(&ada).await;
+    for route in routes::closed().filter(|route| route.names_user()) {
         for id in [ada.id.as_str(), "000000000000000000000000", "ada", "ME", "me%20", "$ne"] {
-            let request = world.request(route.method(), &route.path_of(id), Some(&grace));
+            let request = app.request(route.method.clone(), &route.path_for(id), Some(&grace));
             send(request.json(&route.body(&ada))).await.assert_problem(403, "forbidden");
         }
     }
-    assert_eq!(world.stored(&ada).await, before);
-    assert_eq!(world.s3().keys(), [format!("recordings/{}", ada.id)]);
+    assert_eq!(app.stored(&ada).await, before);
+    assert_eq!(app.s3().keys(), [format!("recordings/{}", ada.id)]);
 }
 
 #[tokio::test]
 async fn ones_own_id_in_any_case_and_the_word_me_are_the_same() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     let get = |id: String| {
-        let (world, ada) = (&world, &ada);
-        async move { world.get_as(ada, &format!("/users/{id}")).await.json() }
+        let (app, ada) = (&app, &ada);
+        async move { app.get_as(ada, &format!("/users/{id}")).await.json() }
     };
     let profile = get(String::from("me")).await;
     assert_eq!(profile["user_id"], ada.id.as_str());
@@ -175,11 +155,11 @@ async fn ones_own_id_in_any_case_and_the_word_me_are_the_same() {
 
 #[tokio::test]
 async fn a_401_carries_a_challenge_that_tells_no_token_from_a_bad_one() {
-    let world = TestApp::new().await;
-    let user = User { access_token: String::from("x"), ..world.register("ada").await };
-    let without = world.get("/usage").await;
+    let app = TestApp::new().await;
+    let user = User { access_token: String::from("x"), ..app.register("ada").await };
+    let without = app.get("/usage").await;
     assert_eq!(without.header("www-authenticate"), r#"Bearer realm="newvisions""#);
-    let with = world.get_as(&user, "/usage").await;
+    let with = app.get_as(&user, "/usage").await;
     assert_eq!(with.header("www-authenticate"), r#"Bearer realm="newvisions", error="invalid_token""#);
 }
 

@@ -10,11 +10,9 @@ use clap::Parser as _;
 use ops::Ops;
 use serde_json::Value;
 use shared::metrics::{self, NAMESPACE};
+use tests::harness::{Setup, TestApp};
 
-use crate::{
-    platform::template,
-    test_app::{Setup, TestApp},
-};
+use crate::platform::template;
 
 const RUNBOOK: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../.github/RUNBOOK.md"));
 
@@ -113,11 +111,10 @@ async fn written() -> BTreeSet<Metric> {
     }
     let lines = Lines::default();
     metrics::write_to(lines.clone());
-    let world =
-        TestApp::with(Setup { env: vec![("STAGE", String::from("alarms"))], ..Setup::default() }).await;
-    let ada = world.performer("ada").await;
-    assert_eq!(world.perform(&ada, "seven of hearts").await.status, 200);
-    world.backend.sweep().await.unwrap();
+    let app = TestApp::with(Setup { env: vec![("STAGE", String::from("alarms"))], ..Setup::default() }).await;
+    let ada = app.performer("ada").await;
+    assert_eq!(app.perform(&ada, "seven of hearts").await.status, 200);
+    app.backend.sweep().await.unwrap();
 
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     let mut written = BTreeSet::new();

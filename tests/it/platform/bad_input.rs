@@ -1,106 +1,83 @@
-//! Requests that cannot be answered as they are, and what every answer has in common.
+//! Requests that cannot be answered as they are, and what every response has in common.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use axum::{Router, body::Body, routing::get};
-use http::{Method, Request, header};
+use axum::{Router, routing::get};
+use http::Method;
 use serde_json::{Value, json};
+use tests::harness::{PASSWORD, Route, TestApp, TestClient, base64, registration, routes, send};
 
-use crate::{
-    platform::routes,
-    test_app::{PASSWORD, TestApp, base64, call, registration, send},
-};
-
-/// Every route that reads JSON; an admin may use them all.
-const READERS: [(Method, &str); 15] = [
-    (Method::POST, "/auth/register"),
-    (Method::POST, "/auth/login"),
-    (Method::POST, "/auth/refresh"),
-    (Method::PATCH, "/users/me"),
-    (Method::PUT, "/users/me/password"),
-    (Method::PUT, "/users/me/settings"),
-    (Method::POST, "/users/me/voice"),
-    (Method::POST, "/users/me/voice/upload"),
-    (Method::DELETE, "/users/me"),
-    (Method::POST, "/activation/verify"),
-    (Method::POST, "/activation/reset-password"),
-    (Method::POST, "/activation/codes"),
-    (Method::POST, "/thought"),
-    (Method::POST, "/generate-thought"),
-    (Method::POST, "/perform"),
-];
+/// Every route that reads JSON, and its path for the caller; an admin may use them all.
+fn readers() -> impl Iterator<Item = (&'static Route, String)> {
+    routes::all().iter().filter(|route| route.reads_json()).map(|route| (route, route.path_for("me")))
+}
 
 #[tokio::test]
 async fn what_is_not_json_is_refused_and_not_repeated() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     let deep = "[".repeat(10_000);
     let bodies: [&[u8]; 5] =
         [b"", b"{\"password\":\"hunter2hunter2", b"hunter2hunter2", b"\"\xff\xfe\"", deep.as_bytes()];
-    for (method, path) in READERS {
+    for (route, path) in readers() {
         for body in bodies {
-            let request = world.request(method.clone(), path, Some(&ada)).body(body.to_vec());
-            let answer = send(request.header("content-type", "application/json")).await;
-            answer.assert_problem(400, "malformed_json");
-            assert!(!String::from_utf8_lossy(&answer.body).contains("hunter2"), "{path}");
+            let request = app.request(route.method.clone(), &path, Some(&ada)).body(body.to_vec());
+            let response = send(request.header("content-type", "application/json")).await;
+            response.assert_problem(400, "malformed_json");
+            assert!(!String::from_utf8_lossy(&response.body).contains("hunter2"), "{path}");
         }
     }
 }
 
 #[tokio::test]
 async fn a_body_must_be_labelled_as_json() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    for (method, path) in READERS {
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    for (route, path) in readers() {
         for label in
             ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
         {
-            let mut request = world.request(method.clone(), path, Some(&ada)).body("{}");
+            let mut request = app.request(route.method.clone(), &path, Some(&ada)).body("{}");
             if !label.is_empty() {
                 request = request.header("content-type", label);
             }
             send(request).await.assert_problem(415, "unsupported_media_type");
         }
         for label in ["application/json; charset=utf-8", "Application/JSON", "application/vnd.api+json"] {
-            let request = world.request(method.clone(), path, Some(&ada)).header("content-type", label);
-            assert_eq!(send(request.body("[]")).await.status, 422, "{method} {path} as {label}");
+            let request = app.request(route.method.clone(), &path, Some(&ada)).header("content-type", label);
+            assert_eq!(send(request.body("[]")).await.status, 422, "{} as {label}", route.name());
         }
     }
 }
 
 #[tokio::test]
 async fn a_body_beyond_the_limit_is_refused() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    for (method, path) in READERS {
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    for (route, path) in readers() {
         let limit = if path == "/users/me/voice" { 14_000_000 } else { 2_200_000 };
-        // Not over a connection: one that is closed in the middle of a body may lose the answer.
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::AUTHORIZATION, format!("Bearer {}", ada.access_token))
-            .header(header::CONTENT_TYPE, "application/json");
-        let body = format!("{{\"value\":\"{}\"}}", "x".repeat(limit));
-        let answer = call(&world.backend.routes, request.body(Body::from(body)).unwrap()).await;
-        answer.assert_problem(413, "body_too_large");
+        // Not over a connection: one that is closed in the middle of a body may lose the response.
+        let request = TestClient::router(&app.backend.routes).request(route.method.clone(), &path).user(&ada);
+        let response = send(request.json(&json!({ "value": "x".repeat(limit) }))).await;
+        response.assert_problem(413, "body_too_large");
     }
 }
 
 #[tokio::test]
 async fn every_bad_member_is_named_at_once() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    world.make_admin(&ada).await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    app.make_admin(&ada).await;
     for (method, path, body, expected) in bad_bodies() {
-        let answer = world.send_as(&ada, method.clone(), path, &body).await;
+        let response = app.send_as(&ada, method.clone(), path, &body).await;
         let mut expected: Vec<&str> = expected.split_whitespace().collect();
         expected.sort_unstable();
-        assert_eq!(answer.bad_fields(), expected, "{method} {path} {body}");
+        assert_eq!(response.bad_fields(), expected, "{method} {path} {body}");
     }
-    for (method, path) in READERS {
+    for (route, path) in readers() {
         for body in [json!([]), json!("text"), json!(5), json!(null)] {
-            let answer = world.send_as(&ada, method.clone(), path, &body).await;
-            assert_eq!(answer.bad_fields(), [""], "{method} {path} {body}");
+            let response = app.send_as(&ada, route.method.clone(), &path, &body).await;
+            assert_eq!(response.bad_fields(), [""], "{} {body}", route.name());
         }
     }
 }
@@ -246,23 +223,23 @@ fn performs() -> Vec<(Method, &'static str, Value, &'static str)> {
 
 #[tokio::test]
 async fn a_refused_value_is_not_repeated() {
-    let world = TestApp::new().await;
+    let app = TestApp::new().await;
     let secret = "swordfish".repeat(20);
     let body = json!({ "username": secret, "email": secret, "password": secret, "activationCode": secret });
-    let answer = world.post("/auth/register", &body).await;
-    assert_eq!(answer.bad_fields().len(), 4);
-    assert!(!String::from_utf8_lossy(&answer.body).contains("swordfish"));
+    let response = app.post("/auth/register", &body).await;
+    assert_eq!(response.bad_fields().len(), 4);
+    assert!(!String::from_utf8_lossy(&response.body).contains("swordfish"));
 }
 
 #[tokio::test]
 async fn unknown_members_are_ignored() {
-    let world = TestApp::new().await;
-    let mut body = registration("ada", &world.code().await);
+    let app = TestApp::new().await;
+    let mut body = registration("ada", &app.code().await);
     body["role"] = json!("admin");
     body["_id"] = json!("000000000000000000000000");
-    assert_eq!(world.post("/auth/register", &body).await.status, 201);
+    assert_eq!(app.post("/auth/register", &body).await.status, 201);
 
-    let grace = world.performer("grace").await;
+    let grace = app.performer("grace").await;
     let ignored = json!({ "role": "admin", "sessions": [], "surprise": { "deep": [1, 2, null] } });
     let calls = [
         (Method::POST, "/auth/login", json!({ "username": "grace", "password": PASSWORD })),
@@ -274,17 +251,17 @@ async fn unknown_members_are_ignored() {
     ];
     for (method, path, mut body) in calls {
         body.as_object_mut().unwrap().extend(ignored.as_object().unwrap().clone());
-        let answer = world.send_as(&grace, method, path, &body).await;
-        assert_eq!(answer.status, 200, "{path} {answer:?}");
+        let response = app.send_as(&grace, method, path, &body).await;
+        assert_eq!(response.status, 200, "{path} {response:?}");
     }
-    assert!(world.stored(&grace).await.get("role").is_none());
-    assert!(world.stored(&grace).await.get("surprise").is_none());
+    assert!(app.stored(&grace).await.get("role").is_none());
+    assert!(app.stored(&grace).await.get("surprise").is_none());
 }
 
 #[tokio::test]
 async fn there_is_nothing_at_other_paths() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     let paths = [
         "/",
         "/auth",
@@ -298,29 +275,29 @@ async fn there_is_nothing_at_other_paths() {
         "/_standin/ledger",
     ];
     for path in paths {
-        world.get(path).await.assert_problem(404, "not_found");
-        world.get_as(&ada, path).await.assert_problem(404, "not_found");
+        app.get(path).await.assert_problem(404, "not_found");
+        app.get_as(&ada, path).await.assert_problem(404, "not_found");
     }
-    world.get_as(&ada, "/users/%ff/settings").await.assert_problem(404, "not_found");
+    app.get_as(&ada, "/users/%ff/settings").await.assert_problem(404, "not_found");
 }
 
 #[tokio::test]
 async fn a_path_answers_only_to_its_methods_and_says_which() {
-    let world = TestApp::new().await;
-    let mut methods: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for route in routes::of_the_template() {
-        methods.entry(route.path).or_default().push(route.method);
+    let app = TestApp::new().await;
+    let mut methods: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for route in routes::all() {
+        methods.entry(route.path).or_default().push(route.method.as_str());
     }
     for (path, known) in methods {
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
-            if known.iter().any(|known| known == method) {
+            if known.contains(&method) {
                 continue;
             }
             let path = path.replace("{user_id}", "me");
-            let answer = send(world.request(method.parse().unwrap(), &path, None)).await;
-            answer.assert_problem(405, "method_not_allowed");
+            let response = send(app.request(method.parse().unwrap(), &path, None)).await;
+            response.assert_problem(405, "method_not_allowed");
             for known in &known {
-                assert!(answer.header("allow").contains(known), "{method} {path}: {:?}", answer.headers);
+                assert!(response.header("allow").contains(known), "{method} {path}: {:?}", response.headers);
             }
         }
     }
@@ -328,7 +305,7 @@ async fn a_path_answers_only_to_its_methods_and_says_which() {
 
 #[tokio::test]
 async fn problems_come_as_plain_json_to_those_who_accept_only_that() {
-    let world = TestApp::new().await;
+    let app = TestApp::new().await;
     let plain = "application/json";
     let problem = "application/problem+json";
     for (accept, expected) in [
@@ -341,18 +318,18 @@ async fn problems_come_as_plain_json_to_those_who_accept_only_that() {
         ("audio/mpeg", problem),
         ("text/html", problem),
     ] {
-        let answer = send(world.request(Method::GET, "/usage", None).header("accept", accept)).await;
-        assert_eq!((answer.status.as_u16(), answer.header("content-type")), (401, expected), "{accept}");
-        assert_eq!(answer.json()["code"], "missing_token");
+        let response = send(app.request(Method::GET, "/usage", None).header("accept", accept)).await;
+        assert_eq!((response.status.as_u16(), response.header("content-type")), (401, expected), "{accept}");
+        assert_eq!(response.json()["code"], "missing_token");
     }
 }
 
 #[tokio::test]
 async fn each_request_has_an_id_of_its_own_that_no_client_chooses() {
-    let world = TestApp::new().await;
+    let app = TestApp::new().await;
     let mut ids = Vec::new();
     for path in ["/health", "/health", "/usage", "/nowhere"] {
-        let request = world.request(Method::GET, path, None).header("x-request-id", "chosen");
+        let request = app.request(Method::GET, path, None).header("x-request-id", "chosen");
         ids.push(send(request).await.header("x-request-id").to_owned());
     }
     assert!(!ids.contains(&String::from("chosen")));
@@ -369,23 +346,23 @@ async fn a_panic_is_a_500_that_says_nothing_of_it_and_the_next_request_is_answer
         panic!("the {} of the show", "secret")
     });
     let routes = Router::new().route("/", panics).route("/late", late).route("/well", get(async || "well"));
-    let routes = shared::http::service(routes);
+    let client = TestClient::router(&shared::http::service(routes));
     for path in ["/", "/late"] {
-        let answer = call(&routes, Request::get(path).body(Body::empty()).unwrap()).await;
-        answer.assert_problem(500, "internal_error");
-        let whole = format!("{:?}{}", answer.headers, String::from_utf8_lossy(&answer.body));
+        let response = send(client.request(Method::GET, path)).await;
+        response.assert_problem(500, "internal_error");
+        let whole = format!("{:?}{}", response.headers, String::from_utf8_lossy(&response.body));
         assert!(!whole.contains("secret") && !whole.contains("panic"), "{whole}");
     }
-    let next = call(&routes, Request::get("/well").body(Body::empty()).unwrap()).await;
-    assert_eq!((next.status.as_u16(), next.body.as_slice()), (200, b"well".as_slice()));
+    let next = send(client.request(Method::GET, "/well")).await;
+    assert_eq!((next.status.as_u16(), &next.body[..]), (200, b"well".as_slice()));
 }
 
 #[tokio::test]
 async fn a_base64_body_may_be_as_long_as_the_largest_recording() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     let audio = vec![0; shared::audio::MAX_BYTES];
     let body = json!({ "audio_base64": base64(&audio) });
-    let answer = world.post_as(&ada, "/users/me/voice", &body).await;
-    answer.assert_problem(422, "invalid_recording");
+    let response = app.post_as(&ada, "/users/me/voice", &body).await;
+    response.assert_problem(422, "invalid_recording");
 }

@@ -3,20 +3,18 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use axum::Router;
 use lambda_http::{Adapter, Context, LambdaEvent, Service as _, request::LambdaRequest};
 use serde_json::Value;
-use shared::{clock::Clock, env::Env, http as edge};
-use tests::harness::{lambda_runtime_api::HttpAnswer, mp3, sample_events};
-
-use crate::{
-    platform::template::TEMPLATE,
-    test_app::{TestApp, WEBM},
+use shared::http as edge;
+use tests::harness::{
+    Route, TestApp, WEBM, lambda_runtime_api::HttpAnswer, mp3, router, routes, sample_events,
 };
+
+use crate::platform::template::TEMPLATE;
 
 #[tokio::test]
 async fn each_sample_event_is_answered_with_success_by_the_function_of_its_route() {
-    let world = TestApp::new().await;
+    let app = TestApp::new().await;
     // A sign-up first: the others sign their user up where that was not done.
     let mut names: Vec<String> =
         fs::read_dir(folder()).unwrap().map(|entry| stem(&entry.unwrap().path())).collect();
@@ -27,53 +25,39 @@ async fn each_sample_event_is_answered_with_success_by_the_function_of_its_route
     let mut replayed = BTreeSet::new();
     for name in names {
         let event = fs::read_to_string(folder().join(format!("{name}.json"))).unwrap();
-        let event = sample_events::whole(&world.backend, &event, WEBM)
+        let event = sample_events::whole(&app.backend, &event, WEBM)
             .await
             .unwrap_or_else(|why| panic!("{name}: {why}"));
         let parsed: Value = serde_json::from_str(&event).unwrap();
         let Some(route) = parsed["routeKey"].as_str() else {
             assert_eq!(name, "sweep");
-            world.backend.sweep().await.unwrap();
+            app.backend.sweep().await.unwrap();
             continue;
         };
         let function = functions.iter().find(|function| function.routes.iter().any(|served| served == route));
         let function = function.unwrap_or_else(|| panic!("{name} is for {route}, which is no route")).name;
-        let answer = delivered(&world, function, &event).await;
-        assert_eq!(answer.status, success(route), "{name}: {answer:?}");
-        assert_eq!(answer.headers.get("x-request-id").unwrap(), "the-invocation", "{name}");
-        assert_eq!(answer.body.is_empty(), answer.status == 204, "{name}: {answer:?}");
+        let response = delivered(&app, function, &event).await;
+        assert_eq!(response.status, success(route), "{name}: {response:?}");
+        assert_eq!(response.headers.get("x-request-id").unwrap(), "the-invocation", "{name}");
+        assert_eq!(response.body.is_empty(), response.status == 204, "{name}: {response:?}");
         if name == "perform-audio" {
-            assert!(mp3::listen(&answer.body).is_some(), "the audio came through damaged");
-            assert_scripts_can_read(&answer);
+            assert!(mp3::listen(&response.body).is_some(), "the audio came through damaged");
+            assert_scripts_can_read(&response);
         }
         replayed.insert(route.to_owned());
     }
-    let routes: BTreeSet<String> = functions.into_iter().flat_map(|function| function.routes).collect();
-    assert_eq!(replayed, routes, "a route without an event");
+    assert_eq!(replayed, routes::all().iter().map(Route::name).collect(), "a route without an event");
 }
 
-/// Hands the event to a function as its bootstrap does: parsed, adapted, and the answer written as JSON.
-async fn delivered(world: &TestApp, function: &str, event: &str) -> HttpAnswer {
+/// Hands the event to a function as its bootstrap does: parsed, adapted, and the response written as JSON.
+async fn delivered(app: &TestApp, function: &str, event: &str) -> HttpAnswer {
     let request: LambdaRequest = serde_json::from_str(event).unwrap();
     let mut context = Context::default();
     context.request_id = String::from("the-invocation");
-    let mut adapter = Adapter::from(edge::service(router(&world.services.env, &world.clock, function).await));
-    let answer = adapter.call(LambdaEvent::new(request, context)).await.unwrap();
-    HttpAnswer::decode(&serde_json::to_value(answer).unwrap()).unwrap()
-}
-
-/// The routes of one function alone.
-pub async fn router(env: &Env, clock: &Clock, function: &str) -> Router {
-    let clock = clock.clone();
-    match function {
-        "auth" => auth::router(auth::AppState::from_env(env, clock).await.unwrap()),
-        "users" => users::router(users::AppState::from_env(env, clock).await.unwrap()),
-        "activation" => activation::router(activation::AppState::from_env(env, clock).await.unwrap()),
-        "thought" => thought::router(thought::AppState::from_env(env, clock).await.unwrap()),
-        "perform" => perform::router(perform::AppState::from_env(env, clock).await.unwrap()),
-        "usage" => usage::router(usage::AppState::from_env(env, clock).await.unwrap()),
-        _ => panic!("{function} serves no HTTP"),
-    }
+    let mut adapter =
+        Adapter::from(edge::service(router(function, &app.services.env, &app.clock).await.unwrap()));
+    let response = adapter.call(LambdaEvent::new(request, context)).await.unwrap();
+    HttpAnswer::decode(&serde_json::to_value(response).unwrap()).unwrap()
 }
 
 /// The status of success that each route documents.
@@ -90,10 +74,10 @@ fn success(route: &str) -> u16 {
 }
 
 /// The facts beside the audio reach a browser's script: every header of ours is exposed.
-fn assert_scripts_can_read(answer: &HttpAnswer) {
+fn assert_scripts_can_read(response: &HttpAnswer) {
     let exposed: BTreeSet<&str> = TEMPLATE.exposed_headers().into_iter().collect();
     let ours: BTreeSet<&str> =
-        answer.headers.keys().map(http::HeaderName::as_str).filter(|name| name.starts_with("x-")).collect();
+        response.headers.keys().map(http::HeaderName::as_str).filter(|name| name.starts_with("x-")).collect();
     assert!(ours.len() > 5, "{ours:?}");
     // Retry-After comes with errors alone.
     assert_eq!(exposed, ours.into_iter().chain(["retry-after"]).collect());

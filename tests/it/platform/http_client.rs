@@ -15,11 +15,10 @@ use shared::{
     http_client,
     object_store::{ObjectStore, Recording},
 };
-use tests::fakes::s3::Fault;
+use tests::{fakes::s3::Fault, harness::TestApp};
+
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-
-use crate::test_app::TestApp;
 
 /// A certificate for `localhost` that signs itself, until 2126, and its Ed25519 key: nobody trusts it, so neither is
 /// a secret.
@@ -57,35 +56,35 @@ async fn a_redirect_is_an_answer_and_no_way_to_go() {
         .route("/", get(async || Redirect::temporary("/elsewhere")))
         .route("/elsewhere", get(async || "your key, please"));
     let server = tokio::spawn(axum::serve(listener, routes).into_future());
-    let answer =
+    let response =
         http_client::client().unwrap().get(base).header("xi-api-key", "secret").send().await.unwrap();
-    assert_eq!(answer.status(), 307);
+    assert_eq!(response.status(), 307);
     server.abort();
 }
 
 #[tokio::test]
 async fn what_s3_fails_at_once_is_tried_again() {
-    let world = TestApp::new().await;
-    let recordings = ObjectStore::from_env(&world.services.env, http_client::client().unwrap()).unwrap();
+    let app = TestApp::new().await;
+    let recordings = ObjectStore::from_env(&app.services.env, http_client::client().unwrap()).unwrap();
     let user = ObjectId::new();
     let recording = Recording { bytes: Bytes::from(vec![7; 100_000]), mime_type: String::from("audio/webm") };
     for fault in [Fault::Reset, Fault::LoseAnswer, Fault::SlowDown] {
-        world.s3().fault(1, Method::PUT, fault);
+        app.s3().fault(1, Method::PUT, fault);
         recordings.put(user, recording.clone()).await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
-        world.s3().fault(1, Method::GET, fault);
+        app.s3().fault(1, Method::GET, fault);
         let stored = recordings.get(user).await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
         assert_eq!(stored.map(|stored| stored.bytes), Some(recording.bytes.clone()), "{fault:?}");
     }
     // And a body that breaks off is no recording.
-    world.s3().fault(1, Method::GET, Fault::Truncate);
+    app.s3().fault(1, Method::GET, Fault::Truncate);
     let error = recordings.get(user).await.err().expect("half a recording is none").to_string();
     assert!(!error.contains(&user.to_hex()), "the log would name the user: {error}");
 }
 
 #[tokio::test]
 async fn an_s3_that_is_gone_is_an_error_soon_that_names_nobody() {
-    let world = TestApp::new().await;
-    let mut env = world.services.env.clone();
+    let app = TestApp::new().await;
+    let mut env = app.services.env.clone();
     env.extend([("S3_ENDPOINT", "http://127.0.0.1:9")]);
     let recordings = ObjectStore::from_env(&env, http_client::client().unwrap()).unwrap();
     let user = ObjectId::new();

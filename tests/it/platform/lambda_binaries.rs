@@ -11,12 +11,10 @@ use tests::{
         faults::{Fault, Operation},
     },
     harness::{
-        LambdaBinaries,
+        LambdaBinaries, Setup, TestApp, User, eventually,
         lambda_runtime_api::{Failure, Function, HttpAnswer, Options},
     },
 };
-
-use crate::test_app::{Setup, TestApp, User, eventually};
 
 /// The programs, built once for the whole run.
 fn bootstraps() -> &'static LambdaBinaries {
@@ -26,10 +24,10 @@ fn bootstraps() -> &'static LambdaBinaries {
     BUILT.get_or_init(|| build().unwrap_or_else(|error| panic!("{error}")))
 }
 
-/// Starts a program in a world, with a timeout of so many seconds.
-pub async fn start(world: &TestApp, name: &str, timeout: u64) -> Function {
+/// Starts a program in an app, with a timeout of so many seconds.
+pub async fn start(app: &TestApp, name: &str, timeout: u64) -> Function {
     let bootstraps = tokio::task::spawn_blocking(bootstraps).await.expect("the programs are built");
-    let mut env = world.services.env.clone();
+    let mut env = app.services.env.clone();
     env.extend([("PERFORM_TIMEOUT_SECONDS", timeout.to_string())]);
     let options =
         Options { name: name.to_owned(), timeout: Duration::from_secs(timeout), ..Options::default() };
@@ -45,11 +43,11 @@ pub async fn perform(function: &Function, user: &User, key: Option<&str>) -> Res
     function.invoke_http("POST", "/perform", &headers, body.as_bytes()).await
 }
 
-/// A world whose tokens are good at programs that read the system's clock, and a performer in it.
-pub async fn world_of_today(setup: Setup) -> (TestApp, User) {
-    let world = TestApp::with(Setup { today: true, ..setup }).await;
-    let ada = world.performer("ada").await;
-    (world, ada)
+/// An app whose tokens are good at programs that read the system's clock, and a performer in it.
+pub async fn app_of_today(setup: Setup) -> (TestApp, User) {
+    let app = TestApp::with(Setup { today: true, ..setup }).await;
+    let ada = app.performer("ada").await;
+    (app, ada)
 }
 
 /// The lines of a log that are JSON and have this member.
@@ -60,20 +58,20 @@ fn lines_with(function: &Function, member: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_perform_logs_one_line_of_audit_and_its_metrics() {
-    let (world, ada) = world_of_today(Setup::default()).await;
-    world.elevenlabs().set_delays(Delays {
+    let (app, ada) = app_of_today(Setup::default()).await;
+    app.elevenlabs().set_delays(Delays {
         create: Duration::from_millis(120),
         first_byte: Duration::from_millis(60),
         delete: Duration::from_millis(30),
     });
-    let function = start(&world, "perform", 30).await;
-    let answer = perform(&function, &ada, None).await.unwrap().json().unwrap();
+    let function = start(&app, "perform", 30).await;
+    let response = perform(&function, &ada, None).await.unwrap().json().unwrap();
 
     function.log_with("PerformMs").await.expect("metrics are logged");
     let audit = lines_with(&function, "outcome");
     assert_eq!(audit.len(), 1, "{audit:?}");
     let said = |member: &str| audit[0][member].clone();
-    assert_eq!((said("user_id"), said("request_id")), (json!(ada.id), answer["request_id"].clone()));
+    assert_eq!((said("user_id"), said("request_id")), (json!(ada.id), response["request_id"].clone()));
     assert_eq!(said("outcome"), "ok");
     let time = |member: &str| {
         let at = said(member).as_str().expect(member).to_owned();
@@ -95,7 +93,7 @@ async fn a_perform_logs_one_line_of_audit_and_its_metrics() {
     {
         assert!((number(name) - expected).abs() < f64::EPSILON, "{name}: {metrics}");
     }
-    assert_eq!(metrics["Chars"], answer["charsUsedEffective"]);
+    assert_eq!(metrics["Chars"], response["charsUsedEffective"]);
     assert!(number("AudioBytes") > 1000.0);
     assert!(number("CloneCreateMs") >= 120.0 && number("SynthesisMs") >= 60.0);
     assert!(number("CloneLifetimeMs") >= 90.0 && number("SlotWaitMs") < 5000.0);
@@ -104,12 +102,12 @@ async fn a_perform_logs_one_line_of_audit_and_its_metrics() {
 
 #[tokio::test]
 async fn a_perform_that_fails_says_so_in_its_log_and_its_metrics() {
-    let (world, ada) = world_of_today(Setup::default()).await;
-    let function = start(&world, "perform", 30).await;
-    world.elevenlabs().faults().next(Operation::Create, Fault::voice_add_edit_limit_reached());
+    let (app, ada) = app_of_today(Setup::default()).await;
+    let function = start(&app, "perform", 30).await;
+    app.elevenlabs().faults().next(Operation::Create, Fault::voice_add_edit_limit_reached());
     let refused = perform(&function, &ada, None).await.unwrap();
     assert_eq!(refused.json().unwrap()["code"], "clone_budget_exhausted");
-    world.elevenlabs().faults().always(Operation::Delete, Fault::html_503());
+    app.elevenlabs().faults().always(Operation::Delete, Fault::html_503());
     assert_eq!(perform(&function, &ada, None).await.unwrap().status, 200);
 
     eventually("both are logged", async || lines_with(&function, "PerformMs").len() == 2).await;
@@ -123,7 +121,7 @@ async fn a_perform_that_fails_says_so_in_its_log_and_its_metrics() {
     assert_eq!(audit[0]["outcome"], "clone_budget_exhausted");
     assert!(audit[0]["clone_created_at"].is_null() && audit[1]["clone_deleted_at"].is_null());
     // What an operator is woken by names what is left.
-    let voice = &world.elevenlabs().ledger().living[0].voice_id;
+    let voice = &app.elevenlabs().ledger().living[0].voice_id;
     let warning = lines_with(&function, "voice_id").into_iter().find(|line| line["level"] == "WARN");
     let warning = warning.expect("a warning with the voice's id");
     assert_eq!((&warning["voice_id"], &warning["user_id"]), (&json!(voice), &json!(ada.id)));
@@ -131,10 +129,10 @@ async fn a_perform_that_fails_says_so_in_its_log_and_its_metrics() {
 
 #[tokio::test]
 async fn a_sweep_logs_what_it_did_and_what_is_left_of_the_months_creations() {
-    let (world, _) = world_of_today(Setup::default()).await;
+    let (app, _) = app_of_today(Setup::default()).await;
     let orphan = format!("newvisions:test:{}", ObjectId::new());
-    let _ = world.elevenlabs().seed_voice(&orphan, "cloned", Some(1));
-    let sweep = start(&world, "sweep", 30).await;
+    let _ = app.elevenlabs().seed_voice(&orphan, "cloned", Some(1));
+    let sweep = start(&app, "sweep", 30).await;
     let swept = sweep.invoke(&json!({})).await.unwrap();
     assert_eq!((&swept["swept"], &swept["failed"]), (&json!(1), &json!(0)), "{swept}");
 
@@ -169,34 +167,30 @@ fn assert_emf(line: &Value, dimensions: &[&str]) {
 #[tokio::test]
 async fn a_perform_that_stood_still_beyond_its_lease_harms_nobody_when_it_goes_on() {
     let setup = Setup { env: vec![("CLONE_SLOTS", String::from("1"))], ..Setup::default() };
-    let (world, ada) = world_of_today(setup).await;
-    let (frozen, other, sweep) = (
-        start(&world, "perform", 20).await,
-        start(&world, "perform", 60).await,
-        start(&world, "sweep", 30).await,
-    );
+    let (app, ada) = app_of_today(setup).await;
+    let (frozen, other, sweep) =
+        (start(&app, "perform", 20).await, start(&app, "perform", 60).await, start(&app, "sweep", 30).await);
     let late = Fault::DelayBeforeEffect(Duration::from_secs(2));
-    world.elevenlabs().faults().next(Operation::Synthesize, late);
+    app.elevenlabs().faults().next(Operation::Synthesize, late);
     let first = perform(&frozen, &ada, Some("frozen"));
     let meanwhile = async {
-        world.elevenlabs().faults().met().wait().await;
+        app.elevenlabs().faults().met().wait().await;
         frozen.stop().await;
-        world.let_leases_run_out().await;
+        app.expire_leases().await;
         assert_eq!(sweep.invoke(&json!({})).await.unwrap()["swept"], 1);
-        world.elevenlabs().faults().clear();
+        app.elevenlabs().faults().clear();
 
         // The same user performs elsewhere, and while that voice lives, the first one goes on.
         let slow = Duration::from_secs(4);
-        world.elevenlabs().set_delays(Delays { first_byte: slow, ..Delays::default() });
+        app.elevenlabs().set_delays(Delays { first_byte: slow, ..Delays::default() });
         let goes_on = async {
-            eventually("the second voice lives", async || world.elevenlabs().ledger().created.len() == 2)
-                .await;
+            eventually("the second voice lives", async || app.elevenlabs().ledger().created.len() == 2).await;
             frozen.go_on().await;
             tokio::time::sleep(Duration::from_secs(2)).await;
-            assert_eq!(world.elevenlabs().ledger().living.len(), 1, "it deleted a voice that is not its own");
-            assert_eq!(world.held_slots().await, 1, "it freed a slot that is not its own");
+            assert_eq!(app.elevenlabs().ledger().living.len(), 1, "it deleted a voice that is not its own");
+            assert_eq!(app.held_slots().await, 1, "it freed a slot that is not its own");
             assert!(
-                world.stored(&ada).await.get_document("lease").is_ok(),
+                app.stored(&ada).await.get_document("lease").is_ok(),
                 "it ended a lease that is not its own"
             );
         };
@@ -207,8 +201,8 @@ async fn a_perform_that_stood_still_beyond_its_lease_harms_nobody_when_it_goes_o
     let second = second.json().unwrap();
     assert!(second["audio_base64"].is_string(), "{second}");
     assert!(first.is_err() || first.is_ok_and(|first| first.status != 200));
-    let ledger = world.elevenlabs().ledger();
+    let ledger = app.elevenlabs().ledger();
     assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.most_living), (2, 2, 1));
-    assert_eq!(json!(world.char_count(&ada).await), second["charsUsedEffective"]);
-    world.assert_nothing_remains(&ada).await;
+    assert_eq!(json!(app.char_count(&ada).await), second["charsUsedEffective"]);
+    app.assert_nothing_remains(&ada).await;
 }

@@ -3,7 +3,6 @@
 mod access;
 mod alarms;
 mod bad_input;
-pub mod closed_routes;
 mod configuration;
 mod dependencies;
 pub mod events;

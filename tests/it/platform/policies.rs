@@ -2,47 +2,47 @@
 
 use std::collections::BTreeSet;
 
-use axum::{Router, body::Body};
-use http::{Method, Request};
+use axum::Router;
+use http::Method;
 use serde_json::{Value, json};
 use shared::http as edge;
 use tests::{
     fakes::{elevenlabs::Delays, faults::Operation, s3},
-    harness::gateway,
+    harness::{
+        PASSWORD, TestApp, TestClient, TestRequest, User, WEBM, eventually, gateway, router, routes, routine,
+        send,
+    },
 };
+
 use tokio::net::TcpListener;
 
-use crate::{
-    platform::template::{self, TEMPLATE},
-    platform::{events, routes},
-    test_app::{PASSWORD, TestApp, User, WEBM, call, eventually, send},
-};
+use crate::platform::template::{self, TEMPLATE};
 
 /// A function, what it does in S3, and under which prefix of the bucket.
 type Grant = (String, String, String);
 
 #[tokio::test]
 async fn each_functions_policy_grants_what_the_function_does_and_nothing_else() {
-    let world = on_keys_of_their_own(TestApp::new().await).await;
+    let app = on_keys_of_their_own(TestApp::new().await).await;
     let mut driven = BTreeSet::new();
-    for (number, route) in routes::of_the_template().into_iter().enumerate() {
-        let user = world.performer(&format!("user{number}")).await;
-        world.make_admin(&user).await;
-        let user = world.sign_in(&user).await;
-        let path = route.path_of("me");
-        let answer = world.send_as(&user, route.method(), &path, &route.body(&user)).await;
+    for (number, route) in routes::all().iter().enumerate() {
+        let user = app.performer(&format!("user{number}")).await;
+        app.make_admin(&user).await;
+        let user = app.sign_in(&user).await;
+        let path = route.path_for("me");
+        let response = app.send_as(&user, route.method.clone(), &path, &route.body(&user)).await;
         // The code has made its user's account.
-        let done = answer.status.is_success() || route.name() == "POST /auth/register";
-        assert!(done, "{}: {answer:?}", route.name());
+        let done = response.status.is_success() || route.name() == "POST /auth/register";
+        assert!(done, "{}: {response:?}", route.name());
         driven.insert(route.name());
     }
-    assert_eq!(driven.len(), routes::of_the_template().len());
-    large_uploads(&world).await;
-    repeated_performs(&world).await;
-    deleted_while_performing(&world).await;
-    world.backend.sweep().await.unwrap();
+    assert_eq!(driven.len(), routes::all().len());
+    large_uploads(&app).await;
+    repeated_performs(&app).await;
+    deleted_while_performing(&app).await;
+    app.backend.sweep().await.unwrap();
 
-    let done = done_in_s3(&world);
+    let done = done_in_s3(&app);
     let granted = granted();
     assert!(granted.len() > 6, "{granted:?}");
     let missing: Vec<_> = done.difference(&granted).collect();
@@ -50,39 +50,19 @@ async fn each_functions_policy_grants_what_the_function_does_and_nothing_else() 
     assert!(missing.is_empty() && unused.is_empty(), "not granted: {missing:?}; never done: {unused:?}");
 }
 
-#[tokio::test]
-async fn each_function_serves_its_routes_of_the_template_and_nobody_elses() {
-    let world = TestApp::new().await;
-    let all = routes::of_the_template();
-    let paths: BTreeSet<&str> = all.iter().map(|route| route.path.as_str()).collect();
-    let methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
-    for function in TEMPLATE.functions().into_iter().filter(|function| !function.routes.is_empty()) {
-        let router = edge::service(events::router(&world.services.env, &world.clock, function.name).await);
-        for path in &paths {
-            for method in methods {
-                let request = Request::builder().method(method).uri(path.replace("{user_id}", "me"));
-                let answer = call(&router, request.body(Body::empty()).unwrap()).await;
-                let served = ![404, 405].contains(&answer.status.as_u16());
-                let its_own = function.routes.contains(&format!("{method} {path}"));
-                assert_eq!(served, its_own, "{}: {method} {path}: {}", function.name, answer.status);
-            }
-        }
-    }
-}
-
-/// The same world with each function on an access key of its own.
-async fn on_keys_of_their_own(mut world: TestApp) -> TestApp {
+/// The same app with each function on an access key of its own.
+async fn on_keys_of_their_own(mut app: TestApp) -> TestApp {
     let mut all = Router::new();
     for (function, key) in keys() {
-        let mut env = world.services.env.clone();
+        let mut env = app.services.env.clone();
         env.extend([("AWS_ACCESS_KEY_ID", key)]);
-        all = all.merge(events::router(&env, &world.clock, function).await);
+        all = all.merge(router(function, &env, &app.clock).await.unwrap());
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    world.base = format!("http://{}", listener.local_addr().unwrap());
+    app.client = TestClient::http(format!("http://{}", listener.local_addr().unwrap()));
     // It ends with the test's runtime.
     tokio::spawn(gateway::serve(listener, edge::service(all), std::future::pending()));
-    world
+    app
 }
 
 /// The functions that serve HTTP, each with its access key.
@@ -92,7 +72,7 @@ fn keys() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 /// What the functions did in S3. A presigned request is done in the name of whoever signed it.
-fn done_in_s3(world: &TestApp) -> BTreeSet<Grant> {
+fn done_in_s3(app: &TestApp) -> BTreeSet<Grant> {
     let of = |entry: s3::Entry| {
         let (function, _) = keys()
             .find(|(_, key)| *key == entry.access_key)
@@ -106,7 +86,7 @@ fn done_in_s3(world: &TestApp) -> BTreeSet<Grant> {
         let (prefix, _) = entry.key.split_once('/').expect("a prefix");
         (function.to_owned(), action.to_owned(), prefix.to_owned())
     };
-    world.s3().journal().into_iter().map(of).collect()
+    app.s3().journal().into_iter().map(of).collect()
 }
 
 /// What the policies in the template grant.
@@ -153,53 +133,52 @@ fn list(value: &Value) -> Vec<&Value> {
 }
 
 /// An upload that is offered, replaced by another offer, uploaded and adopted; and one that is never adopted.
-async fn large_uploads(world: &TestApp) {
-    let user = world.register("uploader").await;
+async fn large_uploads(app: &TestApp) {
+    let user = app.register("uploader").await;
     let offer = async || {
         let wanted = json!({ "mime_type": "audio/webm", "bytes": WEBM.len() });
-        world.post_as(&user, "/users/me/voice/upload", &wanted).await.json()
+        app.post_as(&user, "/users/me/voice/upload", &wanted).await.json()
     };
     offer().await;
     let offer_taken = offer().await;
-    let mut put = world.http.put(offer_taken["upload_url"].as_str().unwrap()).body(WEBM);
+    let mut put = app.http.put(offer_taken["upload_url"].as_str().unwrap()).body(WEBM);
     for (name, value) in offer_taken["headers"].as_object().unwrap() {
         put = put.header(name, value.as_str().unwrap());
     }
     assert!(put.send().await.unwrap().status().is_success());
-    let adopted = world.post_as(&user, "/users/me/voice", &json!({ "key": offer_taken["key"] })).await;
+    let adopted = app.post_as(&user, "/users/me/voice", &json!({ "key": offer_taken["key"] })).await;
     assert_eq!(adopted.status, 200, "{adopted:?}");
     offer().await;
-    delete_account(world, &user).await;
+    delete_account(app, &user).await;
 }
 
-/// A perform whose answer is asked for again, and an account that is deleted after it.
-async fn repeated_performs(world: &TestApp) {
-    let user = world.performer("repeater").await;
+/// A perform whose response is asked for again, and an account that is deleted after it.
+async fn repeated_performs(app: &TestApp) {
+    let user = app.performer("repeater").await;
     for _ in 0..2 {
-        assert_eq!(send(keyed_perform(world, &user)).await.status, 200);
+        assert_eq!(send(keyed_perform(app, &user)).await.status, 200);
     }
-    delete_account(world, &user).await;
+    delete_account(app, &user).await;
 }
 
 /// An account that is deleted while it performs.
-async fn deleted_while_performing(world: &TestApp) {
-    let user = world.performer("leaver").await;
+async fn deleted_while_performing(app: &TestApp) {
+    let user = app.performer("leaver").await;
     let slow = Delays { first_byte: std::time::Duration::from_secs(1), ..Delays::default() };
-    world.elevenlabs().set_delays(slow);
-    let created = world.elevenlabs().journal().count(Operation::Create);
-    let performing = tokio::spawn(send(keyed_perform(world, &user)));
-    eventually("a voice is made", async || world.elevenlabs().journal().count(Operation::Create) > created)
+    app.elevenlabs().set_delays(slow);
+    let created = app.elevenlabs().journal().count(Operation::Create);
+    let performing = tokio::spawn(send(keyed_perform(app, &user)));
+    eventually("a voice is made", async || app.elevenlabs().journal().count(Operation::Create) > created)
         .await;
-    delete_account(world, &user).await;
+    delete_account(app, &user).await;
     performing.await.unwrap();
 }
 
-fn keyed_perform(world: &TestApp, user: &User) -> reqwest::RequestBuilder {
-    let perform = world.request(Method::POST, "/perform", Some(user)).header("idempotency-key", "the key");
-    perform.json(&json!({ "routine_type": "cards", "value": "Queen of Hearts" }))
+fn keyed_perform(app: &TestApp, user: &User) -> TestRequest {
+    app.client.perform(user, &routine("Queen of Hearts")).key("the key")
 }
 
-async fn delete_account(world: &TestApp, user: &User) {
-    let deleted = world.send_as(user, Method::DELETE, "/users/me", &json!({ "password": PASSWORD })).await;
+async fn delete_account(app: &TestApp, user: &User) {
+    let deleted = app.send_as(user, Method::DELETE, "/users/me", &json!({ "password": PASSWORD })).await;
     assert_eq!(deleted.status, 204, "{deleted:?}");
 }

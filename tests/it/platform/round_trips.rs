@@ -4,24 +4,22 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
-use tests::fakes::{
-    faults::Operation,
-    mongodb_wire::{Command, Fault},
-};
-
-use crate::{
-    platform::routes,
-    test_app::{PASSWORD, TestApp, WEBM, base64, registration, send},
+use tests::{
+    fakes::{
+        faults::Operation,
+        mongodb_wire::{Command, Fault},
+    },
+    harness::{PASSWORD, TestApp, WEBM, base64, registration, routes, send},
 };
 
 #[tokio::test]
 async fn every_call_asks_the_database_no_more_often_than_it_must() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    world.make_admin(&ada).await;
-    let code = world.code().await;
-    let grace = world.register("grace").await;
-    let mut uncounted: Vec<String> = routes::of_the_template().iter().map(routes::Route::name).collect();
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    app.make_admin(&ada).await;
+    let code = app.code().await;
+    let grace = app.register("grace").await;
+    let mut uncounted: Vec<String> = routes::all().iter().map(routes::Route::name).collect();
     let password = json!({ "current_password": PASSWORD, "new_password": PASSWORD });
     let reset = json!({
         "email": "grace@example.com", "activation_code": grace.code, "new_password": PASSWORD,
@@ -79,18 +77,17 @@ async fn every_call_asks_the_database_no_more_often_than_it_must() {
         let (method, path) = call.split_once(' ').unwrap();
         // The session that signs out is over after it.
         let user = if path == "/users/{user_id}" && method == "DELETE" {
-            world.sign_in(&ada).await
+            app.sign_in(&ada).await
         } else {
             ada.clone()
         };
         let method: Method = method.parse().unwrap();
-        let request = world.request(method, &path.replace("{user_id}", "me"), Some(&user));
-        world.wire().reset();
-        let answer = send(if body.is_null() { request } else { request.json(&body) }).await;
-        assert!(answer.status.is_success() || answer.status == 409, "{call} {answer:?}");
+        let request = app.request(method, &path.replace("{user_id}", "me"), Some(&user));
+        app.wire().reset();
+        let response = send(request.optional_json(&body)).await;
+        assert!(response.status.is_success() || response.status == 409, "{call} {response:?}");
         // Sorted: some are sent side by side.
-        let mut names: Vec<String> =
-            world.wire().commands().into_iter().map(|command| command.name).collect();
+        let mut names: Vec<String> = app.wire().commands().into_iter().map(|command| command.name).collect();
         names.sort();
         assert_eq!(names.join(" "), expected, "{call}");
         uncounted.retain(|route| route != call);
@@ -100,16 +97,16 @@ async fn every_call_asks_the_database_no_more_often_than_it_must() {
 
 #[tokio::test]
 async fn a_perform_asks_the_database_twice_before_it_asks_for_the_voice() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     // The first one too: no index is made and nothing is looked up on the way.
     for _ in 0..2 {
-        world.wire().reset();
-        world.elevenlabs().journal().clear();
-        assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
-        let spans = world.elevenlabs().journal().spans();
+        app.wire().reset();
+        app.elevenlabs().journal().clear();
+        assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
+        let spans = app.elevenlabs().journal().spans();
         let create = spans.iter().find(|span| span.operation == Operation::Create).unwrap();
-        let commands = world.wire().commands();
+        let commands = app.wire().commands();
         let before: Vec<&Command> =
             commands.iter().filter(|command| command.started < create.started).collect();
         let asked: Vec<(&str, Option<&str>)> =
@@ -120,31 +117,31 @@ async fn a_perform_asks_the_database_twice_before_it_asks_for_the_voice() {
 
 #[tokio::test]
 async fn the_clone_speaks_while_it_is_noted() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
     let slow = Fault::Delay(Duration::from_millis(300));
-    world.wire().fault(1, Some("update"), Some("users"), slow);
-    assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
-    let commands = world.wire().commands();
+    app.wire().fault(1, Some("update"), Some("users"), slow);
+    assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
+    let commands = app.wire().commands();
     let note = commands
         .iter()
         .rfind(|command| command.name == "update" && command.collection.as_deref() == Some("users"));
-    let spans = world.elevenlabs().journal().spans();
+    let spans = app.elevenlabs().journal().spans();
     let speech = spans.iter().find(|span| span.operation == Operation::Synthesize).unwrap();
     assert!(speech.started < note.unwrap().ended.unwrap(), "the note was not waited for");
 }
 
 #[tokio::test]
 async fn a_signed_in_answer_never_costs_a_round_trip_for_the_session_alone() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    world.wire().reset();
-    world.get_as(&ada, "/users/me/settings").await;
-    assert_eq!(world.wire().commands().len(), 1);
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    app.wire().reset();
+    app.get_as(&ada, "/users/me/settings").await;
+    assert_eq!(app.wire().commands().len(), 1);
     // A token that cannot be right is refused without asking.
-    world.wire().reset();
-    world.get("/users/me/settings").await.assert_problem(401, "missing_token");
-    world.get_as(&ada, "/users/000000000000000000000000/settings").await.assert_problem(403, "forbidden");
-    world.post_as(&ada, "/perform", &json!({})).await.assert_problem(422, "invalid_request");
-    assert_eq!(world.wire().commands().len(), 0);
+    app.wire().reset();
+    app.get("/users/me/settings").await.assert_problem(401, "missing_token");
+    app.get_as(&ada, "/users/000000000000000000000000/settings").await.assert_problem(403, "forbidden");
+    app.post_as(&ada, "/perform", &json!({})).await.assert_problem(422, "invalid_request");
+    assert_eq!(app.wire().commands().len(), 0);
 }

@@ -21,16 +21,15 @@ use tests::{
         faults::{Fault, Operation},
         mongodb_wire, s3,
     },
-    harness::{SigningKey, gateway},
+    harness::{
+        PASSWORD, Response, Setup, SigningKey, TestApp, TestClient, User, WEBM, gateway, registration,
+        routes, send,
+    },
 };
+
 use tokio::net::TcpListener;
 use tracing::{Dispatch, subscriber::NoSubscriber};
 use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
-
-use crate::{
-    platform::closed_routes,
-    test_app::{Answer, PASSWORD, Setup, TestApp, User, WEBM, registration, send},
-};
 
 const NEW_PASSWORD: &str = "seven purple umbrellas dancing";
 const WRONG_PASSWORD: &str = "eleven crooked lanterns";
@@ -40,11 +39,11 @@ const SPOKEN: &str = "the spectator thinks of Marigold";
 fn nothing_that_is_logged_holds_a_secret_or_a_persons_data() {
     let log = Log::default();
     let known = runtime(&log).block_on(async {
-        let (world, mut known) = world().await;
-        live_a_life(&world, &mut known).await;
-        fail_in_every_way(&world, &mut known).await;
+        let (app, mut known) = app().await;
+        live_a_life(&app, &mut known).await;
+        fail_in_every_way(&app, &mut known).await;
         panic_with(&known).await;
-        known.hashes(&world).await;
+        known.hashes(&app).await;
         known
     });
     let text = log.text();
@@ -64,61 +63,61 @@ fn nothing_that_is_logged_holds_a_secret_or_a_persons_data() {
 }
 
 /// A user's life, as it should go.
-async fn live_a_life(world: &TestApp, known: &mut Known) {
-    let ada = known.register(world, "ada-of-the-logs").await;
-    assert_eq!(world.upload(&ada, WEBM).await.status, 200);
+async fn live_a_life(app: &TestApp, known: &mut Known) {
+    let ada = known.register(app, "ada-of-the-logs").await;
+    assert_eq!(app.upload(&ada, WEBM).await.status, 200);
     let audio = json!({ "audio_base64": STANDARD.encode(WEBM) });
-    assert_eq!(world.post_as(&ada, "/users/me/voice", &audio).await.status, 200);
+    assert_eq!(app.post_as(&ada, "/users/me/voice", &audio).await.status, 200);
 
     let offer = json!({ "mime_type": "audio/webm", "bytes": WEBM.len() });
-    let offer = world.post_as(&ada, "/users/me/voice/upload", &offer).await.json();
+    let offer = app.post_as(&ada, "/users/me/voice/upload", &offer).await.json();
     let url = offer["upload_url"].as_str().unwrap();
     let (_, signature) = url.split_once("X-Amz-Signature=").expect("a presigned URL");
     known.secret("an upload's signature", signature.split('&').next().unwrap());
-    let mut put = world.http.put(url).body(WEBM);
+    let mut put = app.http.put(url).body(WEBM);
     for (name, value) in offer["headers"].as_object().unwrap() {
         put = put.header(name, value.as_str().unwrap());
     }
-    assert_eq!(put.send().await.expect("S3 answers").status(), 200);
-    assert_eq!(world.post_as(&ada, "/users/me/voice", &json!({ "key": offer["key"] })).await.status, 200);
+    assert_eq!(put.send().await.expect("S3 responds").status(), 200);
+    assert_eq!(app.post_as(&ada, "/users/me/voice", &json!({ "key": offer["key"] })).await.status, 200);
 
     let perform =
-        world.request(Method::POST, "/perform", Some(&ada)).header("idempotency-key", "once-only-4711");
+        app.request(Method::POST, "/perform", Some(&ada)).header("idempotency-key", "once-only-4711");
     known.secret("an idempotency key", "once-only-4711");
     let performed = send(perform.json(&json!({ "text": SPOKEN }))).await;
     assert_eq!(performed.status, 200, "{performed:?}");
     known.secret("what was said", &STANDARD.encode(performed.audio())[100..148]);
     let thought = json!({ "topic": "names", "value": "Marigold" });
-    assert_eq!(world.post_as(&ada, "/thought", &thought).await.status, 200);
-    assert_eq!(world.get("/health").await.status, 200);
-    for route in closed_routes::closed().iter().filter(|route| route.method == Method::GET) {
-        world.get_as(&ada, &route.of("me")).await;
+    assert_eq!(app.post_as(&ada, "/thought", &thought).await.status, 200);
+    assert_eq!(app.get("/health").await.status, 200);
+    for route in routes::closed().filter(|route| route.method == Method::GET) {
+        app.get_as(&ada, &route.path_for("me")).await;
     }
     let change = json!({ "current_password": PASSWORD, "new_password": NEW_PASSWORD });
-    assert_eq!(world.send_as(&ada, Method::PUT, "/users/me/password", &change).await.status, 204);
-    let refreshed = world.post("/auth/refresh", &json!({ "refresh_token": ada.refresh_token })).await;
+    assert_eq!(app.send_as(&ada, Method::PUT, "/users/me/password", &change).await.status, 204);
+    let refreshed = app.post("/auth/refresh", &json!({ "refresh_token": ada.refresh_token })).await;
     let ada = known.signed_in(&refreshed, &ada);
     let rename = json!({ "email": "ada-elsewhere@example.com" });
-    assert_eq!(world.send_as(&ada, Method::PATCH, "/users/me", &rename).await.status, 200);
-    world.backend.make_admin(ada.id.parse().unwrap()).await.unwrap();
-    let codes = world.post_as(&ada, "/activation/codes", &json!({ "count": 5 })).await.json();
+    assert_eq!(app.send_as(&ada, Method::PATCH, "/users/me", &rename).await.status, 200);
+    app.backend.make_admin(ada.id.parse().unwrap()).await.unwrap();
+    let codes = app.post_as(&ada, "/activation/codes", &json!({ "count": 5 })).await.json();
     for code in codes["codes"].as_array().unwrap() {
         known.secret("an activation code", code.as_str().unwrap());
     }
     let reset = json!({
         "email": "ada-elsewhere@example.com", "activation_code": ada.code, "new_password": NEW_PASSWORD,
     });
-    assert_eq!(world.post("/activation/reset-password", &reset).await.status, 204);
+    assert_eq!(app.post("/activation/reset-password", &reset).await.status, 204);
     let login = json!({ "username": "ada-elsewhere@example.com", "password": NEW_PASSWORD });
-    let ada = known.signed_in(&world.post("/auth/login", &login).await, &ada);
-    assert_eq!(world.post_as(&ada, "/auth/logout", &Value::Null).await.status, 204);
+    let ada = known.signed_in(&app.post("/auth/login", &login).await, &ada);
+    assert_eq!(app.post_as(&ada, "/auth/logout", &Value::Null).await.status, 204);
 }
 
 /// What can go wrong, at the client, at the providers and at the stores.
-async fn fail_in_every_way(world: &TestApp, known: &mut Known) {
-    let eve = known.register(world, "eve-of-the-logs").await;
-    assert_eq!(world.upload(&eve, WEBM).await.status, 200);
-    let eve = client_errors(world, known, &eve).await;
+async fn fail_in_every_way(app: &TestApp, known: &mut Known) {
+    let eve = known.register(app, "eve-of-the-logs").await;
+    assert_eq!(app.upload(&eve, WEBM).await.status, 200);
+    let eve = client_errors(app, known, &eve).await;
 
     // Providers repeat what they were sent.
     let echo = json!({ "detail": {
@@ -135,67 +134,67 @@ async fn fail_in_every_way(world: &TestApp, known: &mut Known) {
         (Operation::Delete, Fault::html_503()),
         (Operation::Delete, Fault::ResetBeforeEffect),
     ] {
-        world.elevenlabs().faults().next(operation, fault);
-        world.perform(&eve, SPOKEN).await;
-        world.elevenlabs().faults().clear();
+        app.elevenlabs().faults().next(operation, fault);
+        app.perform(&eve, SPOKEN).await;
+        app.elevenlabs().faults().clear();
     }
     let refused = Fault::json(400, &json!({ "error": { "message": SPOKEN } }));
     for fault in [Fault::html_503(), refused, Fault::text(200, SPOKEN)] {
-        world.gemini().faults().next_n(Operation::Generate, 3, &fault);
-        world.post_as(&eve, "/thought", &json!({ "topic": "names", "value": "Marigold" })).await;
-        world.gemini().faults().clear();
+        app.gemini().faults().next_n(Operation::Generate, 3, &fault);
+        app.post_as(&eve, "/thought", &json!({ "topic": "names", "value": "Marigold" })).await;
+        app.gemini().faults().clear();
     }
-    world.backend.sweep().await.unwrap();
+    app.backend.sweep().await.unwrap();
 
     for fault in [s3::Fault::AccessDenied, s3::Fault::Reset] {
-        world.s3().fault(9, Method::PUT, fault);
-        world.s3().fault(9, Method::GET, fault);
-        assert_eq!(world.upload(&eve, WEBM).await.status, 503);
-        world.perform(&eve, SPOKEN).await;
-        world.s3().reset();
+        app.s3().fault(9, Method::PUT, fault);
+        app.s3().fault(9, Method::GET, fault);
+        assert_eq!(app.upload(&eve, WEBM).await.status, 503);
+        app.perform(&eve, SPOKEN).await;
+        app.s3().reset();
     }
 
     let refused = mongodb_wire::Fault::Refuse {
         code: 121,
         message: format!("validation failed: eve-of-the-logs@example.com {PASSWORD} {}", eve.code),
     };
-    world.wire().fault(999, None, None, refused);
-    for route in closed_routes::closed() {
-        let request = world.request(route.method.clone(), &route.of("me"), Some(&eve));
-        let answer = send(request.json(&route.body)).await;
-        assert!(!answer.status.is_success(), "{} {}: {answer:?}", route.method, route.path);
+    app.wire().fault(999, None, None, refused);
+    for route in routes::closed() {
+        let request = app.request(route.method.clone(), &route.path_for("me"), Some(&eve));
+        let response = send(request.json(&route.body(&eve))).await;
+        assert!(!response.status.is_success(), "{} {}: {response:?}", route.method, route.path);
     }
-    lose_mongodb(world, &eve).await;
+    lose_mongodb(app, &eve).await;
     // A driver waits for half a second before it asks for a lost server again.
     for fault in [mongodb_wire::Fault::CutBefore, mongodb_wire::Fault::CutAfter] {
-        world.wire().reset();
-        world.wire().fault(999, None, None, fault);
-        lose_mongodb(world, &eve).await;
+        app.wire().reset();
+        app.wire().fault(999, None, None, fault);
+        lose_mongodb(app, &eve).await;
     }
-    world.wire().reset();
+    app.wire().reset();
 }
 
 /// Sign-ins without a database.
-async fn lose_mongodb(world: &TestApp, eve: &User) {
+async fn lose_mongodb(app: &TestApp, eve: &User) {
     let login = json!({ "username": "eve-of-the-logs", "password": PASSWORD });
     for (path, body) in [
         ("/auth/register", registration("mallory", &eve.code)),
         ("/auth/login", login),
         ("/auth/refresh", json!({ "refresh_token": eve.refresh_token })),
     ] {
-        world.post(path, &body).await.assert_problem(503, "service_unavailable");
+        app.post(path, &body).await.assert_problem(503, "service_unavailable");
     }
 }
 
 /// Requests that are refused, with secrets in the wrong places. One of them ends the session; gives the next.
-async fn client_errors(world: &TestApp, known: &mut Known, eve: &User) -> User {
+async fn client_errors(app: &TestApp, known: &mut Known, eve: &User) -> User {
     let code = known.of("an activation code");
     for body in [
         json!({ "username": "eve-of-the-logs", "password": WRONG_PASSWORD }),
         json!({ "username": PASSWORD, "password": "eve-of-the-logs@example.com" }),
         json!({ "username": [PASSWORD], "password": { "is": PASSWORD } }),
     ] {
-        world.post("/auth/login", &body).await;
+        app.post("/auth/login", &body).await;
     }
     for (member, value) in [
         ("username", json!(PASSWORD)),
@@ -209,35 +208,35 @@ async fn client_errors(world: &TestApp, known: &mut Known, eve: &User) -> User {
     ] {
         let mut body = registration("mallory", &code);
         body[member] = value;
-        assert!(world.post("/auth/register", &body).await.status.is_client_error());
+        assert!(app.post("/auth/register", &body).await.status.is_client_error());
     }
     // Half of a body, and secrets where ids, keys and media types go.
     let half = format!("{{\"username\":\"eve\",\"password\":\"{PASSWORD}");
-    let request = world.request(Method::POST, "/auth/login", None).header("content-type", "application/json");
+    let request = app.request(Method::POST, "/auth/login", None).header("content-type", "application/json");
     send(request.body(half)).await.assert_problem(400, "malformed_json");
     let request =
-        world.request(Method::POST, "/auth/login", None).header("content-type", eve.refresh_token.as_str());
+        app.request(Method::POST, "/auth/login", None).header("content-type", eve.refresh_token.as_str());
     send(request.body(PASSWORD)).await.assert_problem(415, "unsupported_media_type");
     for path in [
         format!("/users/{}", eve.refresh_token),
         format!("/nowhere/{}?token={}", eve.access_token, eve.access_token),
     ] {
-        world.get_as(eve, &path).await;
+        app.get_as(eve, &path).await;
     }
-    world.post("/auth/refresh", &json!({ "refresh_token": format!("{}x", eve.refresh_token) })).await;
+    app.post("/auth/refresh", &json!({ "refresh_token": format!("{}x", eve.refresh_token) })).await;
     let eve_again =
-        world.post("/auth/login", &json!({ "username": "eve-of-the-logs", "password": PASSWORD })).await;
+        app.post("/auth/login", &json!({ "username": "eve-of-the-logs", "password": PASSWORD })).await;
     let eve = &known.signed_in(&eve_again, eve);
     for bad in [&eve.refresh_token, &code, &format!("{}x", eve.access_token)] {
-        send(world.request(Method::GET, "/auth/session", None).bearer_auth(bad)).await;
+        send(app.request(Method::GET, "/auth/session", None).bearer_auth(bad)).await;
     }
     let body = json!({ "audio_base64": STANDARD.encode(&WEBM[..4000]) });
-    world.post_as(eve, "/users/me/voice", &body).await;
-    world.post_as(eve, "/users/me/voice", &json!({ "key": eve.refresh_token })).await;
+    app.post_as(eve, "/users/me/voice", &body).await;
+    app.post_as(eve, "/users/me/voice", &json!({ "key": eve.refresh_token })).await;
     for bad in
         [json!({ "text": SPOKEN, "voice": SPOKEN }), json!({ "routine_type": SPOKEN, "value": SPOKEN })]
     {
-        world.post_as(eve, "/perform", &bad).await;
+        app.post_as(eve, "/perform", &bad).await;
     }
     eve.clone()
 }
@@ -253,16 +252,16 @@ async fn panic_with(known: &Known) {
         }),
     );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/panic", listener.local_addr().unwrap());
+    let client = TestClient::http(format!("http://{}", listener.local_addr().unwrap()));
     let server =
         tokio::spawn(gateway::serve(listener, shared::http::service(routes), std::future::pending()));
-    let answer = send(reqwest::Client::new().post(url)).await;
-    let problem = answer.assert_problem(500, "internal_error");
+    let response = send(client.request(Method::POST, "/panic")).await;
+    let problem = response.assert_problem(500, "internal_error");
     assert!(known.found_in(&problem.to_string()).is_empty(), "{problem}");
     server.abort();
 }
 
-async fn world() -> (TestApp, Known) {
+async fn app() -> (TestApp, Known) {
     let key = SigningKey::generate();
     let provider_key = "xi-secret-key-of-this-test";
     let mut known = Known::default();
@@ -285,9 +284,9 @@ async fn world() -> (TestApp, Known) {
     }
     let env = vec![("JWT_SIGNING_KEY", key.private.clone()), ("JWT_PUBLIC_KEYS", key.public_set.clone())];
     let elevenlabs = elevenlabs::Config { api_key: provider_key.to_owned(), ..elevenlabs::Config::default() };
-    let world = TestApp::with(Setup { env, elevenlabs, ..Setup::default() }).await;
-    known.secret("the Gemini key", world.services.env.get("GEMINI_API_KEY").expect("a key"));
-    (world, known)
+    let app = TestApp::with(Setup { env, elevenlabs, ..Setup::default() }).await;
+    known.secret("the Gemini key", app.services.env.get("GEMINI_API_KEY").expect("a key"));
+    (app, known)
 }
 
 /// What must not be logged, each with what it is.
@@ -305,17 +304,17 @@ impl Known {
         self.0.iter().rfind(|(kind, _)| *kind == what).expect("one is known").1.clone()
     }
 
-    async fn register(&mut self, world: &TestApp, username: &str) -> User {
-        let user = world.register(username).await;
+    async fn register(&mut self, app: &TestApp, username: &str) -> User {
+        let user = app.register(username).await;
         self.secret("an activation code", &user.code);
         self.tokens(&user);
-        self.hashes(world).await;
+        self.hashes(app).await;
         user
     }
 
-    fn signed_in(&mut self, answer: &Answer, before: &User) -> User {
-        assert_eq!(answer.status, 200, "{answer:?}");
-        let body = answer.json();
+    fn signed_in(&mut self, response: &Response, before: &User) -> User {
+        assert_eq!(response.status, 200, "{response:?}");
+        let body = response.json();
         let text = |member: &str| body[member].as_str().expect(member).to_owned();
         let (access_token, refresh_token) = (text("access_token"), text("refresh_token"));
         let user = User { access_token, refresh_token, ..before.clone() };
@@ -330,8 +329,8 @@ impl Known {
     }
 
     /// Adds what only the database knows: the hashes of the passwords, as they are now.
-    async fn hashes(&mut self, world: &TestApp) {
-        let users = world.backend.database.collection::<Document>("users");
+    async fn hashes(&mut self, app: &TestApp) {
+        let users = app.backend.database.collection::<Document>("users");
         let users: Vec<Document> = users.find(doc! {}).await.unwrap().try_collect().await.unwrap();
         for user in users {
             let hash = user.get_str("password_hash").unwrap().to_owned();

@@ -142,7 +142,7 @@ impl Template {
             .collect()
     }
 
-    /// The headers of answers that a browser's script may read.
+    /// The headers of responses that a browser's script may read.
     pub fn exposed_headers(&self) -> Vec<&str> {
         self.resources
             .values()

@@ -4,16 +4,17 @@ use std::{collections::BTreeSet, time::Duration};
 
 use mongodb::bson::oid::ObjectId;
 use sweep::SweepReport;
-use tests::fakes::{
-    elevenlabs::Delays,
-    faults::{Fault, Operation},
+use tests::{
+    fakes::{
+        elevenlabs::Delays,
+        faults::{Fault, Operation},
+    },
+    harness::{Setup, TestApp, eventually},
 };
-
-use crate::test_app::{Setup, TestApp, eventually};
 
 #[tokio::test]
 async fn a_sweep_deletes_this_stages_orphans_and_leaves_every_foreign_voice_alone() {
-    let world = TestApp::new().await;
+    let app = TestApp::new().await;
     let id = ObjectId::new();
     let foreign = [
         (String::from("Rachel"), "premade"),
@@ -34,17 +35,17 @@ async fn a_sweep_deletes_this_stages_orphans_and_leaves_every_foreign_voice_alon
         (format!("newvisions:test:{id}"), "generated"),
     ];
     for (name, category) in &foreign {
-        let _ = world.elevenlabs().seed_voice(name, category, Some(1));
+        let _ = app.elevenlabs().seed_voice(name, category, Some(1));
     }
-    let orphans: BTreeSet<String> = (0..2).map(|_| plant_orphan(&world)).collect();
+    let orphans: BTreeSet<String> = (0..2).map(|_| plant_orphan(&app)).collect();
 
-    let swept = world.backend.sweep().await.unwrap();
+    let swept = app.backend.sweep().await.unwrap();
     assert_eq!((swept.swept, swept.failed, swept.live_skipped), (2, 0, 0));
     assert_eq!(swept.foreign_skipped, 13, "cloned ones by other names");
-    let ledger = world.elevenlabs().ledger();
+    let ledger = app.elevenlabs().ledger();
     let deleted: BTreeSet<String> = ledger.deleted.into_iter().map(|voice| voice.voice_id).collect();
     assert_eq!(deleted, orphans);
-    let again = world.backend.sweep().await.unwrap();
+    let again = app.backend.sweep().await.unwrap();
     assert_eq!(again, SweepReport { foreign_skipped: 13, ..SweepReport::default() });
 }
 
@@ -52,105 +53,105 @@ async fn a_sweep_deletes_this_stages_orphans_and_leaves_every_foreign_voice_alon
 async fn a_sweep_reads_every_page() {
     let mut setup = Setup::default();
     setup.elevenlabs.voice_limit = 500;
-    let world = TestApp::with(setup).await;
+    let app = TestApp::with(setup).await;
     for _ in 0..230 {
-        plant_orphan(&world);
+        plant_orphan(&app);
     }
-    let swept = world.backend.sweep().await.unwrap();
+    let swept = app.backend.sweep().await.unwrap();
     assert_eq!((swept.swept, swept.failed), (230, 0));
-    assert_eq!(world.elevenlabs().ledger().living.len(), 0);
+    assert_eq!(app.elevenlabs().ledger().living.len(), 0);
 }
 
 #[tokio::test]
 async fn a_sweep_leaves_a_running_perform_alone() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    plant_orphan(&world);
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    plant_orphan(&app);
     let delay = Duration::from_millis(300);
-    world.elevenlabs().set_delays(Delays { create: delay, first_byte: delay, delete: delay });
+    app.elevenlabs().set_delays(Delays { create: delay, first_byte: delay, delete: delay });
     let sweeping = async {
-        eventually("a slot is held", async || world.held_slots().await == 1).await;
-        let early = world.backend.sweep().await.unwrap();
-        eventually("the voice lives", async || world.elevenlabs().ledger().created.len() == 1).await;
-        (early, world.backend.sweep().await.unwrap())
+        eventually("a slot is held", async || app.held_slots().await == 1).await;
+        let early = app.backend.sweep().await.unwrap();
+        eventually("the voice lives", async || app.elevenlabs().ledger().created.len() == 1).await;
+        (early, app.backend.sweep().await.unwrap())
     };
-    let (performed, (early, late)) = tokio::join!(world.perform(&ada, "Queen of Hearts"), sweeping);
+    let (performed, (early, late)) = tokio::join!(app.perform(&ada, "Queen of Hearts"), sweeping);
     assert_eq!(performed.status, 200, "{performed:?}");
     assert_eq!((early.swept, early.released), (1, 0), "the orphan, and no slot");
     assert_eq!((late.swept, late.live_skipped, late.released), (0, 1, 0));
-    world.assert_nothing_remains(&ada).await;
+    app.assert_nothing_remains(&ada).await;
 }
 
 #[tokio::test]
 async fn one_failing_voice_does_not_stop_the_others() {
-    let world = TestApp::new().await;
+    let app = TestApp::new().await;
     for _ in 0..3 {
-        plant_orphan(&world);
+        plant_orphan(&app);
     }
-    world.elevenlabs().faults().next(Operation::Delete, Fault::html_503());
-    let swept = world.backend.sweep().await.unwrap();
+    app.elevenlabs().faults().next(Operation::Delete, Fault::html_503());
+    let swept = app.backend.sweep().await.unwrap();
     assert_eq!((swept.swept, swept.failed), (2, 1));
-    let swept = world.backend.sweep().await.unwrap();
+    let swept = app.backend.sweep().await.unwrap();
     assert_eq!((swept.swept, swept.failed), (1, 0));
 }
 
 #[tokio::test]
 async fn a_voice_that_is_already_gone_counts_as_no_failure() {
-    let world = TestApp::new().await;
-    plant_orphan(&world);
-    world.elevenlabs().faults().next(Operation::Delete, Fault::voice_does_not_exist());
-    let swept = world.backend.sweep().await.unwrap();
+    let app = TestApp::new().await;
+    plant_orphan(&app);
+    app.elevenlabs().faults().next(Operation::Delete, Fault::voice_does_not_exist());
+    let swept = app.backend.sweep().await.unwrap();
     assert_eq!((swept.swept, swept.failed), (0, 0));
 }
 
 #[tokio::test]
 async fn sweeps_beside_each_other_are_harmless() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    world.elevenlabs().faults().next_n(Operation::Delete, 4, &Fault::html_503());
-    assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    app.elevenlabs().faults().next_n(Operation::Delete, 4, &Fault::html_503());
+    assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
     for _ in 0..5 {
-        plant_orphan(&world);
+        plant_orphan(&app);
     }
-    world.let_leases_run_out().await;
-    let sweeps = futures::future::join_all((0..3).map(|_| world.backend.sweep())).await;
+    app.expire_leases().await;
+    let sweeps = futures::future::join_all((0..3).map(|_| app.backend.sweep())).await;
     let sweeps: Vec<SweepReport> = sweeps.into_iter().map(Result::unwrap).collect();
     let sum = |count: fn(&SweepReport) -> u64| sweeps.iter().map(count).sum::<u64>();
     assert_eq!((sum(|swept| swept.swept), sum(|swept| swept.failed)), (6, 0));
     assert_eq!(sum(|swept| swept.released), 2);
-    world.assert_nothing_remains(&ada).await;
+    app.assert_nothing_remains(&ada).await;
 }
 
 #[tokio::test]
 async fn when_the_list_cannot_be_read_nothing_is_touched() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    world.elevenlabs().faults().next_n(Operation::Delete, 4, &Fault::html_503());
-    assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
-    world.let_leases_run_out().await;
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    app.elevenlabs().faults().next_n(Operation::Delete, 4, &Fault::html_503());
+    assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
+    app.expire_leases().await;
     for fault in [Fault::html_503(), Fault::invalid_api_key(), Fault::TruncatedBody] {
-        world.elevenlabs().faults().next(Operation::List, fault);
-        assert!(world.backend.sweep().await.is_err());
-        assert_eq!((world.held_slots().await, world.elevenlabs().ledger().living.len()), (1, 1));
+        app.elevenlabs().faults().next(Operation::List, fault);
+        assert!(app.backend.sweep().await.is_err());
+        assert_eq!((app.held_slots().await, app.elevenlabs().ledger().living.len()), (1, 1));
     }
-    assert_eq!(world.backend.sweep().await.unwrap().swept, 1);
-    world.assert_nothing_remains(&ada).await;
+    assert_eq!(app.backend.sweep().await.unwrap().swept, 1);
+    app.assert_nothing_remains(&ada).await;
 }
 
 #[tokio::test]
 async fn a_voice_that_the_list_does_not_show_yet_is_deleted_by_its_slots_record() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    world.elevenlabs().set_list_lag(Duration::from_hours(1));
-    world.elevenlabs().faults().next_n(Operation::Delete, 4, &Fault::html_503());
-    assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
-    world.let_leases_run_out().await;
-    let swept = world.backend.sweep().await.unwrap();
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    app.elevenlabs().set_list_lag(Duration::from_hours(1));
+    app.elevenlabs().faults().next_n(Operation::Delete, 4, &Fault::html_503());
+    assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
+    app.expire_leases().await;
+    let swept = app.backend.sweep().await.unwrap();
     assert_eq!((swept.swept, swept.released, swept.failed), (1, 2, 0));
-    world.assert_nothing_remains(&ada).await;
+    app.assert_nothing_remains(&ada).await;
 }
 
 /// A voice of ours that nobody knows of any more.
-fn plant_orphan(world: &TestApp) -> String {
-    world.elevenlabs().seed_voice(&format!("newvisions:test:{}", ObjectId::new()), "cloned", Some(1))
+fn plant_orphan(app: &TestApp) -> String {
+    app.elevenlabs().seed_voice(&format!("newvisions:test:{}", ObjectId::new()), "cloned", Some(1))
 }

@@ -1,4 +1,4 @@
-//! Thoughts: written by Gemini, or by a template when Gemini has no usable answer.
+//! Thoughts: written by Gemini, or by a template when Gemini has no usable response.
 
 use std::{
     collections::BTreeSet,
@@ -7,50 +7,50 @@ use std::{
 
 use http::Method;
 use serde_json::{Value, json};
-use tests::fakes::{
-    faults::{Fault, Operation},
-    gemini::answer_of_parts,
+use tests::{
+    fakes::{
+        faults::{Fault, Operation},
+        gemini::answer_of_parts,
+    },
+    harness::{Response, TestApp, User},
 };
 
-use crate::{
-    platform::secrets::{Log, runtime},
-    test_app::{Answer, TestApp, User},
-};
+use crate::platform::secrets::{Log, runtime};
 
 const LANGUAGES: [&str; 6] = ["en", "es", "fr", "de", "it", "pt"];
 
 #[tokio::test]
 async fn gemini_writes_the_thought_on_either_path_in_six_languages() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     for path in ["/thought", "/generate-thought"] {
         for language in LANGUAGES {
             let body = json!({ "topic": "a film", "value": "Fargo", "language": language });
-            let answer = world.post_as(&ada, path, &body).await;
-            assert_eq!(answer.status, 200);
-            let said = world.gemini().ledger().requests.last().unwrap().answer.clone();
+            let response = app.post_as(&ada, path, &body).await;
+            assert_eq!(response.status, 200);
+            let said = app.gemini().ledger().requests.last().unwrap().answer.clone();
             let expected = json!({ "thought": said, "source": "gemini", "language": language });
-            assert_eq!(answer.json(), expected);
+            assert_eq!(response.json(), expected);
         }
     }
-    assert_eq!(world.elevenlabs().journal().spans().len(), 0);
+    assert_eq!(app.elevenlabs().journal().spans().len(), 0);
 }
 
 #[tokio::test]
 async fn the_users_own_language_is_used_when_none_is_asked_for() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     let settings = json!({ "voice_language": "de" });
-    assert_eq!(world.send_as(&ada, Method::PUT, "/users/me/settings", &settings).await.status, 200);
-    assert_eq!(think(&world, &ada, "Fargo").await.json()["language"], "de");
+    assert_eq!(app.send_as(&ada, Method::PUT, "/users/me/settings", &settings).await.status, 200);
+    assert_eq!(think(&app, &ada, "Fargo").await.json()["language"], "de");
 }
 
 #[tokio::test]
 async fn gemini_is_asked_for_json_of_one_shape_and_told_what_to_block() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    assert_eq!(think(&world, &ada, "Fargo").await.json()["source"], "gemini");
-    let asked = world.gemini().ledger().requests.pop().unwrap();
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    assert_eq!(think(&app, &ada, "Fargo").await.json()["source"], "gemini");
+    let asked = app.gemini().ledger().requests.pop().unwrap();
     assert_eq!(asked.model, "gemini-3.5-flash-lite");
     assert_eq!(asked.thinking_config.unwrap(), json!({ "thinkingLevel": "minimal" }));
     assert_eq!(asked.generation_config["responseMimeType"], "application/json");
@@ -62,8 +62,8 @@ async fn gemini_is_asked_for_json_of_one_shape_and_told_what_to_block() {
 
 #[tokio::test]
 async fn a_template_stands_in_at_once_where_asking_again_would_not_help() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     for fault in [
         Fault::gemini_invalid_key(),
         Fault::gemini_permission_denied(),
@@ -80,17 +80,17 @@ async fn a_template_stands_in_at_once_where_asking_again_would_not_help() {
         answer_of_parts(&json!([{ "text": "Fargo, said nobody.", "thought": true }])),
         Fault::gemini_says(" "),
     ] {
-        let (thought, attempts) = thought_after(&world, &ada, &fault).await;
+        let (thought, attempts) = thought_after(&app, &ada, &fault).await;
         assert_template(&thought, &fault);
         assert_eq!(attempts, 1, "{fault:?}");
     }
-    assert_eq!(think(&world, &ada, "Fargo").await.json()["source"], "gemini");
+    assert_eq!(think(&app, &ada, "Fargo").await.json()["source"], "gemini");
 }
 
 #[tokio::test]
 async fn gemini_is_asked_once_more_where_that_may_help_and_then_a_template_stands_in() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     let said = |text: &str| Fault::gemini_answers(text);
     for fault in [
         Fault::gemini_internal(),
@@ -117,7 +117,7 @@ async fn gemini_is_asked_once_more_where_that_may_help_and_then_a_template_stand
         said(&format!("I dreamed of Fargo {}", "again and ".repeat(40))),
         said("Fargo."),
     ] {
-        let (thought, attempts) = thought_after(&world, &ada, &fault).await;
+        let (thought, attempts) = thought_after(&app, &ada, &fault).await;
         assert_template(&thought, &fault);
         assert_eq!(attempts, 2, "{fault:?}");
     }
@@ -125,8 +125,8 @@ async fn gemini_is_asked_once_more_where_that_may_help_and_then_a_template_stand
 
 #[tokio::test]
 async fn the_second_attempt_tells_the_model_what_was_wrong_and_is_used() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     let wrong = "I just woke up and I dreamed of a stranger, all night long, but who was it again.";
     for (fault, advice) in [
         (Fault::gemini_answers(wrong), Some("the value was missing")),
@@ -134,9 +134,9 @@ async fn the_second_attempt_tells_the_model_what_was_wrong_and_is_used() {
         (Fault::blocked_answer(), Some("cut off as unsafe")),
         (Fault::gemini_unavailable(), None),
     ] {
-        world.gemini().faults().next(Operation::Generate, fault);
-        let thought = think(&world, &ada, "Fargo").await.json();
-        let asked = world.gemini().ledger().requests.pop().unwrap();
+        app.gemini().faults().next(Operation::Generate, fault);
+        let thought = think(&app, &ada, "Fargo").await.json();
+        let asked = app.gemini().ledger().requests.pop().unwrap();
         assert_eq!((&thought["source"], &thought["thought"]), (&json!("gemini"), &json!(asked.answer)));
         let instruction = asked.system_instruction.unwrap();
         assert_eq!(instruction.contains("earlier attempt"), advice.is_some(), "{instruction}");
@@ -148,29 +148,29 @@ async fn the_second_attempt_tells_the_model_what_was_wrong_and_is_used() {
 
 #[tokio::test]
 async fn gemini_is_given_the_pause_that_it_asks_for_if_the_show_has_the_time() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     let (short, long) = (Duration::from_millis(600), Duration::from_secs(2));
-    world.gemini().faults().next(Operation::Generate, Fault::resource_exhausted_for("0.6s"));
+    app.gemini().faults().next(Operation::Generate, Fault::resource_exhausted_for("0.6s"));
     let began = Instant::now();
-    assert_eq!(think(&world, &ada, "Fargo").await.json()["source"], "gemini");
+    assert_eq!(think(&app, &ada, "Fargo").await.json()["source"], "gemini");
     assert!(began.elapsed() >= short, "{:?}", began.elapsed());
 
-    world.gemini().faults().next(Operation::Generate, Fault::resource_exhausted_with_retry_info());
+    app.gemini().faults().next(Operation::Generate, Fault::resource_exhausted_with_retry_info());
     let began = Instant::now();
-    assert_eq!(think(&world, &ada, "Fargo").await.json()["source"], "template");
+    assert_eq!(think(&app, &ada, "Fargo").await.json()["source"], "template");
     assert!(began.elapsed() < long, "{:?}", began.elapsed());
 }
 
 #[tokio::test]
 async fn both_attempts_share_one_budget_of_time() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     let budget = Duration::from_millis(4_900)..Duration::from_secs(6);
-    world.gemini().faults().next(Operation::Generate, Fault::resource_exhausted_for("2s"));
-    world.gemini().faults().always(Operation::Generate, Fault::TimeoutBeforeEffect);
+    app.gemini().faults().next(Operation::Generate, Fault::resource_exhausted_for("2s"));
+    app.gemini().faults().always(Operation::Generate, Fault::TimeoutBeforeEffect);
     let began = Instant::now();
-    assert_eq!(think(&world, &ada, "Fargo").await.json()["source"], "template");
+    assert_eq!(think(&app, &ada, "Fargo").await.json()["source"], "template");
     let took = began.elapsed();
     assert!(budget.contains(&took), "{took:?}");
 }
@@ -182,11 +182,11 @@ fn a_retired_model_and_a_bad_key_are_told_once_and_by_the_variable_to_change() {
     {
         let log = Log::default();
         runtime(&log).block_on(async {
-            let world = TestApp::new().await;
-            let ada = world.register("ada").await;
-            world.gemini().faults().always(Operation::Generate, fault);
+            let app = TestApp::new().await;
+            let ada = app.register("ada").await;
+            app.gemini().faults().always(Operation::Generate, fault);
             for _ in 0..3 {
-                assert_eq!(think(&world, &ada, "Fargo").await.json()["source"], "template");
+                assert_eq!(think(&app, &ada, "Fargo").await.json()["source"], "template");
             }
         });
         let text = log.text();
@@ -198,25 +198,25 @@ fn a_retired_model_and_a_bad_key_are_told_once_and_by_the_variable_to_change() {
 
 #[tokio::test]
 async fn quotation_marks_around_an_answer_are_taken_off() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     let fit = "All night I was driving to Fargo, and now that I'm awake I can't say why.";
     let said = Fault::gemini_answers(&format!("\"{fit}\"\n"));
-    world.gemini().faults().next(Operation::Generate, said);
-    let thought = think(&world, &ada, "fargo").await.json();
+    app.gemini().faults().next(Operation::Generate, said);
+    let thought = think(&app, &ada, "fargo").await.json();
     assert_eq!((&thought["source"], &thought["thought"]), (&json!("gemini"), &json!(fit)));
 }
 
 #[tokio::test]
 async fn each_language_has_a_template_of_its_own_and_other_languages_have_the_english_one() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    world.gemini().faults().always(Operation::Generate, Fault::gemini_unavailable());
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    app.gemini().faults().always(Operation::Generate, Fault::gemini_unavailable());
     let mut thoughts = BTreeSet::new();
     for _ in 0..20 {
         for language in LANGUAGES {
             let body = json!({ "topic": "a film", "value": "Fargo", "language": language });
-            let thought = world.post_as(&ada, "/thought", &body).await.json();
+            let thought = app.post_as(&ada, "/thought", &body).await.json();
             assert_eq!((&thought["source"], &thought["language"]), (&json!("template"), &json!(language)));
             thoughts.insert((language, thought["thought"].to_string()));
         }
@@ -228,58 +228,57 @@ async fn each_language_has_a_template_of_its_own_and_other_languages_have_the_en
         );
     }
     let body = json!({ "topic": "a film", "value": "Fargo", "language": "ja" });
-    let thought = world.post_as(&ada, "/thought", &body).await.json();
+    let thought = app.post_as(&ada, "/thought", &body).await.json();
     assert_eq!(thought["language"], "en");
     assert!(thoughts.contains(&("en", thought["thought"].to_string())), "{thought}");
 }
 
 #[tokio::test]
 async fn the_show_does_not_wait_for_a_gemini_that_does_not_answer() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    world.gemini().faults().always(Operation::Generate, Fault::TimeoutBeforeEffect);
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    app.gemini().faults().always(Operation::Generate, Fault::TimeoutBeforeEffect);
     let began = Instant::now();
-    let (thought, performed) =
-        tokio::join!(think(&world, &ada, "Fargo"), world.perform(&ada, "Queen of Hearts"));
+    let (thought, performed) = tokio::join!(think(&app, &ada, "Fargo"), app.perform(&ada, "Queen of Hearts"));
     assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
     assert_eq!(thought.json()["source"], "template");
     assert_eq!(performed.status, 200, "{performed:?}");
     assert_eq!(performed.json()["thoughtSource"], "template");
-    world.assert_nothing_remains(&ada).await;
+    app.assert_nothing_remains(&ada).await;
 }
 
 #[tokio::test]
 async fn a_perform_without_gemini_speaks_the_template() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    world.gemini().faults().next(Operation::Generate, Fault::blocked_prompt());
-    let performed = world.perform(&ada, "Queen of Hearts").await.json();
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    app.gemini().faults().next(Operation::Generate, Fault::blocked_prompt());
+    let performed = app.perform(&ada, "Queen of Hearts").await.json();
     assert_eq!(performed["thoughtSource"], "template");
-    assert_eq!(performed["text"], world.elevenlabs().ledger().synthesized[0].text);
+    assert_eq!(performed["text"], app.elevenlabs().ledger().synthesized[0].text);
 }
 
 #[tokio::test]
 async fn what_the_filter_refuses_is_not_sent_to_gemini() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     for (topic, value) in [("a film", "fuck"), ("fuck", "Fargo"), ("a film", "hijo de puta")] {
         for path in ["/thought", "/generate-thought"] {
             let body = json!({ "topic": topic, "value": value });
-            let problem = world.post_as(&ada, path, &body).await.assert_problem(422, "content_rejected");
+            let problem = app.post_as(&ada, path, &body).await.assert_problem(422, "content_rejected");
             assert!(!problem.to_string().contains("fuck"), "{problem}");
         }
     }
-    assert_eq!(world.gemini().journal().spans().len(), 0);
+    assert_eq!(app.gemini().journal().spans().len(), 0);
 }
 
 /// What is answered while Gemini always fails so, and how often it was asked.
-async fn thought_after(world: &TestApp, user: &User, fault: &Fault) -> (Value, usize) {
-    let before = world.gemini().journal().count(Operation::Generate);
-    world.gemini().faults().always(Operation::Generate, fault.clone());
-    let answer = think(world, user, "Fargo").await;
-    world.gemini().faults().clear();
-    assert_eq!(answer.status, 200, "{fault:?}");
-    (answer.json(), world.gemini().journal().count(Operation::Generate) - before)
+async fn thought_after(app: &TestApp, user: &User, fault: &Fault) -> (Value, usize) {
+    let before = app.gemini().journal().count(Operation::Generate);
+    app.gemini().faults().always(Operation::Generate, fault.clone());
+    let response = think(app, user, "Fargo").await;
+    app.gemini().faults().clear();
+    assert_eq!(response.status, 200, "{fault:?}");
+    (response.json(), app.gemini().journal().count(Operation::Generate) - before)
 }
 
 #[track_caller]
@@ -288,6 +287,6 @@ fn assert_template(thought: &Value, fault: &Fault) {
     assert_eq!(thought["thought"].as_str().unwrap().matches("Fargo").count(), 1, "{thought}");
 }
 
-async fn think(world: &TestApp, user: &User, value: &str) -> Answer {
-    world.post_as(user, "/thought", &json!({ "topic": "a film", "value": value })).await
+async fn think(app: &TestApp, user: &User, value: &str) -> Response {
+    app.post_as(user, "/thought", &json!({ "topic": "a film", "value": value })).await
 }

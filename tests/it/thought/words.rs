@@ -2,9 +2,10 @@
 //! and what an audience must not hear reaches no provider.
 
 use serde_json::{Value, json};
-use tests::fakes::faults::{Fault, Operation};
-
-use crate::test_app::{Setup, TestApp, User};
+use tests::{
+    fakes::faults::{Fault, Operation},
+    harness::{Setup, TestApp, User},
+};
 
 const LANGUAGES: [&str; 6] = ["en", "es", "fr", "de", "it", "pt"];
 
@@ -34,12 +35,12 @@ const INJECTIONS: [&str; 8] = [
 
 #[tokio::test]
 async fn every_routine_is_told_in_six_languages() {
-    let world = talkative().await;
-    let ada = world.register("ada").await;
+    let app = talkative().await;
+    let ada = app.register("ada").await;
     for (routine, values, kinds) in ROUTINES {
         for language in LANGUAGES {
             for value in values {
-                let performed = perform(&world, &ada, routine, value, language).await;
+                let performed = perform(&app, &ada, routine, value, language).await;
                 assert_eq!(performed["thoughtSource"], "gemini", "{performed}");
                 let text = performed["text"].as_str().unwrap();
                 assert!(text.contains(value), "{text}");
@@ -49,7 +50,7 @@ async fn every_routine_is_told_in_six_languages() {
                     assert!(!kinds.iter().any(|kind| word.starts_with(kind)), "{text}");
                 }
             }
-            let asked = world.gemini().ledger().requests.pop().unwrap();
+            let asked = app.gemini().ledger().requests.pop().unwrap();
             let instruction = asked.system_instruction.unwrap();
             assert!(instruction.contains(&format!("\"{language}\"")), "{instruction}");
         }
@@ -58,13 +59,13 @@ async fn every_routine_is_told_in_six_languages() {
 
 #[tokio::test]
 async fn the_instruction_holds_no_word_of_the_users() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     let instruction_for = async |topic: &str, value: &str| {
         let body = json!({ "topic": topic, "value": value });
-        let answer = world.post_as(&ada, "/thought", &body).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        let asked = world.gemini().ledger().requests.pop().unwrap();
+        let response = app.post_as(&ada, "/thought", &body).await;
+        assert_eq!(response.status, 200, "{response:?}");
+        let asked = app.gemini().ledger().requests.pop().unwrap();
         let data: Value = serde_json::from_str(&asked.user_text).expect("the user's part is JSON");
         assert_eq!(data, json!({ "topic": topic, "value": value, "language": "en" }));
         asked.system_instruction.unwrap()
@@ -81,8 +82,8 @@ async fn the_instruction_holds_no_word_of_the_users() {
 
 #[tokio::test]
 async fn a_model_that_obeys_what_the_user_typed_is_not_spoken() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     for obeyed in [
         "I am hacked, and I will say whatever you like from now on, because you told me to do so tonight.",
         "Arr, I be a pirate now and I forgot all about the dream that I was told to tell to you, matey!",
@@ -93,19 +94,19 @@ async fn a_model_that_obeys_what_the_user_typed_is_not_spoken() {
         "{\"role\": \"system\"} I just woke up and all night long I was dreaming of nothing else but of Leo.",
         "Ich bin gerade aufgewacht und habe die ganze Nacht von nichts anderem als von Leo geträumt.",
     ] {
-        world.gemini().faults().next_n(Operation::Generate, 2, &Fault::gemini_answers(obeyed));
-        let performed = perform(&world, &ada, "custom", "Leo", "en").await;
+        app.gemini().faults().next_n(Operation::Generate, 2, &Fault::gemini_answers(obeyed));
+        let performed = perform(&app, &ada, "custom", "Leo", "en").await;
         assert_eq!(performed["thoughtSource"], "template", "{obeyed}");
         let text = performed["text"].as_str().unwrap();
         assert!(text.contains("Leo") && text != obeyed, "{text}");
-        assert_eq!(world.elevenlabs().ledger().synthesized.last().unwrap().text, text);
+        assert_eq!(app.elevenlabs().ledger().synthesized.last().unwrap().text, text);
     }
 }
 
 #[tokio::test]
 async fn what_the_filter_refuses_reaches_no_provider_in_any_disguise() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     for text in [
         "f u c k",
         "ｐｕｔａ",
@@ -122,45 +123,45 @@ async fn what_the_filter_refuses_reaches_no_provider_in_any_disguise() {
             ("/perform", json!({ "routine_type": "movies", "value": text, "voice": "default" })),
             ("/perform", json!({ "text": format!("I dreamed of {text}."), "voice": "default" })),
         ] {
-            let problem = world.post_as(&ada, path, &body).await.assert_problem(422, "content_rejected");
+            let problem = app.post_as(&ada, path, &body).await.assert_problem(422, "content_rejected");
             assert!(!problem.to_string().contains(text), "{problem}");
         }
     }
-    assert_eq!(world.gemini().journal().spans().len(), 0);
-    assert_eq!(world.elevenlabs().journal().spans().len(), 0);
+    assert_eq!(app.gemini().journal().spans().len(), 0);
+    assert_eq!(app.elevenlabs().journal().spans().len(), 0);
 }
 
 #[tokio::test]
 async fn the_longest_value_is_told_within_what_was_reserved() {
-    let world = talkative().await;
-    let ada = world.register("ada").await;
+    let app = talkative().await;
+    let ada = app.register("ada").await;
     let value = "a very long corridor ".repeat(24).trim()[..500].trim().to_owned();
     for language in LANGUAGES {
         for broken in [false, true] {
             if broken {
-                world.gemini().faults().next(Operation::Generate, Fault::blocked_prompt());
+                app.gemini().faults().next(Operation::Generate, Fault::blocked_prompt());
             }
-            let before = world.char_count(&ada).await;
-            let performed = perform(&world, &ada, "custom", &value, language).await;
+            let before = app.char_count(&ada).await;
+            let performed = perform(&app, &ada, "custom", &value, language).await;
             let text = performed["text"].as_str().unwrap();
             assert!(text.contains(&value) && text.chars().count() <= value.chars().count() + 120, "{text}");
-            assert!(world.char_count(&ada).await > before);
+            assert!(app.char_count(&ada).await > before);
         }
     }
 }
 
-/// A world whose month is long enough for a hundred performs.
+/// An app whose month is long enough for a hundred performs.
 async fn talkative() -> TestApp {
     TestApp::with(Setup { env: vec![("MONTHLY_CHAR_LIMIT", String::from("100000"))], ..Setup::default() })
         .await
 }
 
-async fn perform(world: &TestApp, user: &User, routine: &str, value: &str, language: &str) -> Value {
+async fn perform(app: &TestApp, user: &User, routine: &str, value: &str, language: &str) -> Value {
     let settings = json!({ "voice_language": language });
     let body = json!({
         "routine_type": routine, "value": value, "voice": "default", "settings_override": settings,
     });
-    let answer = world.post_as(user, "/perform", &body).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()
+    let response = app.post_as(user, "/perform", &body).await;
+    assert_eq!(response.status, 200, "{response:?}");
+    response.json()
 }

@@ -4,19 +4,16 @@ use http::Method;
 use serde_json::{Value, json};
 use tests::{
     fakes::faults::{Fault, Operation},
-    harness::gateway::ALLOWED,
+    harness::{Setup, TestApp, gateway::ALLOWED, send},
 };
 
-use crate::{
-    platform::template::TEMPLATE,
-    test_app::{Setup, TestApp, send},
-};
+use crate::platform::template::TEMPLATE;
 
 #[tokio::test]
 async fn health_says_how_the_service_is_set_up_and_touches_no_network() {
-    let world = TestApp::new().await;
-    world.wire().reset();
-    let health = world.get("/health").await;
+    let app = TestApp::new().await;
+    app.wire().reset();
+    let health = app.get("/health").await;
     assert_eq!(health.status, 200);
     let expected = json!({
         "status": "ok", "app": "New Visions", "env": "test", "has_google_api_key": true,
@@ -24,61 +21,61 @@ async fn health_says_how_the_service_is_set_up_and_touches_no_network() {
         "model_cost_factor": 0.5,
     });
     assert_eq!(health.json(), expected);
-    assert_eq!(world.wire().commands().len(), 0);
-    assert_eq!(world.s3().journal().len(), 0);
-    assert_eq!(world.elevenlabs().journal().spans().len() + world.gemini().journal().spans().len(), 0);
+    assert_eq!(app.wire().commands().len(), 0);
+    assert_eq!(app.s3().journal().len(), 0);
+    assert_eq!(app.elevenlabs().journal().spans().len() + app.gemini().journal().spans().len(), 0);
 }
 
 #[tokio::test]
 async fn health_answers_when_the_database_does_not() {
-    let world = TestApp::new().await;
-    world.wire().set_down(true);
-    assert_eq!(world.get("/health").await.status, 200);
+    let app = TestApp::new().await;
+    app.wire().set_down(true);
+    assert_eq!(app.get("/health").await.status, 200);
 }
 
 #[tokio::test]
 async fn an_admin_sees_what_is_left_of_the_providers_account() {
     let mut setup = Setup::default();
     setup.elevenlabs.voice_limit = 30;
-    let world = TestApp::with(setup).await;
-    let ada = world.performer("ada").await;
-    world.make_admin(&ada).await;
-    assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
-    let _ = world.elevenlabs().seed_voice("by hand", "cloned", None);
-    let account = world.get_as(&ada, "/usage/provider").await.json();
+    let app = TestApp::with(setup).await;
+    let ada = app.performer("ada").await;
+    app.make_admin(&ada).await;
+    assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
+    let _ = app.elevenlabs().seed_voice("by hand", "cloned", None);
+    let account = app.get_as(&ada, "/usage/provider").await.json();
     let expected = json!({
         "tier": "creator", "voice_slots_used": 1, "voice_slots_limit": 30, "voice_add_edits_used": 1,
-        "voice_add_edits_limit": 95, "characters_used": world.elevenlabs().ledger().characters_used,
+        "voice_add_edits_limit": 95, "characters_used": app.elevenlabs().ledger().characters_used,
         "characters_limit": 100_000, "next_reset": account["next_reset"],
     });
     assert_eq!(account, expected);
     assert!(account["next_reset"].as_str().unwrap().ends_with('Z'));
 
     for fault in [Fault::html_503(), Fault::invalid_api_key(), Fault::json(200, &json!({}))] {
-        world.elevenlabs().faults().next(Operation::Subscription, fault);
-        world.get_as(&ada, "/usage/provider").await.assert_problem(503, "provider_unavailable");
+        app.elevenlabs().faults().next(Operation::Subscription, fault);
+        app.get_as(&ada, "/usage/provider").await.assert_problem(503, "provider_unavailable");
     }
 }
 
 #[tokio::test]
 async fn a_browser_of_another_origin_may_use_every_method_and_header_of_the_app() {
     assert_eq!(TEMPLATE.allowed_headers(), ALLOWED);
-    let world = TestApp::new().await;
+    let app = TestApp::new().await;
     for (method, path) in
         [("POST", "/perform"), ("PATCH", "/users/me"), ("PUT", "/users/me/settings"), ("DELETE", "/users/me")]
     {
-        // The platform answers a preflight, not the functions: it has no request id of ours.
-        let answer = world
-            .http
-            .request(Method::OPTIONS, format!("{}{path}", world.base))
+        // The platform responds to a preflight, not the functions: it has no request id of ours.
+        let response = app
+            .client
+            .request(Method::OPTIONS, path)
             .header("origin", "https://app.example.com")
             .header("access-control-request-method", method)
             .header("access-control-request-headers", ALLOWED.join(","))
             .send()
             .await
             .unwrap();
-        assert!(answer.status().is_success(), "{path}");
-        let header = |name: &str| answer.headers()[name].to_str().unwrap().to_lowercase();
+        assert!(response.status.is_success(), "{path}");
+        let header = |name: &str| response.header(name).to_lowercase();
         assert!(header("access-control-allow-methods").contains(&method.to_lowercase()));
         for wanted in ALLOWED {
             assert!(header("access-control-allow-headers").contains(wanted), "{wanted}");
@@ -89,10 +86,10 @@ async fn a_browser_of_another_origin_may_use_every_method_and_header_of_the_app(
 
 #[tokio::test]
 async fn an_error_can_be_read_by_a_browser_of_another_origin() {
-    let world = TestApp::new().await;
-    let request = world.request(Method::GET, "/usage", None).header("origin", "https://app.example.com");
-    let answer = send(request.header("accept", "application/json")).await;
-    assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (401, "*"));
-    let problem: Value = answer.json();
+    let app = TestApp::new().await;
+    let request = app.request(Method::GET, "/usage", None).header("origin", "https://app.example.com");
+    let response = send(request.header("accept", "application/json")).await;
+    assert_eq!((response.status.as_u16(), response.header("access-control-allow-origin")), (401, "*"));
+    let problem: Value = response.json();
     assert_eq!(problem["code"], "missing_token");
 }

@@ -4,16 +4,15 @@ use futures::future::join_all;
 use http::Method;
 use mongodb::bson::{Document, doc};
 use serde_json::{Value, json};
-
-use crate::test_app::{PASSWORD, TestApp, User, WEBM, registration, send};
+use tests::harness::{PASSWORD, TestApp, User, WEBM, registration, send};
 
 #[tokio::test]
 async fn a_registration_makes_an_account_that_is_signed_in() {
-    let world = TestApp::new().await;
-    let code = world.code().await;
-    let answer = world.post("/auth/register", &registration("Ada.Lovelace-1_", &code)).await;
-    assert_eq!(answer.status, 201);
-    let body = answer.json();
+    let app = TestApp::new().await;
+    let code = app.code().await;
+    let response = app.post("/auth/register", &registration("Ada.Lovelace-1_", &code)).await;
+    assert_eq!(response.status, 201);
+    let body = response.json();
     assert_eq!(body["username"], "Ada.Lovelace-1_");
     assert_eq!(body["email"], "Ada.Lovelace-1_@example.com");
     assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("Bearer"), &json!(900)));
@@ -21,7 +20,7 @@ async fn a_registration_makes_an_account_that_is_signed_in() {
     assert_eq!(members.len(), 7, "{members:?}");
 
     let token = body["access_token"].as_str().unwrap();
-    let profile = send(world.request(Method::GET, "/users/me", None).bearer_auth(token)).await.json();
+    let profile = send(app.request(Method::GET, "/users/me", None).bearer_auth(token)).await.json();
     assert_eq!(profile["user_id"], body["user_id"]);
     assert_eq!(profile["created_at"], "2026-11-22T12:00:00Z");
     assert_eq!(profile["settings"]["voice_language"], "en");
@@ -31,65 +30,65 @@ async fn a_registration_makes_an_account_that_is_signed_in() {
 
 #[tokio::test]
 async fn a_registration_needs_a_code_that_was_issued_and_not_used() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    let unknown = world.post("/auth/register", &registration("grace", "ABCDEFGHJ23")).await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let unknown = app.post("/auth/register", &registration("grace", "ABCDEFGHJ23")).await;
     unknown.assert_problem(422, "invalid_activation_code");
-    let used = world.post("/auth/register", &registration("grace", &ada.code)).await;
+    let used = app.post("/auth/register", &registration("grace", &ada.code)).await;
     used.assert_problem(409, "activation_code_used");
-    assert_eq!(accounts(&world).await, 1);
+    assert_eq!(accounts(&app).await, 1);
 }
 
 #[tokio::test]
 async fn a_code_counts_as_used_from_the_moment_its_account_exists() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     // As a crash between the account and the code's mark leaves it.
-    let codes = world.backend.database.collection::<Document>("activation_codes");
+    let codes = app.backend.database.collection::<Document>("activation_codes");
     codes.update_one(doc! { "_id": &ada.code }, doc! { "$set": { "used_by": null } }).await.unwrap();
-    let again = world.post("/auth/register", &registration("grace", &ada.code)).await;
+    let again = app.post("/auth/register", &registration("grace", &ada.code)).await;
     again.assert_problem(409, "activation_code_used");
-    let verdict = world.post("/activation/verify", &json!({ "code": ada.code })).await;
+    let verdict = app.post("/activation/verify", &json!({ "code": ada.code })).await;
     assert_eq!(verdict.json(), json!({ "valid": false }));
 }
 
 #[tokio::test]
 async fn a_failed_registration_leaves_its_code_unused() {
-    let world = TestApp::new().await;
-    world.register("ada").await;
-    let code = world.code().await;
+    let app = TestApp::new().await;
+    app.register("ada").await;
+    let code = app.code().await;
 
     let mut taken = registration("ADA", &code);
     taken["email"] = json!("other@example.com");
-    world.post("/auth/register", &taken).await.assert_problem(409, "username_taken");
+    app.post("/auth/register", &taken).await.assert_problem(409, "username_taken");
     let mut taken = registration("grace", &code);
     taken["email"] = json!("Ada@EXAMPLE.com");
-    world.post("/auth/register", &taken).await.assert_problem(409, "email_taken");
+    app.post("/auth/register", &taken).await.assert_problem(409, "email_taken");
     let mut weak = registration("grace", &code);
     weak["password"] = json!("1234567");
-    world.post("/auth/register", &weak).await.assert_problem(422, "invalid_request");
+    app.post("/auth/register", &weak).await.assert_problem(422, "invalid_request");
 
-    assert_eq!(world.post("/auth/register", &registration("grace", &code)).await.status, 201);
-    assert_eq!(accounts(&world).await, 2);
+    assert_eq!(app.post("/auth/register", &registration("grace", &code)).await.status, 201);
+    assert_eq!(accounts(&app).await, 2);
 }
 
 #[tokio::test]
 async fn of_twenty_registrations_with_one_code_one_makes_an_account() {
-    let world = TestApp::new().await;
-    let code = world.code().await;
+    let app = TestApp::new().await;
+    let code = app.code().await;
     let bodies: Vec<Value> = (0..20).map(|at| registration(&format!("user{at}"), &code)).collect();
-    let answers = join_all(bodies.iter().map(|body| world.post("/auth/register", body))).await;
-    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
-    for refused in answers.iter().filter(|answer| answer.status != 201) {
+    let responses = join_all(bodies.iter().map(|body| app.post("/auth/register", body))).await;
+    assert_eq!(responses.iter().filter(|response| response.status == 201).count(), 1);
+    for refused in responses.iter().filter(|response| response.status != 201) {
         refused.assert_problem(409, "activation_code_used");
     }
-    assert_eq!(accounts(&world).await, 1);
+    assert_eq!(accounts(&app).await, 1);
 }
 
 #[tokio::test]
 async fn of_twenty_registrations_with_one_name_one_makes_an_account_and_one_code_is_used() {
-    let world = TestApp::new().await;
-    let codes = join_all((0..20).map(|_| world.code())).await;
+    let app = TestApp::new().await;
+    let codes = join_all((0..20).map(|_| app.code())).await;
     let bodies: Vec<Value> = codes
         .iter()
         .enumerate()
@@ -99,85 +98,85 @@ async fn of_twenty_registrations_with_one_name_one_makes_an_account_and_one_code
             body
         })
         .collect();
-    let answers = join_all(bodies.iter().map(|body| world.post("/auth/register", body))).await;
-    for (answer, code) in answers.iter().zip(&codes) {
-        let made = answer.status == 201;
+    let responses = join_all(bodies.iter().map(|body| app.post("/auth/register", body))).await;
+    for (response, code) in responses.iter().zip(&codes) {
+        let made = response.status == 201;
         if !made {
-            answer.assert_problem(409, "username_taken");
+            response.assert_problem(409, "username_taken");
         }
-        let verdict = world.post("/activation/verify", &json!({ "code": code })).await;
+        let verdict = app.post("/activation/verify", &json!({ "code": code })).await;
         assert_eq!(verdict.json()["valid"], !made);
     }
-    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
-    assert_eq!(accounts(&world).await, 1);
+    assert_eq!(responses.iter().filter(|response| response.status == 201).count(), 1);
+    assert_eq!(accounts(&app).await, 1);
 }
 
 #[tokio::test]
 async fn a_user_changes_name_and_address_and_signs_in_with_the_new_ones() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    let renamed = patch(&world, &ada, &json!({ "username": "Countess" })).await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let renamed = patch(&app, &ada, &json!({ "username": "Countess" })).await;
     assert_eq!(renamed["username"], "Countess");
     assert_eq!(renamed["email"], "ada@example.com");
-    let moved = patch(&world, &ada, &json!({ "email": "Countess@Example.org" })).await;
+    let moved = patch(&app, &ada, &json!({ "email": "Countess@Example.org" })).await;
     assert_eq!((&moved["username"], &moved["email"]), (&json!("Countess"), &json!("Countess@Example.org")));
     // One's own name in another case is not taken, and nothing at all changes nothing.
-    assert_eq!(patch(&world, &ada, &json!({ "username": "countess" })).await["username"], "countess");
-    assert_eq!(patch(&world, &ada, &json!({})).await["email"], "Countess@Example.org");
+    assert_eq!(patch(&app, &ada, &json!({ "username": "countess" })).await["username"], "countess");
+    assert_eq!(patch(&app, &ada, &json!({})).await["email"], "Countess@Example.org");
 
     for (login, status) in
         [("COUNTESS", 200), ("countess@example.org", 200), ("ada", 401), ("ada@example.com", 401)]
     {
-        let answer = world.post("/auth/login", &json!({ "username": login, "password": PASSWORD })).await;
-        assert_eq!(answer.status, status, "{login}");
+        let response = app.post("/auth/login", &json!({ "username": login, "password": PASSWORD })).await;
+        assert_eq!(response.status, status, "{login}");
     }
 }
 
 #[tokio::test]
 async fn a_taken_name_or_address_changes_nothing() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    world.register("grace").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    app.register("grace").await;
     for (body, code) in [
         (json!({ "username": "GRACE", "email": "new@example.com" }), "username_taken"),
         (json!({ "username": "new", "email": "Grace@example.com" }), "email_taken"),
     ] {
-        let answer = world.send_as(&ada, Method::PATCH, "/users/me", &body).await;
-        answer.assert_problem(409, code);
-        let profile = world.get_as(&ada, "/users/me").await.json();
+        let response = app.send_as(&ada, Method::PATCH, "/users/me", &body).await;
+        response.assert_problem(409, code);
+        let profile = app.get_as(&ada, "/users/me").await.json();
         assert_eq!((&profile["username"], &profile["email"]), (&json!("ada"), &json!("ada@example.com")));
     }
 }
 
 #[tokio::test]
 async fn a_deleted_account_leaves_nothing_and_its_code_stays_used() {
-    let world = TestApp::new().await;
-    let ada = world.performer("ada").await;
-    let other_device = world.sign_in(&ada).await;
-    assert_eq!(world.perform(&ada, "Queen of Hearts").await.status, 200);
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    let other_device = app.sign_in(&ada).await;
+    assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
     let offer = json!({ "mime_type": "audio/webm", "bytes": WEBM.len() });
-    let offer = world.post_as(&ada, "/users/me/voice/upload", &offer).await.json();
-    let put = world.http.put(offer["upload_url"].as_str().unwrap()).header("content-type", "audio/webm");
+    let offer = app.post_as(&ada, "/users/me/voice/upload", &offer).await.json();
+    let put = app.http.put(offer["upload_url"].as_str().unwrap()).header("content-type", "audio/webm");
     assert_eq!(put.body(WEBM).send().await.unwrap().status(), 200);
-    assert_eq!(world.s3().keys().len(), 2);
+    assert_eq!(app.s3().keys().len(), 2);
 
     let wrong = json!({ "password": "not my password" });
-    let refused = world.send_as(&ada, Method::DELETE, "/users/me", &wrong).await;
+    let refused = app.send_as(&ada, Method::DELETE, "/users/me", &wrong).await;
     refused.assert_problem(401, "invalid_credentials");
-    assert_eq!(accounts(&world).await, 1);
+    assert_eq!(accounts(&app).await, 1);
 
-    let deleted = world.send_as(&ada, Method::DELETE, "/users/me", &json!({ "password": PASSWORD })).await;
+    let deleted = app.send_as(&ada, Method::DELETE, "/users/me", &json!({ "password": PASSWORD })).await;
     assert_eq!((deleted.status.as_u16(), deleted.body.len()), (204, 0));
     for tokens in [&ada, &other_device] {
-        world.get_as(tokens, "/users/me").await.assert_problem(401, "invalid_token");
+        app.get_as(tokens, "/users/me").await.assert_problem(401, "invalid_token");
         let refresh = json!({ "refresh_token": tokens.refresh_token });
-        world.post("/auth/refresh", &refresh).await.assert_problem(401, "invalid_refresh_token");
+        app.post("/auth/refresh", &refresh).await.assert_problem(401, "invalid_refresh_token");
     }
     let login = json!({ "username": "ada", "password": PASSWORD });
-    world.post("/auth/login", &login).await.assert_problem(401, "invalid_credentials");
+    app.post("/auth/login", &login).await.assert_problem(401, "invalid_credentials");
 
-    assert_eq!(world.s3().keys(), [""; 0]);
-    let database = &world.backend.database;
+    assert_eq!(app.s3().keys(), [""; 0]);
+    let database = &app.backend.database;
     for collection in database.list_collection_names().await.unwrap() {
         let mut documents = database.collection::<Document>(&collection).find(doc! {}).await.unwrap();
         while documents.advance().await.unwrap() {
@@ -188,20 +187,20 @@ async fn a_deleted_account_leaves_nothing_and_its_code_stays_used() {
         }
     }
 
-    let again = world.post("/auth/register", &registration("ada", &ada.code)).await;
+    let again = app.post("/auth/register", &registration("ada", &ada.code)).await;
     again.assert_problem(409, "activation_code_used");
     // The name is free for somebody with a code of their own.
-    world.register("ada").await;
+    app.register("ada").await;
 }
 
 /// Changes the profile and gives it.
-async fn patch(world: &TestApp, user: &User, body: &Value) -> Value {
-    let answer = world.send_as(user, Method::PATCH, "/users/me", body).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()
+async fn patch(app: &TestApp, user: &User, body: &Value) -> Value {
+    let response = app.send_as(user, Method::PATCH, "/users/me", body).await;
+    assert_eq!(response.status, 200, "{response:?}");
+    response.json()
 }
 
-async fn accounts(world: &TestApp) -> u64 {
-    let users = world.backend.database.collection::<Document>("users");
+async fn accounts(app: &TestApp) -> u64 {
+    let users = app.backend.database.collection::<Document>("users");
     users.count_documents(doc! {}).await.unwrap()
 }

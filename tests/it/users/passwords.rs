@@ -3,89 +3,88 @@
 use http::Method;
 use mongodb::bson::{Binary, Document, doc, spec::BinarySubtype};
 use serde_json::json;
-
-use crate::test_app::{Answer, PASSWORD, Setup, TestApp, User, registration};
+use tests::harness::{PASSWORD, Response, Setup, TestApp, User, registration};
 
 const NEW: &str = "a new password";
 
 #[tokio::test]
 async fn a_password_has_eight_characters_to_72_bytes_and_is_never_cut() {
-    let world = TestApp::new().await;
+    let app = TestApp::new().await;
     let mut long = String::from("a crêpe, an über-gnu and the ñandú of Zürich dance on every second ");
     long.extend(std::iter::repeat_n('é', (72 - long.len()) / 2));
     long.extend(std::iter::repeat_n('!', 72 - long.len()));
     for (name, password) in [("short", "gnú-gñúx"), ("long", &long), ("spaces", "  crêpe gnu  ")] {
-        let mut body = registration(name, &world.code().await);
+        let mut body = registration(name, &app.code().await);
         body["password"] = json!(password);
-        assert_eq!(world.post("/auth/register", &body).await.status, 201, "{name}");
-        assert_eq!(login(&world, name, password).await.status, 200, "{name}");
-        login(&world, name, password.trim_end()).await.assert_problem_unless(password.trim_end() == password);
-        login(&world, name, &format!("{password}x")).await.assert_problem(401, "invalid_credentials");
+        assert_eq!(app.post("/auth/register", &body).await.status, 201, "{name}");
+        assert_eq!(login(&app, name, password).await.status, 200, "{name}");
+        assert_refused_unless(password.trim_end() == password, &login(&app, name, password.trim_end()).await);
+        login(&app, name, &format!("{password}x")).await.assert_problem(401, "invalid_credentials");
     }
 }
 
 #[tokio::test]
 async fn a_changed_password_ends_every_other_session() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    let other_device = world.sign_in(&ada).await;
-    let changed = change(&world, &ada, PASSWORD, NEW).await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let other_device = app.sign_in(&ada).await;
+    let changed = change(&app, &ada, PASSWORD, NEW).await;
     assert_eq!((changed.status.as_u16(), changed.body.len()), (204, 0));
 
-    assert_eq!(world.get_as(&ada, "/auth/session").await.status, 200);
-    world.get_as(&other_device, "/auth/session").await.assert_problem(401, "invalid_token");
+    assert_eq!(app.get_as(&ada, "/auth/session").await.status, 200);
+    app.get_as(&other_device, "/auth/session").await.assert_problem(401, "invalid_token");
     let refresh = json!({ "refresh_token": other_device.refresh_token });
-    world.post("/auth/refresh", &refresh).await.assert_problem(401, "invalid_refresh_token");
-    login(&world, "ada", PASSWORD).await.assert_problem(401, "invalid_credentials");
-    assert_eq!(login(&world, "ada", NEW).await.status, 200);
+    app.post("/auth/refresh", &refresh).await.assert_problem(401, "invalid_refresh_token");
+    login(&app, "ada", PASSWORD).await.assert_problem(401, "invalid_credentials");
+    assert_eq!(login(&app, "ada", NEW).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_password_is_changed_by_those_who_know_it() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    change(&world, &ada, "wrong horse", NEW).await.assert_problem(401, "invalid_credentials");
-    change(&world, &ada, PASSWORD, "short").await.assert_problem(422, "invalid_request");
-    assert_eq!(login(&world, "ada", PASSWORD).await.status, 200);
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    change(&app, &ada, "wrong horse", NEW).await.assert_problem(401, "invalid_credentials");
+    change(&app, &ada, PASSWORD, "short").await.assert_problem(422, "invalid_request");
+    assert_eq!(login(&app, "ada", PASSWORD).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_code_resets_the_password_of_its_account_once_and_ends_every_session() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    let other_device = world.sign_in(&ada).await;
-    let answer = reset(&world, "ADA@example.com", &ada.code, NEW).await;
-    assert_eq!((answer.status.as_u16(), answer.body.len()), (204, 0));
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let other_device = app.sign_in(&ada).await;
+    let response = reset(&app, "ADA@example.com", &ada.code, NEW).await;
+    assert_eq!((response.status.as_u16(), response.body.len()), (204, 0));
 
     for tokens in [&ada, &other_device] {
-        world.get_as(tokens, "/auth/session").await.assert_problem(401, "invalid_token");
+        app.get_as(tokens, "/auth/session").await.assert_problem(401, "invalid_token");
         let refresh = json!({ "refresh_token": tokens.refresh_token });
-        world.post("/auth/refresh", &refresh).await.assert_problem(401, "invalid_refresh_token");
+        app.post("/auth/refresh", &refresh).await.assert_problem(401, "invalid_refresh_token");
     }
-    login(&world, "ada", PASSWORD).await.assert_problem(401, "invalid_credentials");
-    assert_eq!(login(&world, "ada", NEW).await.status, 200);
+    login(&app, "ada", PASSWORD).await.assert_problem(401, "invalid_credentials");
+    assert_eq!(login(&app, "ada", NEW).await.status, 200);
 
-    let again = reset(&world, "ada@example.com", &ada.code, "another password").await;
+    let again = reset(&app, "ada@example.com", &ada.code, "another password").await;
     again.assert_problem(422, "invalid_activation_code");
-    assert_eq!(login(&world, "ada", NEW).await.status, 200);
+    assert_eq!(login(&app, "ada", NEW).await.status, 200);
 }
 
 #[tokio::test]
 async fn of_resets_that_race_one_succeeds() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     let resets = ["first password", "second password", "third password"]
-        .map(|password| reset(&world, "ada@example.com", &ada.code, password));
-    let answers = futures::future::join_all(resets).await;
-    assert_eq!(answers.iter().filter(|answer| answer.status == 204).count(), 1);
+        .map(|password| reset(&app, "ada@example.com", &ada.code, password));
+    let responses = futures::future::join_all(resets).await;
+    assert_eq!(responses.iter().filter(|response| response.status == 204).count(), 1);
 }
 
 #[tokio::test]
 async fn a_reset_with_a_wrong_address_and_one_with_a_wrong_code_answer_alike() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    let grace = world.register("grace").await;
-    let unused = world.code().await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let grace = app.register("grace").await;
+    let unused = app.code().await;
     let mut problems = Vec::new();
     for (email, code) in [
         ("ada@example.com", &grace.code),
@@ -93,37 +92,36 @@ async fn a_reset_with_a_wrong_address_and_one_with_a_wrong_code_answer_alike() {
         ("nobody@example.com", &ada.code),
         ("grace@example.com", &ada.code),
     ] {
-        let mut problem =
-            reset(&world, email, code, NEW).await.assert_problem(422, "invalid_activation_code");
+        let mut problem = reset(&app, email, code, NEW).await.assert_problem(422, "invalid_activation_code");
         problem["request_id"] = json!(null);
         problems.push(problem);
     }
     problems.dedup();
     assert_eq!(problems.len(), 1, "{problems:?}");
     for name in ["ada", "grace"] {
-        assert_eq!(login(&world, name, PASSWORD).await.status, 200);
+        assert_eq!(login(&app, name, PASSWORD).await.status, 200);
     }
 }
 
 #[tokio::test]
 async fn hashes_stored_as_text_or_as_binary_keep_working() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    let hash = world.stored(&ada).await.get_str("password_hash").unwrap().to_owned();
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let hash = app.stored(&ada).await.get_str("password_hash").unwrap().to_owned();
     assert!(hash.starts_with("$2b$04$"), "{hash}");
 
     let binary = Binary { subtype: BinarySubtype::Generic, bytes: hash.into_bytes() };
-    world.rewrite(&ada, doc! { "$set": { "password_hash": binary } }).await;
-    assert_eq!(login(&world, "ada", PASSWORD).await.status, 200);
-    login(&world, "ada", "wrong horse").await.assert_problem(401, "invalid_credentials");
-    assert_eq!(world.get_as(&ada, "/users/me").await.status, 200);
-    assert_eq!(change(&world, &ada, PASSWORD, NEW).await.status, 204);
-    assert_eq!(login(&world, "ada", NEW).await.status, 200);
+    app.rewrite(&ada, doc! { "$set": { "password_hash": binary } }).await;
+    assert_eq!(login(&app, "ada", PASSWORD).await.status, 200);
+    login(&app, "ada", "wrong horse").await.assert_problem(401, "invalid_credentials");
+    assert_eq!(app.get_as(&ada, "/users/me").await.status, 200);
+    assert_eq!(change(&app, &ada, PASSWORD, NEW).await.status, 204);
+    assert_eq!(login(&app, "ada", NEW).await.status, 200);
 
     // Another implementation's, at another cost: a published test vector.
     let foreign = "$2b$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
-    world.rewrite(&ada, doc! { "$set": { "password_hash": foreign } }).await;
-    assert_eq!(login(&world, "ada", "U*U").await.status, 200);
+    app.rewrite(&ada, doc! { "$set": { "password_hash": foreign } }).await;
+    assert_eq!(login(&app, "ada", "U*U").await.status, 200);
 }
 
 #[tokio::test]
@@ -140,49 +138,47 @@ async fn a_sign_in_brings_a_cheaper_hash_to_todays_cost() {
     let cheap = stored.get_str("password_hash").unwrap();
     assert!(cheap.starts_with("$2b$04$") && user["username"] == "ada", "{cheap}");
 
-    let world =
+    let app =
         TestApp::with(Setup { env: vec![("BCRYPT_COST", String::from("5"))], ..Setup::default() }).await;
-    let ada = world.register("ada").await;
-    world.rewrite(&ada, doc! { "$set": { "password_hash": cheap } }).await;
-    assert_eq!(login(&world, "ada", password).await.status, 200);
-    let hash = world.stored(&ada).await.get_str("password_hash").unwrap().to_owned();
+    let ada = app.register("ada").await;
+    app.rewrite(&ada, doc! { "$set": { "password_hash": cheap } }).await;
+    assert_eq!(login(&app, "ada", password).await.status, 200);
+    let hash = app.stored(&ada).await.get_str("password_hash").unwrap().to_owned();
     assert!(hash.starts_with("$2b$05$"), "{hash}");
-    assert_eq!(login(&world, "ada", password).await.status, 200);
-    login(&world, "ada", &password[1..]).await.assert_problem(401, "invalid_credentials");
+    assert_eq!(login(&app, "ada", password).await.status, 200);
+    login(&app, "ada", &password[1..]).await.assert_problem(401, "invalid_credentials");
 }
 
 #[tokio::test]
 async fn a_hash_that_is_none_signs_nobody_in() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     for hash in ["", "x", PASSWORD, "$2b$04$short"] {
-        world.rewrite(&ada, doc! { "$set": { "password_hash": hash } }).await;
+        app.rewrite(&ada, doc! { "$set": { "password_hash": hash } }).await;
         for password in [PASSWORD, hash] {
-            login(&world, "ada", password).await.assert_problem(401, "invalid_credentials");
+            login(&app, "ada", password).await.assert_problem(401, "invalid_credentials");
         }
     }
 }
 
-impl Answer {
-    /// A refused login, unless it is a right one.
-    #[track_caller]
-    fn assert_problem_unless(&self, right: bool) {
-        if !right {
-            self.assert_problem(401, "invalid_credentials");
-        }
+/// Asserts that a login is refused, unless it is a right one.
+#[track_caller]
+fn assert_refused_unless(right: bool, login: &Response) {
+    if !right {
+        login.assert_problem(401, "invalid_credentials");
     }
 }
 
-async fn login(world: &TestApp, name: &str, password: &str) -> Answer {
-    world.post("/auth/login", &json!({ "username": name, "password": password })).await
+async fn login(app: &TestApp, name: &str, password: &str) -> Response {
+    app.post("/auth/login", &json!({ "username": name, "password": password })).await
 }
 
-async fn change(world: &TestApp, user: &User, current: &str, new: &str) -> Answer {
+async fn change(app: &TestApp, user: &User, current: &str, new: &str) -> Response {
     let body = json!({ "current_password": current, "new_password": new });
-    world.send_as(user, Method::PUT, "/users/me/password", &body).await
+    app.send_as(user, Method::PUT, "/users/me/password", &body).await
 }
 
-async fn reset(world: &TestApp, email: &str, code: &str, new: &str) -> Answer {
+async fn reset(app: &TestApp, email: &str, code: &str, new: &str) -> Response {
     let body = json!({ "email": email, "activation_code": code, "new_password": new });
-    world.post("/activation/reset-password", &body).await
+    app.post("/activation/reset-password", &body).await
 }

@@ -3,61 +3,60 @@
 use http::Method;
 use mongodb::bson::{doc, oid::ObjectId};
 use serde_json::{Value, json};
-
-use crate::test_app::{TestApp, User};
+use tests::harness::{TestApp, User};
 
 #[tokio::test]
 async fn a_new_account_has_the_defaults() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    assert_eq!(read(&world, &ada).await, defaults());
-    let profile = world.get_as(&ada, "/users/me").await.json();
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    assert_eq!(read(&app, &ada).await, defaults());
+    let profile = app.get_as(&ada, "/users/me").await.json();
     assert_eq!(profile["settings"], defaults());
 }
 
 #[tokio::test]
 async fn settings_are_replaced_as_a_whole() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
-    let grace = world.register("grace").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let grace = app.register("grace").await;
     let all = json!({
         "voice_language": "es", "speaker_sex": "female", "voice_stability": 0, "voice_similarity": 100,
         "background_sound": true, "background_volume": 1, "voice_note_name": "ñ".repeat(50),
         "voice_note_date": "2024-02-29", "voice_note_name_default": true,
     });
-    assert_eq!(replace(&world, &ada, &all).await, all);
-    assert_eq!(read(&world, &ada).await, all);
-    assert_eq!(read(&world, &grace).await, defaults());
+    assert_eq!(replace(&app, &ada, &all).await, all);
+    assert_eq!(read(&app, &ada).await, all);
+    assert_eq!(read(&app, &grace).await, defaults());
 
     // What is left out gets its default, and so does a null where there is none.
     let mut some = defaults();
     some["voice_language"] = json!("de");
     some["voice_stability"] = json!(33);
     let body = json!({ "voice_language": "DE", "voice_stability": 33.4, "voice_note_name": null });
-    assert_eq!(replace(&world, &ada, &body).await, some);
-    assert_eq!(read(&world, &ada).await, some);
-    assert_eq!(replace(&world, &ada, &json!({})).await, defaults());
+    assert_eq!(replace(&app, &ada, &body).await, some);
+    assert_eq!(read(&app, &ada).await, some);
+    assert_eq!(replace(&app, &ada, &json!({})).await, defaults());
 }
 
 #[tokio::test]
 async fn refused_settings_change_nothing() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     let body = json!({ "voice_language": "de", "voice_stability": 101 });
-    let answer = world.send_as(&ada, Method::PUT, "/users/me/settings", &body).await;
-    assert_eq!(answer.bad_fields(), ["voice_stability"]);
-    assert_eq!(read(&world, &ada).await, defaults());
+    let response = app.send_as(&ada, Method::PUT, "/users/me/settings", &body).await;
+    assert_eq!(response.bad_fields(), ["voice_stability"]);
+    assert_eq!(read(&app, &ada).await, defaults());
 }
 
 #[tokio::test]
 async fn what_the_earlier_backend_wrote_is_read_as_its_modern_equal() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     let earlier = doc! {
         "language": "es", "stability": 0.35, "add_background_sound": true, "background_volume": 0.6,
         "sex": "female",
     };
-    world.rewrite(&ada, doc! { "$set": { "settings": earlier } }).await;
+    app.rewrite(&ada, doc! { "$set": { "settings": earlier } }).await;
     let mut modern = defaults();
     for (member, value) in [
         ("voice_language", json!("es")),
@@ -68,20 +67,20 @@ async fn what_the_earlier_backend_wrote_is_read_as_its_modern_equal() {
     ] {
         modern[member] = value;
     }
-    assert_eq!(read(&world, &ada).await, modern);
+    assert_eq!(read(&app, &ada).await, modern);
 
     for odd in [doc! {}, doc! { "language": "klingon", "stability": 7, "unheard_of": ObjectId::new() }] {
-        world.rewrite(&ada, doc! { "$set": { "settings": odd } }).await;
-        assert_eq!(read(&world, &ada).await["voice_language"], "en");
+        app.rewrite(&ada, doc! { "$set": { "settings": odd } }).await;
+        assert_eq!(read(&app, &ada).await["voice_language"], "en");
     }
-    world.rewrite(&ada, doc! { "$unset": { "settings": "" } }).await;
-    assert_eq!(read(&world, &ada).await, defaults());
+    app.rewrite(&ada, doc! { "$unset": { "settings": "" } }).await;
+    assert_eq!(read(&app, &ada).await, defaults());
 }
 
 #[tokio::test]
 async fn a_stored_value_of_an_odd_type_locks_nobody_out() {
-    let world = TestApp::new().await;
-    let ada = world.register("ada").await;
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
     for odd in [
         doc! { "voice_stability": "50" },
         doc! { "voice_language": 7 },
@@ -89,11 +88,11 @@ async fn a_stored_value_of_an_odd_type_locks_nobody_out() {
         doc! { "voice_language": null, "voice_stability": null, "background_sound": null },
         doc! { "language": "es", "voice_language": "de" },
     ] {
-        world.rewrite(&ada, doc! { "$set": { "settings": odd.clone() } }).await;
-        let answer = world.get_as(&ada, "/users/me/settings").await;
-        assert_eq!(answer.status, 200, "{odd} {answer:?}");
-        let login = json!({ "username": "ada", "password": crate::test_app::PASSWORD });
-        assert_eq!(world.post("/auth/login", &login).await.status, 200, "{odd}");
+        app.rewrite(&ada, doc! { "$set": { "settings": odd.clone() } }).await;
+        let response = app.get_as(&ada, "/users/me/settings").await;
+        assert_eq!(response.status, 200, "{odd} {response:?}");
+        let login = json!({ "username": "ada", "password": tests::harness::PASSWORD });
+        assert_eq!(app.post("/auth/login", &login).await.status, 200, "{odd}");
     }
 }
 
@@ -105,14 +104,14 @@ fn defaults() -> Value {
     })
 }
 
-async fn read(world: &TestApp, user: &User) -> Value {
-    let answer = world.get_as(user, "/users/me/settings").await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()
+async fn read(app: &TestApp, user: &User) -> Value {
+    let response = app.get_as(user, "/users/me/settings").await;
+    assert_eq!(response.status, 200, "{response:?}");
+    response.json()
 }
 
-async fn replace(world: &TestApp, user: &User, settings: &Value) -> Value {
-    let answer = world.send_as(user, Method::PUT, "/users/me/settings", settings).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()
+async fn replace(app: &TestApp, user: &User, settings: &Value) -> Value {
+    let response = app.send_as(user, Method::PUT, "/users/me/settings", settings).await;
+    assert_eq!(response.status, 200, "{response:?}");
+    response.json()
 }
