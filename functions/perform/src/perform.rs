@@ -41,8 +41,26 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What writing and sending the answer takes.
 const ANSWER_RESERVE: Duration = Duration::from_millis(500);
 
-/// Speaks: a thought, a text, or several takes, in the caller's own voice or a stock voice. The work runs in a task of its own: if the client goes away and this future is dropped, the clone is
-/// deleted all the same.
+/// Speaks a thought, a text or up to ten takes, in the caller's own voice or a stock voice. `routine_type` and `value`
+/// ask for a thought about the value, `text` is spoken as it is, and `takes` is a list of either. `"voice": "default"`
+/// speaks with a stock voice and needs no recording.
+///
+/// A single take is answered as JSON, or as MP3 with the same data in `X-…` headers if `Accept` prefers `audio/mpeg`.
+/// `backgroundSound` says whether the ambience that the settings ask for is `mixed` into the audio, `off`, or `failed`,
+/// which leaves the plain voice.
+///
+/// Several takes are spoken by one clone, which saves time and the provider's monthly voice creations:
+/// `{"takes": [{"routine_type": "cards", "value": "Queen of Hearts"}, {"routine_type": "years", "value": "1987"},
+/// {"text": "Good night."}]}`. The response lists them in the same order, each with `"status": "ok"` and its audio, or
+/// with `"status": "failed"`, `code` and `detail`. Failed takes are not charged; if all of them fail, the response is the
+/// error that a single take would have had. One invalid take (`takes[1].value`) rejects the whole request before any
+/// provider is called. All takes together may have 2,400 characters, where a thought counts with its maximum length: 160
+/// characters, or 120 plus those of its value, if that is more. A take that would exceed the size limit of a response
+/// anyway fails with `answer_too_large`. Several takes are answered as JSON only: `Accept: audio/mpeg` alone is 422.
+///
+/// Send an `Idempotency-Key`: the gateway gives up after 30 seconds, and the same key then fetches what was spoken since,
+/// for a day and at no cost. If the audio could not be stored for that, nothing is charged and a retry performs again.
+// The work runs in a task of its own: if the client disconnects and this future is dropped, the clone is still deleted.
 #[utoipa::path(
     post,
     path = "/perform",

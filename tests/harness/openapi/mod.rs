@@ -139,9 +139,11 @@ fn object(value: &Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap_or_default()
 }
 
-/// A paragraph of a doc comment on one line.
+/// Each paragraph of a doc comment on one line.
 fn on_one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let paragraphs = text.split("\n\n");
+    let lines = paragraphs.map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
+    lines.collect::<Vec<_>>().join("\n\n")
 }
 
 /// Doc comments on one line, without those that only say what a reader of the code is looking at.
