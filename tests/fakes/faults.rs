@@ -1,7 +1,7 @@
-//! Failures on order: which operation of a stand-in shall fail, how often, and in what way.
+//! Injected failures: which operation of a fake fails, how often, and in what way.
 //!
-//! This file only keeps the orders. [`super::loopback`] carries them out, and each provider's module adds
-//! constructors for the error answers that provider really gives.
+//! This file only holds the rules. [`super::server`] applies them, and each provider's module adds constructors for
+//! the error responses which that provider really gives.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
 
-/// What a client can ask of a stand-in.
+/// An endpoint of a fake, as faults and logged requests name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
@@ -36,34 +36,34 @@ pub enum Operation {
     Generate,
 }
 
-/// One way for a request to go wrong. "Effect" is what the request asks for: the voice that comes to exist,
-/// the characters that are charged.
+/// One way for a request to go wrong. "Effect" is what the request asks for: the voice that is created, the characters
+/// that are charged.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// No fault: lets a call through, so that the one after it can fail.
+    /// No fault: lets one call through, so that the next can fail.
     Pass,
-    /// Answers this instead of doing anything.
+    /// Responds with this and does nothing.
     Respond(Response<Bytes>),
-    /// Never answers, and does nothing.
+    /// Never responds, and does nothing.
     TimeoutBeforeEffect,
-    /// Does what was asked and never says so.
+    /// Takes effect and never responds.
     TimeoutAfterEffect,
-    /// Waits before doing what was asked. It happens even if the client has gone meanwhile.
+    /// Takes effect this much later, even if the client has gone meanwhile.
     DelayBeforeEffect(Duration),
-    /// Does what was asked at once and answers this much later.
+    /// Takes effect at once and responds this much later.
     DelayAfterEffect(Duration),
-    /// Closes the connection without an answer, and does nothing.
+    /// Closes the connection without a response, and does nothing.
     ResetBeforeEffect,
-    /// Does what was asked, then closes the connection without an answer.
+    /// Takes effect, then closes the connection without a response.
     ResetAfterEffect,
-    /// Does what was asked, announces the whole body, sends half of it and closes the connection.
+    /// Takes effect, announces the whole body, sends half of it and closes the connection.
     TruncatedBody,
-    /// Does what was asked and lets the body trickle out over this long.
+    /// Takes effect and sends the body in small pieces over this time.
     SlowDrip(Duration),
 }
 
 impl Fault {
-    /// A JSON answer.
+    /// A JSON response.
     ///
     /// # Panics
     /// When `status` is no HTTP status.
@@ -72,7 +72,7 @@ impl Fault {
         Self::respond(status, "application/json", body.to_string())
     }
 
-    /// An HTML answer, as load balancers give it.
+    /// An HTML response, as load balancers give it.
     ///
     /// # Panics
     /// When `status` is no HTTP status.
@@ -81,7 +81,7 @@ impl Fault {
         Self::respond(status, "text/html; charset=UTF-8", body.to_owned())
     }
 
-    /// A plain-text answer, as frameworks give it when a handler crashes.
+    /// A plain-text response, as frameworks give it when a handler crashes.
     ///
     /// # Panics
     /// When `status` is no HTTP status.
@@ -99,16 +99,16 @@ impl Fault {
         )
     }
 
-    /// The same answer with one more header. Other faults have no headers and stay as they are.
+    /// The same response with one more header. Other faults have no headers and stay as they are.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        if let Self::Respond(answer) = &mut self {
-            answer.headers_mut().insert(name, value);
+        if let Self::Respond(response) = &mut self {
+            response.headers_mut().insert(name, value);
         }
         self
     }
 
-    /// Whether what was asked for is done first.
+    /// Whether the request takes effect first.
     pub(super) fn is_after_effect(&self) -> bool {
         matches!(
             self,
@@ -121,91 +121,91 @@ impl Fault {
     }
 
     fn respond(status: u16, content_type: &'static str, body: String) -> Self {
-        let mut answer = Response::new(Bytes::from(body));
-        *answer.status_mut() = StatusCode::from_u16(status).expect("an HTTP status");
-        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Self::Respond(answer)
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = StatusCode::from_u16(status).expect("an HTTP status");
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Self::Respond(response)
     }
 }
 
-/// Tells when a fault is met: for one "after effect", when the effect is there. Clones share it.
+/// Set when an injected fault is triggered: for one "after effect", when the effect is there. Clones share it.
 ///
-/// Whoever wants to do something in just that moment, such as killing the client, waits here.
+/// Tests wait for it to act in just that moment, for example to kill the client.
 #[derive(Debug, Clone, Default)]
-pub struct Met(Arc<watch::Sender<bool>>);
+pub struct FaultSignal(Arc<watch::Sender<bool>>);
 
-impl Met {
-    /// Waits until a fault was met since the last [`forget`](Self::forget).
+impl FaultSignal {
+    /// Waits until a fault is triggered, or returns at once if one was since the last reset.
     pub async fn wait(&self) {
-        // It cannot fail: the sender is ours.
-        let _ = self.0.subscribe().wait_for(|met| *met).await;
+        // Cannot fail: the sender is ours.
+        let _ = self.0.subscribe().wait_for(|triggered| *triggered).await;
     }
 
-    /// Whether a fault was met since the last [`forget`](Self::forget).
+    /// Whether a fault was triggered since the last reset.
     #[must_use]
-    pub fn already(&self) -> bool {
+    pub fn is_set(&self) -> bool {
         *self.0.borrow()
     }
 
-    /// As if none had been met.
-    pub(super) fn forget(&self) {
+    pub(super) fn reset(&self) {
         self.0.send_replace(false);
     }
 
-    pub(super) fn now(&self) {
+    pub(super) fn set(&self) {
         self.0.send_replace(true);
     }
 }
 
-/// The orders of one stand-in. Clones share them.
+/// The faults injected into one fake. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
-    orders: Arc<Mutex<HashMap<Operation, Orders>>>,
-    met: Met,
+    rules: Arc<Mutex<HashMap<Operation, Rules>>>,
+    triggered: FaultSignal,
 }
 
+/// What the calls of one operation meet.
 #[derive(Debug, Default)]
-struct Orders {
+struct Rules {
     next: VecDeque<Fault>,
     always: Option<Fault>,
 }
 
 impl Faults {
-    /// The next call of `operation` meets `fault`; further orders queue up behind it.
+    /// Injects `fault` into the next call of `operation`; further ones queue up behind it.
     pub fn next(&self, operation: Operation, fault: Fault) {
-        self.with(operation, |orders| orders.next.push_back(fault));
+        self.with(operation, |rules| rules.next.push_back(fault));
     }
 
-    /// The next `n` calls of `operation` meet `fault`.
+    /// Injects `fault` into the next `n` calls of `operation`.
     pub fn next_n(&self, operation: Operation, n: usize, fault: &Fault) {
-        self.with(operation, |orders| orders.next.extend(std::iter::repeat_n(fault.clone(), n)));
+        self.with(operation, |rules| rules.next.extend(std::iter::repeat_n(fault.clone(), n)));
     }
 
-    /// Every call of `operation` meets `fault`, once those queued for it are used up.
+    /// Injects `fault` into every call of `operation`, once those queued for it are used up.
     pub fn always(&self, operation: Operation, fault: Fault) {
-        self.with(operation, |orders| orders.always = Some(fault));
+        self.with(operation, |rules| rules.always = Some(fault));
     }
 
-    /// Takes back every order, and forgets that any was met.
+    /// Removes every rule and resets the signal.
     pub fn clear(&self) {
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.met.forget();
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.triggered.reset();
     }
 
-    /// The moment in which a fault is met.
+    /// The signal that a fault was triggered.
     #[must_use]
-    pub fn met(&self) -> &Met {
-        &self.met
+    pub fn triggered(&self) -> &FaultSignal {
+        &self.triggered
     }
 
-    /// What the call that just came in shall meet.
+    /// The fault for the call that just came in.
     pub(super) fn take(&self, operation: Operation) -> Fault {
-        self.with(operation, |orders| {
-            orders.next.pop_front().or_else(|| orders.always.clone()).unwrap_or(Fault::Pass)
+        self.with(operation, |rules| {
+            rules.next.pop_front().or_else(|| rules.always.clone()).unwrap_or(Fault::Pass)
         })
     }
 
-    fn with<T>(&self, operation: Operation, change: impl FnOnce(&mut Orders) -> T) -> T {
-        change(self.orders.lock().unwrap_or_else(PoisonError::into_inner).entry(operation).or_default())
+    fn with<T>(&self, operation: Operation, change: impl FnOnce(&mut Rules) -> T) -> T {
+        change(self.rules.lock().unwrap_or_else(PoisonError::into_inner).entry(operation).or_default())
     }
 }

@@ -1,11 +1,11 @@
-//! Servers that speak the real wire of what the backend talks to: stateful, honest about what they received, and
-//! able to fail on order.
+//! Fakes of what the backend talks to: servers that speak the real protocols, keep state, say what they received, and
+//! can inject failures.
 
 pub mod elevenlabs;
 pub mod faults;
 pub mod gemini;
-pub mod journal;
 pub mod mongodb;
 pub mod mongodb_wire;
+pub mod requests;
 pub mod s3;
 mod server;

@@ -1,7 +1,7 @@
-//! Owns the local `MongoDB` server: a real server process that speaks the real wire, one for each [`MongoDb`].
+//! The local `MongoDB` server: a server process that speaks the real protocol, one for each [`MongoDb`].
 //!
-//! The server is [`secantus-mdb`](https://crates.io/crates/secantus-mdb), built once into the user's cache folder
-//! (see `install`) and only ever run as a process of its own, never linked. It must not know what is stored in it.
+//! The server is [`secantus-mdb`](https://crates.io/crates/secantus-mdb), built once into the user's cache folder (see
+//! `install`) and only ever run as a separate process, never linked.
 
 mod install;
 
@@ -15,16 +15,16 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long a start may take before it is called failed. A usual one takes half a second; a storage folder that
-/// was killed while it was written to takes longer, because it is recovered first.
-const START_LIMIT: Duration = Duration::from_mins(1);
+/// Usually a start takes half a second; longer when a storage folder must be recovered first, because its server was
+/// killed during a write.
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Runs the server and outlives us by an instant, so that no server is ever left behind, not even when we are
-/// killed: standard input is a pipe that only we hold, and its end means that we are gone.
+/// Runs the server and stops it when this process ends, even when this process is killed: standard input is a pipe that
+/// only this process holds, so its end means that this process is gone.
 ///
-/// Arguments: log, mark, folder to delete ("" for none), then the server's command line. The mark is a file that
-/// says that the end was ours; a server that ends without it stopped by itself, which is said at once on standard
-/// error, because a driver only notices after its server selection timeout (30 s).
+/// Arguments: log, mark, folder to delete ("" for none), then the server's command line. The mark is a file that says
+/// that the stop was intended. A server that ends without it stopped by itself, which is reported at once on standard
+/// error: a driver notices only after its server selection timeout (30 s).
 const WATCHDOG: &str = r#"
 log=$1 mark=$2 temporary=$3; shift 3
 exec 3<&0 4>&2 2>/dev/null
@@ -44,7 +44,7 @@ fi
 exit $status
 "#;
 
-/// A `MongoDB` server: a local one that ends with this value, or somebody else's.
+/// A `MongoDB` server: a local one that stops when this value is dropped, or an external one.
 #[derive(Debug)]
 pub struct MongoDb {
     uri: String,
@@ -58,8 +58,7 @@ struct Local {
     log: PathBuf,
 }
 
-/// Why there is no server: one sentence for a person with what to do about it, and the end of a log where there is
-/// one.
+/// Why there is no server: a sentence for a person with what to do about it, and the end of the log if there is one.
 #[derive(Debug)]
 pub struct StartError(String);
 
@@ -75,13 +74,13 @@ impl MongoDb {
     /// Starts a local server on `port` (0: any free one), and builds it first where that was not done yet (about
     /// four minutes, with progress on standard error). Blocks until the server accepts connections.
     ///
-    /// With `storage` the documents live in that folder and survive the server, also a killed one. Without, they
-    /// live in a temporary folder that goes with this value.
+    /// With `storage`, the documents are stored in that folder and survive the server, even a killed one. Without, they
+    /// are stored in a temporary folder that is deleted when this value is dropped.
     pub fn start(storage: Option<&Path>, port: u16) -> Result<Self, StartError> {
         Self::run(&install::server()?, storage, port)
     }
 
-    /// A server that somebody else runs. Nothing is built, started or stopped.
+    /// A server that runs elsewhere. Nothing is built, started or stopped.
     #[must_use]
     pub fn external(uri: impl Into<String>) -> Self {
         Self { uri: uri.into(), local: None }
@@ -93,8 +92,8 @@ impl MongoDb {
         &self.uri
     }
 
-    /// What is to be said when the local server is gone although nobody stopped it: a sentence and the end of its
-    /// log. `None` while it runs, and always for an external one.
+    /// An error message with the end of the log if the local server stopped by itself. `None` while it runs, and always
+    /// for an external one.
     #[must_use]
     pub fn stopped(&self) -> Option<String> {
         let local = self.local.as_ref()?;
@@ -107,7 +106,7 @@ impl MongoDb {
             fs::create_dir_all(folder).map_err(|error| cannot_use(folder, &error))?;
             (folder.to_path_buf(), PathBuf::new())
         } else {
-            // Deleted by the watchdog, because ours would not run if we were killed.
+            // Deleted by the watchdog: a destructor would not run if this process were killed.
             let folder = tempfile::Builder::new()
                 .prefix("newvisions-mongodb-")
                 .tempdir()
@@ -116,7 +115,7 @@ impl MongoDb {
             (folder.clone(), folder)
         };
         let (log, mark) = (folder.join("log.txt"), folder.join("stopping"));
-        // What an earlier server left there would be taken for this one's.
+        // Those of an earlier server would be taken for this one's.
         let _ = fs::remove_file(&log);
         let _ = fs::remove_file(&mark);
 
@@ -127,14 +126,14 @@ impl MongoDb {
         command.args(["--cache-size", "256M", "--log-file-max", "16MB", "--storage-path"]);
         command.arg(folder.join("data"));
         if storage.is_some() {
-            // Without it a killed server loses writes that it had acknowledged. Temporary documents are deleted
-            // with the server, so they need not wait for the disk.
+            // Without it a killed server loses writes that it had acknowledged. Temporary documents are deleted with
+            // the server, so they need not wait for the disk.
             command.arg("--sync-on-commit");
         }
         let watchdog = command
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            // Ctrl-C in a terminal goes to the whole group. We may have to clean up in MongoDB after it.
+            // Ctrl-C in a terminal goes to the whole process group, but cleaning up after it may need the server.
             .process_group(0)
             .spawn()
             .map_err(|error| StartError(format!("`sh` cannot be started: {error}")))?;
@@ -156,13 +155,13 @@ impl MongoDb {
         Ok(mongodb)
     }
 
-    /// Waits until the server says where it listens, and is there.
+    /// Waits until the server has logged where it listens and accepts connections.
     fn listening(&self, log: &Path) -> Result<String, StartError> {
         let started = Instant::now();
-        while started.elapsed() < START_LIMIT {
-            let said = fs::read_to_string(log).unwrap_or_default();
+        while started.elapsed() < START_TIMEOUT {
+            let text = fs::read_to_string(log).unwrap_or_default();
             let address =
-                said.lines().find_map(|line| line.split_once("listening on ")?.1.split_whitespace().next());
+                text.lines().find_map(|line| line.split_once("listening on ")?.1.split_whitespace().next());
             if let Some(address) = address
                 && TcpStream::connect(address).is_ok()
             {
@@ -172,14 +171,14 @@ impl MongoDb {
                 return Err(StartError(format!(
                     "{stopped}\nIf the port or the storage folder is in use, stop the other server; if the server \
                      itself cannot run here, delete {} to have it built again.",
-                    install::place()
+                    install::location()
                 )));
             }
             sleep(Duration::from_millis(10));
         }
         Err(StartError(format!(
             "The local MongoDB server did not accept connections within {} s.{}",
-            START_LIMIT.as_secs(),
+            START_TIMEOUT.as_secs(),
             end_of(log)
         )))
     }
@@ -188,7 +187,7 @@ impl MongoDb {
 impl Drop for Local {
     fn drop(&mut self) {
         let watchdog = self.watchdog.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // The end of the pipe is the word to stop; the watchdog ends when the server is gone and deleted.
+        // Closing the pipe stops the watchdog, which ends when the server is gone and its folder deleted.
         drop(watchdog.stdin.take());
         let _ = watchdog.wait();
     }
@@ -221,13 +220,13 @@ mod tests {
         documents.count_documents(doc! {}).await.unwrap()
     }
 
-    fn gone(uri: &str) -> bool {
+    fn is_gone(uri: &str) -> bool {
         let address = uri.trim_start_matches("mongodb://").split('/').next().unwrap();
         TcpStream::connect(address).is_err()
     }
 
     #[tokio::test]
-    async fn a_temporary_server_answers_the_official_driver_and_leaves_nothing_behind() {
+    async fn temporary_server_serves_the_official_driver_and_leaves_nothing_behind() {
         let mongodb = MongoDb::start(None, 0).unwrap();
         assert_eq!(write_and_count(&mongodb).await, 1);
         let folder = mongodb.local.as_ref().unwrap().log.parent().unwrap().to_path_buf();
@@ -235,11 +234,11 @@ mod tests {
         assert!(folder.is_dir());
         drop(mongodb);
         assert!(!folder.exists());
-        assert!(gone(&uri));
+        assert!(is_gone(&uri));
     }
 
     #[tokio::test]
-    async fn a_storage_folder_keeps_its_documents_over_a_killed_server() {
+    async fn storage_folder_keeps_its_documents_over_a_killed_server() {
         let folder = tempfile::tempdir().unwrap();
         for expected in 1..=3 {
             let mongodb = MongoDb::start(Some(folder.path()), 0).unwrap();
@@ -248,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_or_port_in_use_is_an_error_with_the_reason() {
+    fn port_in_use_is_an_error_with_the_reason() {
         let folder = tempfile::tempdir().unwrap();
         let first = MongoDb::start(Some(folder.path()), 0).unwrap();
         let port = first.uri().split([':', '/']).nth(4).unwrap().parse().unwrap();
@@ -258,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_cannot_run_is_an_error_with_its_log() {
+    fn server_that_cannot_run_is_an_error_with_its_log() {
         let folder = tempfile::tempdir().unwrap();
         // Any program that refuses the server's options.
         let error = MongoDb::run(Path::new("ls"), Some(folder.path()), 0).unwrap_err().to_string();
@@ -266,39 +265,42 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_dies_later_is_reported_with_its_log() {
+    fn server_that_dies_later_is_reported_with_its_log() {
         let folder = tempfile::tempdir().unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let server = folder.path().join("server");
         let address = listener.local_addr().unwrap();
-        fs::write(
-            &server,
-            format!("#!/bin/sh\necho listening on {address}; sleep 1; echo panicked; exit 101\n"),
-        )
-        .unwrap();
+        let die = folder.path().join("die");
+        // Runs until the file exists.
+        let script = format!(
+            "#!/bin/sh\necho listening on {address}\nuntil [ -e '{}' ]; do sleep 0.05; done\necho panicked; exit 101\n",
+            die.display()
+        );
+        fs::write(&server, script).unwrap();
         fs::set_permissions(&server, fs::Permissions::from_mode(0o755)).unwrap();
         let mongodb = MongoDb::run(&server, Some(folder.path()), 0).unwrap();
         assert_eq!(mongodb.stopped(), None);
+        fs::write(die, "").unwrap();
         let started = Instant::now();
         let stopped = loop {
             if let Some(stopped) = mongodb.stopped() {
                 break stopped;
             }
-            assert!(started.elapsed() < Duration::from_secs(5), "its death went unnoticed");
+            assert!(started.elapsed() < START_TIMEOUT, "its death went unnoticed");
             sleep(Duration::from_millis(10));
         };
         assert!(stopped.contains("exit status: 101") && stopped.contains("panicked"), "{stopped}");
     }
 
     #[tokio::test]
-    async fn a_server_dies_with_the_process_that_started_it() {
-        // The pipe is all that ties the server to us, and the system closes it for a killed process.
+    async fn server_stops_with_the_process_that_started_it() {
+        // The pipe is the only link between the two, and the system closes it for a killed process.
         let mut mongodb = MongoDb::start(None, 0).unwrap();
         let uri = mongodb.uri().to_owned();
         drop(mongodb.local.as_mut().unwrap().watchdog.get_mut().unwrap().stdin.take());
         let started = Instant::now();
-        while !gone(&uri) {
-            assert!(started.elapsed() < Duration::from_secs(5), "the server still runs");
+        while !is_gone(&uri) {
+            assert!(started.elapsed() < START_TIMEOUT, "the server still runs");
             sleep(Duration::from_millis(5));
         }
     }

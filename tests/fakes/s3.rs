@@ -1,4 +1,4 @@
-//! Owns an S3 server in this process: [`s3s-fs`](https://docs.rs/s3s-fs) behind a front that keeps a journal of the
+//! Owns an S3 server in this process: [`s3s-fs`](https://docs.rs/s3s-fs) behind a front that keeps a requests of the
 //! requests and can delay or spoil them. Signatures, presigned URLs and checksums are verified as S3 does. It must not
 //! know what is stored in it.
 
@@ -22,13 +22,13 @@ use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 use tower::Layer;
-
-use super::faults::Met;
 use tower_http::cors::{Any, CorsLayer};
 
-/// The access key of whoever needs no other.
+use super::faults::FaultSignal;
+
+/// The default access key.
 pub const ACCESS_KEY: &str = "AKIALOCALNEWVISIONS1";
-/// Access keys that are accepted too: with one for each of several clients, the journal tells whose a request was.
+/// Access keys that are accepted too: with one for each client, the logged requests tell who sent them.
 pub const MORE_ACCESS_KEYS: [&str; 8] = [
     "AKIALOCALNEWVISIONS2",
     "AKIALOCALNEWVISIONS3",
@@ -46,9 +46,9 @@ pub const REGION: &str = "us-east-1";
 /// The bucket that is there from the start.
 pub const BUCKET: &str = "newvisions-recordings";
 
-/// A request as the server saw it.
+/// A request that the server received.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct LoggedRequest {
     /// The method; together with the key it tells the operation for what we use.
     pub method: Method,
     /// The object's key as it stands in the path (percent-encoded), empty for requests to the bucket.
@@ -57,32 +57,32 @@ pub struct Entry {
     pub access_key: String,
     /// When its head had arrived, before any delay.
     pub started: Instant,
-    /// When the whole answer was ready; `None` if there was none (yet).
+    /// When the whole response was ready; `None` if there was none (yet).
     pub ended: Option<Instant>,
-    /// The answer's status.
+    /// The status of the response.
     pub status: Option<StatusCode>,
 }
 
-/// What happens to a request instead of the usual.
+/// One way for a request to go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// No fault: lets a request through, so that the one after it can fail.
+    /// No fault: lets one request through, so that the next can fail.
     Pass,
-    /// 503 `SlowDown`, which the SDK repeats.
+    /// 503 `SlowDown`, which the SDK retries.
     SlowDown,
     /// 403 `AccessDenied`.
     AccessDenied,
-    /// The connection closes, and nothing was done.
-    Reset,
-    /// It is done, and the connection closes in place of the answer.
-    LoseAnswer,
-    /// The answer announces its whole body and closes the connection in the middle of it.
+    /// Closes the connection, and does nothing.
+    ResetBefore,
+    /// Takes effect, and closes the connection in place of the response.
+    ResetAfter,
+    /// The response announces its whole body and closes the connection in the middle of it.
     Truncate,
-    /// No answer, ever; nothing was done.
-    Hang,
-    /// It is done, and no answer comes, ever.
+    /// Never responds, and does nothing.
+    HangBefore,
+    /// Takes effect, and never responds.
     HangAfter,
-    /// It is done this much later.
+    /// Takes effect this much later.
     Delay(Duration),
 }
 
@@ -101,17 +101,25 @@ struct Shared {
     s3: S3Service,
     /// The file system answers the second of two deletions at once with an error; S3 lets both succeed.
     deletion: tokio::sync::Mutex<()>,
-    met: Met,
+    triggered: FaultSignal,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    journal: Vec<Entry>,
-    /// How many entries were forgotten, so that the answer to one of them is not taken for another's.
+    requests: Vec<LoggedRequest>,
+    /// How many requests were forgotten: the response to one of them must not be logged for another.
     forgotten: usize,
     delay: Duration,
-    faults: Vec<(usize, Method, Fault)>,
+    rules: Vec<Rule>,
+}
+
+/// An injected fault, for so many more requests with the method.
+#[derive(Debug)]
+struct Rule {
+    times: usize,
+    method: Method,
+    fault: Fault,
 }
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -141,7 +149,7 @@ impl S3 {
         let shared = Arc::new(Shared {
             s3: builder.build(),
             deletion: tokio::sync::Mutex::default(),
-            met: Met::default(),
+            triggered: FaultSignal::default(),
             state: Mutex::default(),
         });
         let server = tokio::spawn(accept(listener, Arc::clone(&shared))).abort_handle();
@@ -181,22 +189,22 @@ impl S3 {
 
     /// The requests since the start or [`reset`](Self::reset), in the order they came.
     #[must_use]
-    pub fn journal(&self) -> Vec<Entry> {
-        self.shared.state().journal.clone()
+    pub fn requests(&self) -> Vec<LoggedRequest> {
+        self.shared.state().requests.clone()
     }
 
-    /// Forgets the journal, the faults and the delay. Objects stay.
+    /// Forgets the requests, the faults and the delay. Objects stay.
     pub fn reset(&self) {
         let mut state = self.shared.state();
-        let forgotten = state.forgotten + state.journal.len();
+        let forgotten = state.forgotten + state.requests.len();
         *state = State { forgotten, ..State::default() };
-        self.shared.met.forget();
+        self.shared.triggered.reset();
     }
 
-    /// The moment in which a fault is met.
+    /// The signal that a fault was triggered.
     #[must_use]
-    pub fn met(&self) -> &Met {
-        &self.shared.met
+    pub fn triggered(&self) -> &FaultSignal {
+        &self.shared.triggered
     }
 
     /// Delays every request by this much from now on.
@@ -204,10 +212,10 @@ impl S3 {
         self.shared.state().delay = delay;
     }
 
-    /// Plans a fault for the next `times` requests with this method. Of several, the one planned first is taken.
-    /// The SDK repeats what looks transient (three attempts in all), so a single one is usually survived.
-    pub fn fault(&self, times: usize, method: Method, fault: Fault) {
-        self.shared.state().faults.push((times, method, fault));
+    /// Injects a fault into the next `times` requests with this method, after those injected before. The SDK retries
+    /// what looks transient (three attempts in all), so a single one is usually survived.
+    pub fn inject(&self, times: usize, method: Method, fault: Fault) {
+        self.shared.state().rules.push(Rule { times, method, fault });
     }
 }
 
@@ -226,7 +234,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let Ok((connection, _)) = listener.accept().await else { continue };
         let _ = connection.set_nodelay(true);
         let shared = Arc::clone(&shared);
-        let service = tower::service_fn(move |request| answer(Arc::clone(&shared), request));
+        let service = tower::service_fn(move |request| respond(Arc::clone(&shared), request));
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .serve_connection(TokioIo::new(connection), TowerToHyperService::new(cors.layer(service)));
@@ -234,8 +242,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// One request. An error closes the connection without an answer.
-async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<Response<Body>> {
+/// One request. An error closes the connection without a response.
+async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<Response<Body>> {
     let (number, delay, fault) = shared.received(&request);
     // The timer's tick is a millisecond, so a sleep of nothing would be one.
     if !delay.is_zero() {
@@ -243,36 +251,38 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<R
     }
     if matches!(
         fault,
-        Some(Fault::SlowDown | Fault::AccessDenied | Fault::Reset | Fault::Hang | Fault::Delay(_))
+        Some(
+            Fault::SlowDown | Fault::AccessDenied | Fault::ResetBefore | Fault::HangBefore | Fault::Delay(_)
+        )
     ) {
-        shared.met.now();
+        shared.triggered.set();
     }
     let response = match fault {
         Some(Fault::SlowDown) => {
-            refusal(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate.")
+            error_response(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate.")
         }
-        Some(Fault::AccessDenied) => refusal(StatusCode::FORBIDDEN, "AccessDenied", "Access Denied"),
-        Some(Fault::Reset) => return Err(cut()),
-        Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::AccessDenied) => error_response(StatusCode::FORBIDDEN, "AccessDenied", "Access Denied"),
+        Some(Fault::ResetBefore) => return Err(reset()),
+        Some(Fault::HangBefore) => std::future::pending().await,
         Some(Fault::Delay(delay)) => {
             tokio::time::sleep(delay).await;
             shared.serve(request).await?
         }
-        Some(Fault::Pass | Fault::LoseAnswer | Fault::HangAfter | Fault::Truncate) | None => {
+        Some(Fault::Pass | Fault::ResetAfter | Fault::HangAfter | Fault::Truncate) | None => {
             shared.serve(request).await?
         }
     };
-    if matches!(fault, Some(Fault::LoseAnswer | Fault::HangAfter | Fault::Truncate)) {
-        shared.met.now();
+    if matches!(fault, Some(Fault::ResetAfter | Fault::HangAfter | Fault::Truncate)) {
+        shared.triggered.set();
     }
     match fault {
-        Some(Fault::LoseAnswer) => return Err(cut()),
+        Some(Fault::ResetAfter) => return Err(reset()),
         Some(Fault::HangAfter) => std::future::pending().await,
         _ => {}
     }
-    shared.answered(number, response.status());
+    shared.responded(number, response.status());
     Ok(response.map(|body| match fault {
-        Some(Fault::Truncate) => truncated(&body),
+        Some(Fault::Truncate) => truncate(&body),
         _ => Full::new(body).map_err(|never| match never {}).boxed_unsync(),
     }))
 }
@@ -282,12 +292,12 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records a request; gives its number and what is to happen to it.
+    /// Logs a request; returns its number, the delay and the injected fault.
     fn received(&self, request: &Request<Incoming>) -> (usize, Duration, Option<Fault>) {
         let key =
             request.uri().path().trim_start_matches('/').split_once('/').map_or("", |(_bucket, key)| key);
         let mut state = self.state();
-        state.journal.push(Entry {
+        state.requests.push(LoggedRequest {
             method: request.method().clone(),
             key: key.to_owned(),
             access_key: access_key(request),
@@ -295,21 +305,20 @@ impl Shared {
             ended: None,
             status: None,
         });
-        let number = state.forgotten + state.journal.len() - 1;
+        let number = state.forgotten + state.requests.len() - 1;
         let delay = state.delay;
-        let planned =
-            state.faults.iter_mut().find(|(times, method, _)| *times > 0 && method == request.method());
-        let fault = planned.map(|(times, _, fault)| {
-            *times -= 1;
-            *fault
+        let rule = state.rules.iter_mut().find(|rule| rule.times > 0 && rule.method == *request.method());
+        let fault = rule.map(|rule| {
+            rule.times -= 1;
+            rule.fault
         });
         (number, delay, fault)
     }
 
-    fn answered(&self, number: usize, status: StatusCode) {
+    fn responded(&self, number: usize, status: StatusCode) {
         let mut state = self.state();
         let index = number.checked_sub(state.forgotten);
-        if let Some(entry) = index.and_then(|index| state.journal.get_mut(index)) {
+        if let Some(entry) = index.and_then(|index| state.requests.get_mut(index)) {
             entry.status = Some(status);
             entry.ended = Some(Instant::now());
         }
@@ -334,12 +343,12 @@ fn access_key(request: &Request<Incoming>) -> String {
     key.unwrap_or_default().to_owned()
 }
 
-fn cut() -> io::Error {
-    io::Error::other("a planned fault")
+fn reset() -> io::Error {
+    io::Error::other("injected fault: the connection is closed")
 }
 
 /// An error as S3 words it: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>.
-fn refusal(status: StatusCode, code: &str, message: &str) -> Response<Bytes> {
+fn error_response(status: StatusCode, code: &str, message: &str) -> Response<Bytes> {
     let body = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message>\
          <RequestId>LOCAL</RequestId></Error>"
@@ -351,15 +360,15 @@ fn refusal(status: StatusCode, code: &str, message: &str) -> Response<Bytes> {
 }
 
 /// Half of a body, sent, and then an error, which closes the connection.
-fn truncated(body: &Bytes) -> Body {
+fn truncate(body: &Bytes) -> Body {
     let half = body.slice(..body.len() / 2);
     let frames = stream::unfold(Some(half), |half| async {
         if let Some(half) = half {
             return Some((Ok(Frame::data(half)), None));
         }
-        // Time to send the half: an error at once would drop it with the connection.
+        // hyper flushes when the body has nothing ready, and drops what is not flushed when the body fails.
         tokio::time::sleep(Duration::from_millis(20)).await;
-        Some((Err(cut()), None))
+        Some((Err(reset()), None))
     });
     StreamBody::new(frames).boxed_unsync()
 }

@@ -1,7 +1,7 @@
-//! The HTTP server under a stand-in: listens, keeps the journal, and breaks as ordered by [`Faults`].
+//! The HTTP server under a fake: listens, logs the requests, and applies the injected [`Faults`].
 //!
-//! It speaks hyper directly, because some faults are below what an axum handler can express: closing a
-//! connection without an answer, or announcing more body than is sent.
+//! It uses hyper directly, because some faults are below what an axum handler can express: closing a connection
+//! without a response, or announcing more body than is sent.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -24,10 +24,10 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 use tower::ServiceExt as _;
 
-use super::faults::{Fault, Faults, Met, Operation};
-use super::journal::Journal;
+use super::faults::{Fault, FaultSignal, Faults, Operation};
+use super::requests::RequestLog;
 
-/// In how many pieces a slow body arrives.
+/// The number of pieces of a slow body.
 const DRIPS: u32 = 20;
 
 /// A running server. Dropping it closes the port and every connection.
@@ -37,18 +37,18 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Serves `router` on `bind` (port 0 takes a free one). `classify` names the operation of a request by
-    /// method and path; what it does not name is neither journaled nor broken.
+    /// Serves `router` on `bind` (port 0 takes a free one). `classify` names the operation of a request by method and
+    /// path; requests that it does not name are neither logged nor made to fail.
     pub(super) async fn start(
         bind: SocketAddr,
         router: Router,
         classify: fn(&Method, &str) -> Option<Operation>,
         faults: Faults,
-        journal: Journal,
+        requests: RequestLog,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(bind).await?;
         let address = listener.local_addr()?;
-        let service = Service { router, classify, faults, journal };
+        let service = Service { router, classify, faults, requests };
         let accepting = tokio::spawn(accept(listener, service)).abort_handle();
         Ok(Self { address, accepting })
     }
@@ -83,9 +83,9 @@ async fn accept(listener: TcpListener, service: Service) {
 async fn serve(stream: TcpStream, service: Service) {
     // Without it, small writes wait for acknowledgements and every request gains up to 40 ms.
     let _ = stream.set_nodelay(true);
-    let answer = service_fn(move |request| service.clone().answer(request));
-    // An error is a client that went away or a reset that was ordered; neither concerns anybody here.
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+    let respond = service_fn(move |request| service.clone().respond(request));
+    // An error is a client that went away or an injected reset: nothing to handle.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), respond).await;
 }
 
 #[derive(Clone)]
@@ -93,11 +93,11 @@ struct Service {
     router: Router,
     classify: fn(&Method, &str) -> Option<Operation>,
     faults: Faults,
-    journal: Journal,
+    requests: RequestLog,
 }
 
 impl Service {
-    async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Reset> {
+    async fn respond(self, request: Request<Incoming>) -> Result<Response<Body>, Reset> {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| Reset)?.to_bytes();
         let operation = (self.classify)(&head.method, head.uri.path());
@@ -107,8 +107,8 @@ impl Service {
         };
 
         let fault = self.faults.take(operation);
-        let mut span = self.journal.open(operation);
-        let response = meet(fault, self.faults.met(), self.router, request).await?;
+        let mut span = self.requests.open(operation);
+        let response = apply(fault, self.faults.triggered(), self.router, request).await?;
         span.status = Some(response.status().as_u16());
         Ok(response.map(|body| {
             Body::new(body.map_frame(move |frame| {
@@ -120,31 +120,31 @@ impl Service {
     }
 }
 
-async fn meet(
+async fn apply(
     fault: Fault,
-    met: &Met,
+    triggered: &FaultSignal,
     router: Router,
     request: Request<Body>,
 ) -> Result<Response<Body>, Reset> {
     if !matches!(fault, Fault::Pass) && !fault.is_after_effect() {
-        met.now();
+        triggered.set();
     }
     let delay = if let Fault::DelayBeforeEffect(delay) = fault { delay } else { Duration::ZERO };
     match fault {
-        Fault::Respond(answer) => return Ok(answer.map(Body::from)),
+        Fault::Respond(response) => return Ok(response.map(Body::from)),
         Fault::TimeoutBeforeEffect => return std::future::pending().await,
         Fault::ResetBeforeEffect => return Err(Reset),
         _ => {}
     }
     let response = effect(router, request, delay).await?;
     if fault.is_after_effect() {
-        met.now();
+        triggered.set();
     }
     match fault {
         Fault::TimeoutAfterEffect => std::future::pending().await,
         Fault::ResetAfterEffect => Err(Reset),
-        Fault::TruncatedBody => truncated(response).await,
-        Fault::SlowDrip(total) => slow(response, total).await,
+        Fault::TruncatedBody => truncate(response).await,
+        Fault::SlowDrip(total) => drip(response, total).await,
         Fault::DelayAfterEffect(delay) => {
             sleep(delay).await;
             Ok(response)
@@ -153,7 +153,7 @@ async fn meet(
     }
 }
 
-/// Does what was asked. In a task of its own, because a provider finishes what it started although the client
+/// Lets the request take effect. In a task of its own, because a provider finishes what it started although the client
 /// has hung up; hyper drops this future in that moment.
 async fn effect(router: Router, request: Request<Body>, delay: Duration) -> Result<Response<Body>, Reset> {
     let work = tokio::spawn(async move {
@@ -165,7 +165,7 @@ async fn effect(router: Router, request: Request<Body>, delay: Duration) -> Resu
     Ok(done.unwrap_or_else(|never| match never {}))
 }
 
-async fn truncated(response: Response<Body>) -> Result<Response<Body>, Reset> {
+async fn truncate(response: Response<Body>) -> Result<Response<Body>, Reset> {
     let (mut head, body) = response.into_parts();
     let body = body.collect().await.map_err(|_| Reset)?.to_bytes();
     head.headers.remove(TRANSFER_ENCODING);
@@ -173,14 +173,14 @@ async fn truncated(response: Response<Body>) -> Result<Response<Body>, Reset> {
     let half = body.slice(..body.len() / 2);
     let sent = futures::stream::once(async move { Ok(half) });
     let broken = futures::stream::once(async {
-        // hyper forgets what it has not flushed when the body fails, so let it flush.
+        // hyper flushes when the body has nothing ready, and drops what is not flushed when the body fails.
         sleep(Duration::from_millis(20)).await;
         Err(Reset)
     });
     Ok(Response::from_parts(head, Body::from_stream(sent.chain(broken))))
 }
 
-async fn slow(response: Response<Body>, total: Duration) -> Result<Response<Body>, Reset> {
+async fn drip(response: Response<Body>, total: Duration) -> Result<Response<Body>, Reset> {
     let (head, body) = response.into_parts();
     let body = body.collect().await.map_err(|_| Reset)?.to_bytes();
     let size = body.len().div_ceil(DRIPS as usize).max(1);
@@ -193,13 +193,13 @@ async fn slow(response: Response<Body>, total: Duration) -> Result<Response<Body
     Ok(Response::from_parts(head, Body::from_stream(drips)))
 }
 
-/// Makes hyper close the connection without saying anything more.
+/// Makes hyper close the connection without sending anything more.
 #[derive(Debug)]
 struct Reset;
 
 impl fmt::Display for Reset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the stand-in closes the connection, as ordered")
+        f.write_str("injected fault: the fake closes the connection")
     }
 }
 

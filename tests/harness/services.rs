@@ -1,4 +1,4 @@
-//! `MongoDB`, S3, `ElevenLabs` and `Gemini`: each a stand-in on loopback, unless the given environment names a real one.
+//! `MongoDB`, S3, `ElevenLabs` and `Gemini`: each a fake on loopback, unless the given environment names a real one.
 
 use std::path::PathBuf;
 
@@ -16,13 +16,13 @@ use crate::fakes::{
 #[derive(Default)]
 pub struct Options {
     /// Variables of the functions. `MONGODB_URI`, `S3_ENDPOINT` or `RECORDINGS_BUCKET`, `ELEVENLABS_API_KEY` and
-    /// `GEMINI_API_KEY` name a real service in place of its stand-in; how to reach a stand-in is not given.
+    /// `GEMINI_API_KEY` name a real service in place of its fake; how to reach a fake is not given.
     pub given: Env,
     /// Where data is kept; a temporary folder without.
     pub storage: Option<PathBuf>,
-    /// The account of the `ElevenLabs` stand-in.
+    /// The account of the `ElevenLabs` fake.
     pub elevenlabs: elevenlabs::Config,
-    /// The `Gemini` stand-in.
+    /// The `Gemini` fake.
     pub gemini: gemini::Config,
 }
 
@@ -85,11 +85,11 @@ impl Services {
             None
         } else {
             let key = elevenlabs.api_key.clone();
-            let standin = ElevenLabs::start(elevenlabs)
+            let fake = ElevenLabs::start(elevenlabs)
                 .await
-                .map_err(|error| format!("The ElevenLabs stand-in would not start: {error}."))?;
-            env.extend([("ELEVENLABS_API_KEY", key), ("ELEVENLABS_BASE_URL", standin.url())]);
-            Some(standin)
+                .map_err(|error| format!("The ElevenLabs fake would not start: {error}."))?;
+            env.extend([("ELEVENLABS_API_KEY", key), ("ELEVENLABS_BASE_URL", fake.url())]);
+            Some(fake)
         };
 
         progress("Gemini");
@@ -97,11 +97,11 @@ impl Services {
             None
         } else {
             let key = gemini.api_key.clone();
-            let standin = Gemini::start(gemini)
+            let fake = Gemini::start(gemini)
                 .await
-                .map_err(|error| format!("The Gemini stand-in would not start: {error}."))?;
-            env.extend([("GEMINI_API_KEY", key), ("GEMINI_BASE_URL", standin.url())]);
-            Some(standin)
+                .map_err(|error| format!("The Gemini fake would not start: {error}."))?;
+            env.extend([("GEMINI_API_KEY", key), ("GEMINI_BASE_URL", fake.url())]);
+            Some(fake)
         };
 
         Ok(Self { mongodb, wire: None, s3, elevenlabs, gemini, env })

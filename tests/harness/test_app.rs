@@ -221,8 +221,8 @@ impl TestApp {
     /// Asserts what must hold after every perform, however it ended: no voice of ours at the provider, no slot and no
     /// lease held, no clone recorded.
     pub async fn assert_nothing_remains(&self, user: &User) {
-        let ledger = self.elevenlabs().ledger();
-        assert!(ledger.living.is_empty(), "voices still exist: {:?}", ledger.living);
+        let ledger = self.elevenlabs().state();
+        assert!(ledger.existing.is_empty(), "voices still exist: {:?}", ledger.existing);
         assert_eq!(self.held_slots().await, 0, "a slot is held");
         let stored = self.stored(user).await;
         assert!(

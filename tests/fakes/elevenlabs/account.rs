@@ -1,4 +1,4 @@
-//! The account behind the stand-in: its voices, its limits, and the books kept about both.
+//! The account behind the fake: its voices, its limits, and a record of what happened.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::error::ApiError;
 use super::models::Model;
-use super::refusal::Refusal;
 use super::sample::Sample;
 use super::{Config, Delays};
 
@@ -26,27 +26,26 @@ const PREMADE: [(&str, &str); 4] = [
 
 /// What happened at the provider. Premade voices appear nowhere in it.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Ledger {
-    /// Every voice that was created over the API, in order; planted ones are not among them.
-    pub created: Vec<LedgerVoice>,
+pub struct AccountState {
+    /// Every voice that was created over the API, in order; without seeded ones.
+    pub created: Vec<VoiceSummary>,
     /// Every voice that was deleted, in order.
-    pub deleted: Vec<LedgerVoice>,
-    /// The voices that exist now and hold a slot.
-    pub living: Vec<LedgerVoice>,
+    pub deleted: Vec<VoiceSummary>,
+    /// The voices that still exist and take a slot.
+    pub existing: Vec<VoiceSummary>,
     /// The largest number of voices that ever held a slot at once.
-    pub most_living: usize,
-    /// Add/edit operations spent this month. Deleting gives none back.
+    pub max_existing: usize,
+    /// Add/edit operations used this month. Deleting gives none back.
     pub add_edits_used: u32,
     /// Characters charged, by each model's factor.
     pub characters_used: u64,
-    /// What was spoken, in order.
+    /// Every synthesis, in order.
     pub synthesized: Vec<Synthesis>,
 }
 
-/// A voice as the ledger knows it.
+/// A voice as the state shows it.
 #[derive(Debug, Clone, Serialize)]
-pub struct LedgerVoice {
-    /// The provider's id.
+pub struct VoiceSummary {
     pub voice_id: String,
     /// The name given at creation.
     pub name: String,
@@ -54,20 +53,17 @@ pub struct LedgerVoice {
     pub category: String,
     /// Seconds since 1970; `None` when the provider does not say.
     pub created_at: Option<i64>,
-    /// The length of the recording in bytes; 0 for a planted voice.
+    /// The length of the recording in bytes; 0 for a seeded voice.
     pub sample_bytes: usize,
 }
 
-/// One answered synthesis.
+/// One synthesis.
 #[derive(Debug, Clone, Serialize)]
 pub struct Synthesis {
-    /// Who spoke.
     pub voice_id: String,
-    /// What was said.
     pub text: String,
-    /// The model that spoke.
     pub model_id: String,
-    /// The settings as they were sent.
+    /// As it was sent.
     pub voice_settings: Option<Value>,
     /// ISO 639-1, as it was sent.
     pub language_code: Option<String>,
@@ -91,7 +87,7 @@ pub(super) struct Voice {
     listed_from: Instant,
 }
 
-/// What a client sends to have a voice cloned.
+/// A request to clone a voice.
 pub(super) struct NewVoice {
     pub name: String,
     pub description: Option<String>,
@@ -107,12 +103,12 @@ pub(super) struct Account {
 
 struct State {
     voices: Vec<Voice>,
-    ledger: Ledger,
+    record: AccountState,
     delays: Delays,
     list_lag: Duration,
     requires_verification: bool,
-    /// Syntheses in flight: of the ordinary models, and of the fast ones.
-    speaking: [usize; 2],
+    /// Syntheses in progress: of the standard models, and of the fast ones.
+    in_progress: [usize; 2],
 }
 
 impl Account {
@@ -123,11 +119,11 @@ impl Account {
         });
         let state = State {
             voices: voices.to_vec(),
-            ledger: Ledger::default(),
+            record: AccountState::default(),
             delays: config.delays,
             list_lag: Duration::ZERO,
             requires_verification: false,
-            speaking: [0, 0],
+            in_progress: [0, 0],
         };
         Self { config, opened_at_unix: unix_now(), state: Mutex::new(state) }
     }
@@ -140,10 +136,10 @@ impl Account {
         self.opened_at_unix + MONTH_LEFT.as_secs().cast_signed()
     }
 
-    pub fn ledger(&self) -> Ledger {
+    pub fn state(&self) -> AccountState {
         let state = self.lock();
-        let living = state.voices.iter().filter(|voice| voice.takes_slot()).map(Voice::for_ledger).collect();
-        Ledger { living, ..state.ledger.clone() }
+        let existing = state.voices.iter().filter(|voice| voice.takes_slot()).map(Voice::summary).collect();
+        AccountState { existing, ..state.record.clone() }
     }
 
     pub fn delays(&self) -> Delays {
@@ -163,28 +159,28 @@ impl Account {
     }
 
     /// Checks the `xi-api-key` header.
-    pub fn authorize(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    pub fn authorize(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         match headers.get("xi-api-key") {
-            None => Err(Refusal::needs_authorization()),
+            None => Err(ApiError::needs_authorization()),
             Some(key) if key.as_bytes() == self.config.api_key.as_bytes() => Ok(()),
-            Some(_) => Err(Refusal::invalid_api_key()),
+            Some(_) => Err(ApiError::invalid_api_key()),
         }
     }
 
-    pub fn plant(&self, name: &str, category: &str, created_at_unix: Option<i64>) -> String {
+    pub fn seed_voice(&self, name: &str, category: &str, created_at_unix: Option<i64>) -> String {
         let voice = Voice::new(name, category, created_at_unix, Instant::now());
         let id = voice.id.clone();
-        self.lock().keep(voice);
+        self.lock().add(voice);
         id
     }
 
-    /// Refuses what [`Self::create`] would refuse, so that a client need not wait for it.
-    pub fn check_limits(&self) -> Result<(), Refusal> {
+    /// Fails where [`Self::create`] would, before the client has waited for it.
+    pub fn check_limits(&self) -> Result<(), ApiError> {
         self.lock().check_limits(&self.config)
     }
 
-    /// Limits are checked and the voice is added under one lock, so that a race cannot exceed them.
-    pub fn create(&self, new: NewVoice) -> Result<Voice, Refusal> {
+    /// Checks the limits and adds the voice under one lock: no race can exceed them.
+    pub fn create(&self, new: NewVoice) -> Result<Voice, ApiError> {
         let mut state = self.lock();
         state.check_limits(&self.config)?;
         let voice = Voice {
@@ -194,47 +190,51 @@ impl Account {
             requires_verification: state.requires_verification,
             ..Voice::new(&new.name, "cloned", Some(unix_now()), Instant::now() + state.list_lag)
         };
-        state.ledger.add_edits_used += 1;
-        state.ledger.created.push(voice.for_ledger());
-        state.keep(voice.clone());
+        state.record.add_edits_used += 1;
+        state.record.created.push(voice.summary());
+        state.add(voice.clone());
         Ok(voice)
     }
 
-    pub fn delete(&self, id: &str) -> Result<(), Refusal> {
+    pub fn delete(&self, id: &str) -> Result<(), ApiError> {
         let mut state = self.lock();
         let at = state.voices.iter().position(|voice| voice.id == id);
-        let voice = state.voices.remove(at.ok_or_else(|| Refusal::unknown_voice(id))?);
-        state.ledger.deleted.push(voice.for_ledger());
+        let voice = state.voices.remove(at.ok_or_else(|| ApiError::unknown_voice(id))?);
+        state.record.deleted.push(voice.summary());
         Ok(())
     }
 
-    pub fn voice(&self, id: &str) -> Result<Voice, Refusal> {
+    pub fn voice(&self, id: &str) -> Result<Voice, ApiError> {
         let found = self.lock().voices.iter().find(|voice| voice.id == id).cloned();
-        found.ok_or_else(|| Refusal::unknown_voice(id))
+        found.ok_or_else(|| ApiError::unknown_voice(id))
     }
 
-    /// Every voice that listings show by now, oldest first.
+    /// Every voice that is listed by now, oldest first.
     pub fn listed(&self) -> Vec<Voice> {
         let now = Instant::now();
         self.lock().voices.iter().filter(|voice| voice.listed_from <= now).cloned().collect()
     }
 
-    /// Takes one of the plan's concurrent requests and charges the characters.
-    pub fn begin_speaking(self: &Arc<Self>, model: &Model, said: Synthesis) -> Result<Speaking, Refusal> {
-        let lane = usize::from(model.fast);
-        let maximum = self.config.concurrency * (lane + 1);
+    /// Counts one of the plan's concurrent requests and charges the characters.
+    pub fn start_synthesis(
+        self: &Arc<Self>,
+        model: &Model,
+        synthesis: Synthesis,
+    ) -> Result<SynthesisPermit, ApiError> {
+        let group = usize::from(model.fast);
+        let maximum = self.config.concurrency * (group + 1);
         let mut state = self.lock();
-        let left = self.config.character_limit - state.ledger.characters_used;
-        if said.cost > left {
-            return Err(Refusal::quota_exceeded(self.config.character_limit, left, said.cost));
+        let left = self.config.character_limit - state.record.characters_used;
+        if synthesis.cost > left {
+            return Err(ApiError::quota_exceeded(self.config.character_limit, left, synthesis.cost));
         }
-        if state.speaking[lane] >= maximum {
-            return Err(Refusal::too_many_concurrent_requests(maximum));
+        if state.in_progress[group] >= maximum {
+            return Err(ApiError::too_many_concurrent_requests(maximum));
         }
-        state.speaking[lane] += 1;
-        state.ledger.characters_used += said.cost;
-        state.ledger.synthesized.push(said);
-        Ok(Speaking { account: Arc::clone(self), lane, current: state.speaking[lane], maximum })
+        state.in_progress[group] += 1;
+        state.record.characters_used += synthesis.cost;
+        state.record.synthesized.push(synthesis);
+        Ok(SynthesisPermit { account: Arc::clone(self), group, current: state.in_progress[group], maximum })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -243,20 +243,22 @@ impl Account {
 }
 
 impl State {
-    fn check_limits(&self, config: &Config) -> Result<(), Refusal> {
+    fn check_limits(&self, config: &Config) -> Result<(), ApiError> {
         let used = self.slots_used();
         if used >= config.voice_limit {
-            return Err(Refusal::voice_limit_reached(used, config.voice_limit));
+            return Err(ApiError::voice_limit_reached(used, config.voice_limit));
         }
         match config.max_voice_add_edits {
-            Some(max) if self.ledger.add_edits_used >= max => Err(Refusal::voice_add_edit_limit_reached(max)),
+            Some(max) if self.record.add_edits_used >= max => {
+                Err(ApiError::voice_add_edit_limit_reached(max))
+            }
             _ => Ok(()),
         }
     }
 
-    fn keep(&mut self, voice: Voice) {
+    fn add(&mut self, voice: Voice) {
         self.voices.push(voice);
-        self.ledger.most_living = self.ledger.most_living.max(self.slots_used());
+        self.record.max_existing = self.record.max_existing.max(self.slots_used());
     }
 
     fn slots_used(&self) -> usize {
@@ -287,8 +289,8 @@ impl Voice {
         !self.is_premade()
     }
 
-    fn for_ledger(&self) -> LedgerVoice {
-        LedgerVoice {
+    fn summary(&self) -> VoiceSummary {
+        VoiceSummary {
             voice_id: self.id.clone(),
             name: self.name.clone(),
             category: self.category.clone(),
@@ -299,18 +301,18 @@ impl Voice {
 }
 
 /// One of the plan's concurrent requests, held until the last byte of speech is sent.
-pub(super) struct Speaking {
+pub(super) struct SynthesisPermit {
     account: Arc<Account>,
-    lane: usize,
-    /// Requests in flight when this one began, itself included.
+    group: usize,
+    /// Requests in progress when this one started, including itself.
     pub current: usize,
     /// Requests the plan allows at once.
     pub maximum: usize,
 }
 
-impl Drop for Speaking {
+impl Drop for SynthesisPermit {
     fn drop(&mut self) {
-        self.account.lock().speaking[self.lane] -= 1;
+        self.account.lock().in_progress[self.group] -= 1;
     }
 }
 
@@ -326,7 +328,7 @@ pub(super) fn random_id() -> String {
     (0..20).map(|_| letter()).collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the provider has a clock of its own, which no test may set")]
+#[expect(clippy::disallowed_methods, reason = "the provider has its own clock, which no test sets")]
 fn unix_now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
     since.as_secs().cast_signed()

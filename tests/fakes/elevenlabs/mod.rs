@@ -1,13 +1,11 @@
-//! A stand-in of the voice provider: one account whose voices come and go, and which can say afterwards what
-//! happened.
+//! A fake of `ElevenLabs`: one account with its voices and limits, which records what happened.
 //!
-//! It answers on the paths, with the fields and with the error bodies of <https://elevenlabs.io/docs/api-reference>,
-//! as far as cloning a voice, speaking with it and looking after the account go. The official SDKs work against
-//! it. A developer reads its books at `GET /_standin/ledger`.
+//! It has the paths, fields and error bodies of <https://elevenlabs.io/docs/api-reference> for cloning a voice, synthesis
+//! and the subscription. The official SDKs work against it. `GET /_fake/state` shows what happened.
 
 mod account;
+mod error;
 mod models;
-mod refusal;
 mod sample;
 mod speech;
 mod synthesis;
@@ -26,10 +24,10 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use self::account::Account;
-pub use self::account::{Ledger, LedgerVoice, Synthesis};
-use self::refusal::Refusal;
+pub use self::account::{AccountState, Synthesis, VoiceSummary};
+use self::error::ApiError;
 use super::faults::{Faults, Operation};
-use super::journal::Journal;
+use super::requests::RequestLog;
 use super::server::Server;
 
 /// The account to imitate.
@@ -45,17 +43,17 @@ pub struct Config {
     pub character_limit: u64,
     /// Syntheses at once; models of the Flash and Turbo families get twice as many.
     pub concurrency: usize,
-    /// How long the provider thinks.
+    /// How long operations take.
     pub delays: Delays,
     /// Where to listen; port 0 takes a free one.
     pub bind: SocketAddr,
 }
 
 impl Default for Config {
-    /// The Creator plan with ten slots, answering at once on a free port.
+    /// The Creator plan with ten slots, without delays, on a free port.
     fn default() -> Self {
         Self {
-            api_key: "standin-elevenlabs-key".to_owned(),
+            api_key: "fake-elevenlabs-key".to_owned(),
             voice_limit: 10,
             max_voice_add_edits: Some(95),
             character_limit: 100_000,
@@ -66,7 +64,7 @@ impl Default for Config {
     }
 }
 
-/// How long the provider thinks before it answers.
+/// How long operations take.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Delays {
     /// Before a cloned voice exists.
@@ -77,12 +75,12 @@ pub struct Delays {
     pub delete: Duration,
 }
 
-/// A running stand-in. Clones are the same one; it stops when the last of them is dropped.
+/// A running fake. Clones share it; it stops when the last one is dropped.
 #[derive(Clone)]
 pub struct ElevenLabs {
     account: Arc<Account>,
     faults: Faults,
-    journal: Journal,
+    requests: RequestLog,
     server: Arc<Server>,
 }
 
@@ -91,10 +89,10 @@ impl ElevenLabs {
     pub async fn start(config: Config) -> io::Result<Self> {
         let bind = config.bind;
         let account = Arc::new(Account::new(config));
-        let (faults, journal) = (Faults::default(), Journal::default());
+        let (faults, requests) = (Faults::default(), RequestLog::default());
         let router = router(Arc::clone(&account));
-        let server = Server::start(bind, router, operation, faults.clone(), journal.clone()).await?;
-        Ok(Self { account, faults, journal, server: Arc::new(server) })
+        let server = Server::start(bind, router, operation, faults.clone(), requests.clone()).await?;
+        Ok(Self { account, faults, requests, server: Arc::new(server) })
     }
 
     /// The base URL, without a slash at the end.
@@ -105,40 +103,40 @@ impl ElevenLabs {
 
     /// What happened so far.
     #[must_use]
-    pub fn ledger(&self) -> Ledger {
-        self.account.ledger()
+    pub fn state(&self) -> AccountState {
+        self.account.state()
     }
 
-    /// The failures on order.
+    /// The injected faults.
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
 
-    /// How long each request took here.
+    /// The requests received, and how long each took.
     #[must_use]
-    pub fn journal(&self) -> &Journal {
-        &self.journal
+    pub fn requests(&self) -> &RequestLog {
+        &self.requests
     }
 
-    /// Puts a voice there that nobody created over the API and returns its id. It takes a slot unless `category`
-    /// is `premade`, but is no add/edit operation.
+    /// Adds a voice without an API call and returns its id. It takes a slot unless `category` is `premade`, but is no
+    /// add/edit operation.
     #[must_use]
     pub fn seed_voice(&self, name: &str, category: &str, created_at_unix: Option<i64>) -> String {
-        self.account.plant(name, category, created_at_unix)
+        self.account.seed_voice(name, category, created_at_unix)
     }
 
-    /// Changes how long the provider thinks.
+    /// Changes how long operations take.
     pub fn set_delays(&self, delays: Delays) {
         self.account.set_delays(delays);
     }
 
-    /// Voices created from now on appear in listings only after `lag`. By id they are found at once.
+    /// Voices created from now on are listed only after `lag`, but found by id at once.
     pub fn set_list_lag(&self, lag: Duration) {
         self.account.set_list_lag(lag);
     }
 
-    /// Whether voices created from now on need a verification first, which makes them unusable.
+    /// Whether voices created from now on require verification, which makes them unusable.
     pub fn set_requires_verification(&self, required: bool) {
         self.account.set_requires_verification(required);
     }
@@ -150,13 +148,13 @@ fn router(account: Arc<Account>) -> Router {
         .route("/v1/voices", get(voices::list))
         .route("/v2/voices", get(voices::search))
         .route("/v1/voices/{voice_id}", get(voices::read).delete(voices::delete))
-        .route("/v1/text-to-speech/{voice_id}", post(synthesis::speak))
-        .route("/v1/text-to-speech/{voice_id}/stream", post(synthesis::speak))
+        .route("/v1/text-to-speech/{voice_id}", post(synthesis::synthesize))
+        .route("/v1/text-to-speech/{voice_id}/stream", post(synthesis::synthesize))
         .route("/v1/user/subscription", get(subscription))
         .route("/v1/models", get(models::list))
-        .route("/_standin/ledger", get(async |State(account): State<Arc<Account>>| Json(account.ledger())))
-        .fallback(async || Refusal::bare(404, "Not Found"))
-        .method_not_allowed_fallback(async || Refusal::bare(405, "Method Not Allowed"))
+        .route("/_fake/state", get(async |State(account): State<Arc<Account>>| Json(account.state())))
+        .fallback(async || ApiError::bare(404, "Not Found"))
+        .method_not_allowed_fallback(async || ApiError::bare(405, "Method Not Allowed"))
         .layer(DefaultBodyLimit::disable())
         .with_state(account)
 }
@@ -176,29 +174,29 @@ fn operation(method: &Method, path: &str) -> Option<Operation> {
     }
 }
 
-/// <https://elevenlabs.io/docs/api-reference/user/subscription/get>, with every field that the SDKs insist on.
+/// <https://elevenlabs.io/docs/api-reference/user/subscription/get>, with every field that the SDKs require.
 async fn subscription(
     State(account): State<Arc<Account>>,
     headers: HeaderMap,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, ApiError> {
     account.authorize(&headers)?;
-    let ledger = account.ledger();
+    let state = account.state();
     let config = account.config();
     Ok(Json(json!({
         "tier": "creator",
-        "character_count": ledger.characters_used,
+        "character_count": state.characters_used,
         "character_limit": config.character_limit,
         "max_character_limit_extension": null,
         "max_credit_limit_extension": 0,
         "can_extend_character_limit": true,
         "allowed_to_extend_character_limit": true,
         "next_character_count_reset_unix": account.reset_at_unix(),
-        "voice_slots_used": ledger.living.len(),
+        "voice_slots_used": state.existing.len(),
         "professional_voice_slots_used": 0,
         "professional_voice_slots_used_in_workspace": 0,
         "voice_limit": config.voice_limit,
         "max_voice_add_edits": config.max_voice_add_edits,
-        "voice_add_edit_counter": ledger.add_edits_used,
+        "voice_add_edit_counter": state.add_edits_used,
         "professional_voice_limit": 1,
         "can_extend_voice_limit": false,
         "can_use_instant_voice_cloning": true,

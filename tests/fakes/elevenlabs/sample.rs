@@ -1,7 +1,6 @@
-//! Whether a recording is one: its container is read to the end, and its packets tell its length.
+//! Validates an uploaded recording: its container must be readable to the end, and its packets give its length.
 //!
-//! Nothing is decoded, because Opus could not be and a container that reads to the end is what the vendor's own
-//! complaints are about.
+//! Nothing is decoded: the vendor's documented errors are about the container.
 
 use std::io::Cursor;
 
@@ -11,38 +10,38 @@ use symphonia::core::formats::{FormatOptions, TrackType};
 use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 
-use super::refusal::Refusal;
+use super::error::ApiError;
 
-/// The vendor refuses larger files.
-const LARGEST: usize = 11 * 1024 * 1024;
-/// Below this there is nothing to clone.
-const SHORTEST_SECONDS: f64 = 1.0;
+/// The vendor rejects larger files.
+const MAX_BYTES: usize = 11 * 1024 * 1024;
+/// Shorter ones are rejected.
+const MIN_SECONDS: f64 = 1.0;
 
 /// A recording that was accepted.
 pub(super) struct Sample {
     pub bytes: usize,
 }
 
-/// Reads the recordings of one request. They are all refused when one is.
-pub(super) fn check(files: &[Bytes]) -> Result<Vec<Sample>, Refusal> {
-    if files.iter().any(|file| file.len() > LARGEST) {
-        return Err(Refusal::upload_file_size_exceeded());
+/// Validates the recordings of one request. All are rejected if one is invalid.
+pub(super) fn check(files: &[Bytes]) -> Result<Vec<Sample>, ApiError> {
+    if files.iter().any(|file| file.len() > MAX_BYTES) {
+        return Err(ApiError::upload_file_size_exceeded());
     }
     if (1..files.len()).any(|at| files[..at].contains(&files[at])) {
-        return Err(Refusal::duplicated_files());
+        return Err(ApiError::duplicated_files());
     }
     files.iter().map(read).collect()
 }
 
-fn read(file: &Bytes) -> Result<Sample, Refusal> {
+fn read(file: &Bytes) -> Result<Sample, ApiError> {
     match seconds(file.clone()) {
-        None => Err(Refusal::invalid_audio()),
-        Some(seconds) if seconds < SHORTEST_SECONDS => Err(Refusal::voice_sample_too_short()),
+        None => Err(ApiError::invalid_audio()),
+        Some(seconds) if seconds < MIN_SECONDS => Err(ApiError::voice_sample_too_short()),
         Some(_) => Ok(Sample { bytes: file.len() }),
     }
 }
 
-/// The length by the packets' timestamps, or `None` for what is no audio or is cut off.
+/// The length by the packets' timestamps; `None` if it is not audio or truncated.
 fn seconds(file: Bytes) -> Option<f64> {
     let stream = MediaSourceStream::new(Box::new(Cursor::new(file)), MediaSourceStreamOptions::default());
     let mut format = symphonia::default::get_probe()
@@ -65,8 +64,8 @@ fn seconds(file: Bytes) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn refusal(files: &[Bytes]) -> String {
-        check(files).err().expect("refused").status_word()
+    fn error(files: &[Bytes]) -> String {
+        check(files).err().expect("an error").vendor_status()
     }
 
     /// 8-bit mono PCM at 8 kHz.
@@ -87,17 +86,17 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_is_measured_by_its_packets() {
+    fn recording_is_measured_by_its_packets() {
         let seconds = seconds(wav(24_000)).expect("readable");
         assert!((seconds - 3.0).abs() < 0.01, "{seconds}");
     }
 
     #[test]
-    fn what_is_no_recording_is_refused_as_the_vendor_does() {
-        assert_eq!(refusal(&[Bytes::from(vec![7; 50_000])]), "invalid_audio");
-        assert_eq!(refusal(&[Bytes::new()]), "invalid_audio");
-        assert_eq!(refusal(&[wav(4_000)]), "voice_sample_too_short");
-        assert_eq!(refusal(&[wav(16_000), wav(16_000)]), "duplicated_files");
-        assert_eq!(refusal(&[Bytes::from(vec![0; LARGEST + 1])]), "upload_file_size_exceeded");
+    fn invalid_recording_gets_the_vendors_error() {
+        assert_eq!(error(&[Bytes::from(vec![7; 50_000])]), "invalid_audio");
+        assert_eq!(error(&[Bytes::new()]), "invalid_audio");
+        assert_eq!(error(&[wav(4_000)]), "voice_sample_too_short");
+        assert_eq!(error(&[wav(16_000), wav(16_000)]), "duplicated_files");
+        assert_eq!(error(&[Bytes::from(vec![0; MAX_BYTES + 1])]), "upload_file_size_exceeded");
     }
 }

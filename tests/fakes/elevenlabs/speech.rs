@@ -1,8 +1,8 @@
-//! The sound of the stand-in: nobody's words, but a voice, and one that can be told from another.
+//! Synthetic speech: no intelligible words, but a voice that can be told from others.
 //!
-//! Every pitch period adds one damped grain with the resonances of the letter being spoken, as formant wave function
-//! synthesis does. Hiss stands for fricatives, a short silence for stops, spaces and punctuation.
-//! That costs two additions per sample, which stays fast in an unoptimised build.
+//! Every pitch period adds one damped grain with the formants of the current letter (formant wave function synthesis).
+//! Fricatives are noise; stops, spaces and punctuation are short silences. This costs two additions per sample, which is
+//! fast even in an unoptimised build.
 #![expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
@@ -15,17 +15,17 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use mp3lame_encoder::{Bitrate, Builder, FlushNoGap, Mode, MonoPcm, Quality, max_required_buffer_size};
 
-use super::refusal::Refusal;
+use super::error::ApiError;
 
-/// How fast everybody speaks.
+/// The speaking rate of every voice.
 const CHARACTERS_PER_SECOND: f64 = 14.0;
 const GRAIN_SECONDS: f64 = 0.02;
 /// Hiss and silence advance in steps of this length.
 const STEP_SECONDS: f64 = 0.005;
-/// The loudest sample, as a part of what fits.
+/// The loudest sample, as a fraction of full scale.
 const PEAK: f64 = 0.6;
 
-/// An `output_format` that can be made.
+/// A supported `output_format`.
 #[derive(Clone, Copy)]
 pub(super) enum Format {
     /// MP3, 44.1 kHz mono.
@@ -34,8 +34,8 @@ pub(super) enum Format {
     Pcm(u32),
 }
 
-/// What the vendor has and this file does not make.
-const BEYOND: [&str; 17] = [
+/// Formats of the vendor that this file does not support.
+const UNSUPPORTED_FORMATS: [&str; 17] = [
     "mp3_22050_32",
     "mp3_24000_48",
     "opus_48000_32",
@@ -57,7 +57,7 @@ const BEYOND: [&str; 17] = [
 
 impl Format {
     /// Reads the query's `output_format`, for a Creator plan.
-    pub fn parse(name: &str) -> Result<Self, Refusal> {
+    pub fn parse(name: &str) -> Result<Self, ApiError> {
         match name {
             "mp3_44100_32" => Ok(Self::Mp3(Bitrate::Kbps32)),
             "mp3_44100_64" => Ok(Self::Mp3(Bitrate::Kbps64)),
@@ -67,9 +67,9 @@ impl Format {
             "pcm_16000" => Ok(Self::Pcm(16_000)),
             "pcm_22050" => Ok(Self::Pcm(22_050)),
             "pcm_24000" => Ok(Self::Pcm(24_000)),
-            "pcm_44100" => Err(Refusal::output_format_not_allowed(name)),
-            name if BEYOND.contains(&name) => Err(Refusal::format_beyond_standin(name)),
-            name => Err(Refusal::invalid_output_format(name)),
+            "pcm_44100" => Err(ApiError::output_format_not_allowed(name)),
+            name if UNSUPPORTED_FORMATS.contains(&name) => Err(ApiError::unsupported_by_fake(name)),
+            name => Err(ApiError::invalid_output_format(name)),
         }
     }
 
@@ -88,9 +88,9 @@ impl Format {
     }
 }
 
-/// Says `text` in the voice of `voice_id`. Takes milliseconds of computing; not for an async thread.
+/// Speaks `text` in the voice of `voice_id`. Takes milliseconds of computing; not for an async thread.
 pub(super) fn render(voice_id: &str, text: &str, speed: f64, format: Format) -> Vec<u8> {
-    let samples = Speaker::new(voice_id, format.sample_rate()).say(text, speed);
+    let samples = Speaker::new(voice_id, format.sample_rate()).speak(text, speed);
     match format {
         Format::Pcm(_) => samples.iter().flat_map(|sample| sample.to_le_bytes()).collect(),
         Format::Mp3(bitrate) => mp3(&samples, format.sample_rate(), bitrate),
@@ -154,7 +154,7 @@ fn sound(letter: char) -> Sound {
     }
 }
 
-/// Somebody who can be told from others by pitch and by the length of the throat.
+/// A voice, distinguished by its pitch and the length of its vocal tract.
 struct Speaker {
     rate: f64,
     pitch: f64,
@@ -169,16 +169,16 @@ impl Speaker {
         voice_id.hash(&mut hasher);
         let seed = hasher.finish();
         let rate = f64::from(rate);
-        let throat = 0.88 + 0.28 * (seed >> 32 & 0xff) as f64 / 255.0;
+        let tract = 0.88 + 0.28 * (seed >> 32 & 0xff) as f64 / 255.0;
         Self {
             rate,
             pitch: 95.0 + 120.0 * (seed & 0xff) as f64 / 255.0,
-            grains: RESONANCES.map(|formants| grain(formants.map(|hertz| hertz * throat), rate)).into(),
+            grains: RESONANCES.map(|formants| grain(formants.map(|hertz| hertz * tract), rate)).into(),
             noise: seed | 1,
         }
     }
 
-    fn say(mut self, text: &str, speed: f64) -> Vec<i16> {
+    fn speak(mut self, text: &str, speed: f64) -> Vec<i16> {
         let sounds: Vec<Sound> = text.chars().map(sound).collect();
         let per_letter = self.rate / CHARACTERS_PER_SECOND / speed;
         let length = (sounds.len().max(1) as f64 * per_letter) as usize;
@@ -211,7 +211,7 @@ impl Speaker {
         wave.iter().map(|sample| (sample / loudest * PEAK * f64::from(i16::MAX)) as i16).collect()
     }
 
-    /// The pitch in Hz: it falls through every two seconds, as through a sentence, and trembles a little.
+    /// The pitch in Hz: it falls every two seconds, as in a sentence, with a little vibrato.
     fn melody(&self, at: f64) -> f64 {
         let seconds = at / self.rate;
         let fall = 1.12 - 0.12 * (seconds % 2.0);
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_of_the_speech_follows_the_text_and_the_speed() {
+    fn speech_length_follows_the_text_and_the_speed() {
         let expected = SENTENCE.len() as f64 / CHARACTERS_PER_SECOND;
         // LAME pads the beginning and the end; together they stay below a tenth of a second.
         assert!((seconds(SENTENCE, 1.0) - expected).abs() < 0.1);
@@ -306,14 +306,14 @@ mod tests {
     }
 
     #[test]
-    fn voices_differ_and_each_repeats_itself() {
-        let say = |voice| render(voice, SENTENCE, 1.0, Format::Pcm(16_000));
-        assert_eq!(say("one"), say("one"));
-        assert_ne!(say("one"), say("other"));
+    fn speech_differs_by_voice_and_is_deterministic() {
+        let speak = |voice| render(voice, SENTENCE, 1.0, Format::Pcm(16_000));
+        assert_eq!(speak("one"), speak("one"));
+        assert_ne!(speak("one"), speak("other"));
     }
 
     #[test]
-    fn the_bitrate_is_the_one_asked_for() {
+    fn speech_has_the_requested_bitrate() {
         for (name, kilobits) in [("mp3_44100_32", 32.0), ("mp3_44100_128", 128.0), ("mp3_44100_192", 192.0)] {
             let format = Format::parse(name).expect("a format of the Creator plan");
             let mp3 = render("somebody", &SENTENCE.repeat(4), 1.0, format);

@@ -14,12 +14,12 @@ use serde_json::{Map, Value, json};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use super::account::{Account, Speaking, Synthesis, random_id};
+use super::account::{Account, Synthesis, SynthesisPermit, random_id};
+use super::error::{ApiError, problem};
 use super::models::Model;
-use super::refusal::{Refusal, problem};
 use super::speech::{self, Format};
 
-/// In how many pieces the speech arrives.
+/// The number of pieces in which the speech is sent.
 const CHUNKS: usize = 5;
 
 /// The query of a synthesis.
@@ -29,42 +29,42 @@ pub(super) struct Options {
     enable_logging: Option<String>,
 }
 
-/// `POST /v1/text-to-speech/{voice_id}`, and the same with `/stream`: both answer with chunks.
-pub(super) async fn speak(
+/// `POST /v1/text-to-speech/{voice_id}`, and the same with `/stream`: both respond in chunks.
+pub(super) async fn synthesize(
     State(account): State<Arc<Account>>,
     Path(voice_id): Path<String>,
     Query(options): Query<Options>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Refusal> {
-    let wish = Wish::parse(&headers, &body)?;
+) -> Result<Response, ApiError> {
+    let request = SynthesisRequest::parse(&headers, &body)?;
     account.authorize(&headers)?;
     let output_format = options.output_format.unwrap_or_else(|| "mp3_44100_128".to_owned());
     let format = Format::parse(&output_format)?;
     if account.voice(&voice_id)?.requires_verification {
-        return Err(Refusal::voice_needs_verification());
+        return Err(ApiError::voice_needs_verification());
     }
-    let model = Model::find(&wish.model_id)?;
-    let characters = wish.text.chars().count();
-    if characters > model.longest_text {
-        return Err(Refusal::text_too_long(characters, model.longest_text));
+    let model = Model::find(&request.model_id)?;
+    let characters = request.text.chars().count();
+    if characters > model.max_characters {
+        return Err(ApiError::text_too_long(characters, model.max_characters));
     }
     let cost = model.cost(characters);
-    let speed = wish.speed();
-    let said = Synthesis {
+    let speed = request.speed();
+    let synthesis = Synthesis {
         voice_id: voice_id.clone(),
-        text: wish.text.clone(),
-        model_id: wish.model_id,
-        voice_settings: wish.voice_settings,
-        language_code: wish.language_code,
+        text: request.text.clone(),
+        model_id: request.model_id,
+        voice_settings: request.voice_settings,
+        language_code: request.language_code,
         output_format,
         cost,
     };
-    let speaking = account.begin_speaking(model, said)?;
+    let permit = account.start_synthesis(model, synthesis)?;
 
-    let text = wish.text;
+    let text = request.text;
     let rendering = spawn_blocking(move || speech::render(&voice_id, &text, speed, format));
-    // Side by side, so that the delay is the whole of the wait and not an addition to the rendering.
+    // Concurrently: the delay is the whole wait, not added to the rendering.
     let (audio, ()) = tokio::join!(rendering, sleep(account.delays().first_byte));
     let audio = Bytes::from(audio.expect("rendering speech does not panic"));
 
@@ -76,9 +76,9 @@ pub(super) async fn speak(
         headers.insert("history-item-id", text_value(&random_id()));
     }
     headers.insert("character-cost", HeaderValue::from(cost));
-    headers.insert("current-concurrent-requests", HeaderValue::from(speaking.current));
-    headers.insert("maximum-concurrent-requests", HeaderValue::from(speaking.maximum));
-    *response.body_mut() = in_chunks(audio, speaking);
+    headers.insert("current-concurrent-requests", HeaderValue::from(permit.current));
+    headers.insert("maximum-concurrent-requests", HeaderValue::from(permit.maximum));
+    *response.body_mut() = in_chunks(audio, permit);
     Ok(response)
 }
 
@@ -86,26 +86,26 @@ fn text_value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).expect("letters and digits")
 }
 
-/// The request counts as one of the plan's concurrent ones until the last chunk is out.
-fn in_chunks(audio: Bytes, speaking: Speaking) -> Body {
+/// The permit is held until the last chunk is sent.
+fn in_chunks(audio: Bytes, permit: SynthesisPermit) -> Body {
     let size = audio.len().div_ceil(CHUNKS).max(1);
     let starts: Vec<usize> = (0..audio.len()).step_by(size).collect();
     Body::from_stream(futures::stream::iter(starts.into_iter().map(move |at| {
-        let _held = &speaking;
+        let _held = &permit;
         Ok::<_, Infallible>(audio.slice(at..audio.len().min(at + size)))
     })))
 }
 
 /// The JSON body, validated.
-struct Wish {
+struct SynthesisRequest {
     text: String,
     model_id: String,
     language_code: Option<String>,
     voice_settings: Option<Value>,
 }
 
-impl Wish {
-    fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, Refusal> {
+impl SynthesisRequest {
+    fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, ApiError> {
         let body = json_object(headers, body)?;
         let mut problems = Vec::new();
         if !body.contains_key("text") {
@@ -144,7 +144,7 @@ impl Wish {
                 language_code,
                 voice_settings: voice_settings.cloned(),
             }),
-            _ => Err(Refusal::invalid(problems)),
+            _ => Err(ApiError::invalid(problems)),
         }
     }
 
@@ -154,21 +154,21 @@ impl Wish {
     }
 }
 
-fn json_object(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+fn json_object(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, ApiError> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let parsed = if content_type.contains("json") {
         serde_json::from_slice(body).map_err(|_| {
-            Refusal::invalid(vec![problem("json_invalid", &["body", "0"], "JSON decode error", &json!({}))])
+            ApiError::invalid(vec![problem("json_invalid", &["body", "0"], "JSON decode error", &json!({}))])
         })?
     } else {
-        // Anything else is not even parsed, and text is no object.
+        // The vendor does not parse other types, and text is not an object.
         json!(String::from_utf8_lossy(body))
     };
     match parsed {
         Value::Object(fields) => Ok(fields),
         other => {
             let message = "Input should be a valid dictionary or object to extract fields from";
-            Err(Refusal::invalid(vec![problem("model_attributes_type", &["body"], message, &other)]))
+            Err(ApiError::invalid(vec![problem("model_attributes_type", &["body"], message, &other)]))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The stand-in over HTTP, as its clients meet it.
+//! The fake over HTTP.
 
 use std::time::{Duration, Instant};
 
@@ -13,18 +13,18 @@ use super::{Config, Delays, ElevenLabs};
 
 const PREMADE: &str = "21m00Tcm4TlvDq8ikWAM";
 
-struct World {
-    standin: ElevenLabs,
+struct Fixture {
+    provider: ElevenLabs,
     client: Client,
     recording: Bytes,
 }
 
-impl World {
+impl Fixture {
     async fn with(config: Config) -> Self {
-        let standin = ElevenLabs::start(config).await.expect("a free port");
+        let provider = ElevenLabs::start(config).await.expect("a free port");
         let format = Format::parse("mp3_44100_32").expect("a format");
         let recording = render("a person", "Some words, spoken into a phone.", 1.0, format).into();
-        Self { standin, client: Client::new(), recording }
+        Self { provider, client: Client::new(), recording }
     }
 
     async fn new() -> Self {
@@ -32,13 +32,13 @@ impl World {
     }
 
     fn get(&self, path: &str) -> RequestBuilder {
-        with_key(self.client.get(self.standin.url() + path))
+        with_key(self.client.get(self.provider.url() + path))
     }
 
     fn create(&self, name: &str) -> RequestBuilder {
         let file = Part::bytes(self.recording.to_vec()).file_name("voice.mp3");
         let form = Form::new().text("name", name.to_owned()).text("labels", "null").part("files", file);
-        with_key(self.client.post(self.standin.url() + "/v1/voices/add").multipart(form))
+        with_key(self.client.post(self.provider.url() + "/v1/voices/add").multipart(form))
     }
 
     async fn created(&self, name: &str) -> String {
@@ -47,11 +47,11 @@ impl World {
     }
 
     fn delete(&self, id: &str) -> RequestBuilder {
-        with_key(self.client.delete(format!("{}/v1/voices/{id}", self.standin.url())))
+        with_key(self.client.delete(format!("{}/v1/voices/{id}", self.provider.url())))
     }
 
-    fn speak(&self, voice: &str, body: &Value) -> RequestBuilder {
-        let url = format!("{}/v1/text-to-speech/{voice}", self.standin.url());
+    fn synthesize(&self, voice: &str, body: &Value) -> RequestBuilder {
+        let url = format!("{}/v1/text-to-speech/{voice}", self.provider.url());
         with_key(self.client.post(url).json(body))
     }
 }
@@ -60,44 +60,56 @@ fn with_key(request: RequestBuilder) -> RequestBuilder {
     request.header("xi-api-key", Config::default().api_key)
 }
 
+/// Waits for a condition that must come true.
+async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !holds().await {
+        assert!(started.elapsed() < Duration::from_mins(1), "{what}: not within a minute");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 async fn body(response: Response) -> Value {
     response.json().await.expect("JSON")
 }
 
-/// The HTTP status and the word of the error.
-async fn refused(request: RequestBuilder) -> (u16, String) {
+/// The HTTP status and the code of the error.
+async fn error_of(request: RequestBuilder) -> (u16, String) {
     let response = request.send().await.expect("an answer");
     let status = response.status().as_u16();
     (status, body(response).await["detail"]["status"].as_str().unwrap_or_default().to_owned())
 }
 
-fn refusal(status: u16, word: &str) -> (u16, String) {
-    (status, word.to_owned())
+fn error(status: u16, code: &str) -> (u16, String) {
+    (status, code.to_owned())
 }
 
 #[tokio::test]
-async fn a_slot_is_free_again_after_a_deletion_but_the_operation_stays_spent() {
-    let world = World::with(Config { voice_limit: 2, ..Config::default() }).await;
-    let first = world.created("one").await;
-    world.created("two").await;
-    assert_eq!(refused(world.create("three")).await, refusal(400, "voice_limit_reached"));
+async fn slot_is_free_after_a_deletion_but_the_add_edit_stays_used() {
+    let fixture = Fixture::with(Config { voice_limit: 2, ..Config::default() }).await;
+    let first = fixture.created("one").await;
+    fixture.created("two").await;
+    assert_eq!(error_of(fixture.create("three")).await, error(400, "voice_limit_reached"));
 
-    assert_eq!(body(world.delete(&first).send().await.expect("an answer")).await, json!({ "status": "ok" }));
-    assert_eq!(refused(world.delete(&first)).await, refusal(404, "voice_not_found"));
-    world.created("three").await;
+    assert_eq!(
+        body(fixture.delete(&first).send().await.expect("an answer")).await,
+        json!({ "status": "ok" })
+    );
+    assert_eq!(error_of(fixture.delete(&first)).await, error(404, "voice_not_found"));
+    fixture.created("three").await;
 
-    let ledger = world.standin.ledger();
-    assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.living.len()), (3, 1, 2));
-    assert_eq!((ledger.most_living, ledger.add_edits_used), (2, 3));
+    let state = fixture.provider.state();
+    assert_eq!((state.created.len(), state.deleted.len(), state.existing.len()), (3, 1, 2));
+    assert_eq!((state.max_existing, state.add_edits_used), (2, 3));
 }
 
 #[tokio::test]
-async fn the_months_operations_run_out() {
-    let world = World::with(Config { max_voice_add_edits: Some(1), ..Config::default() }).await;
-    let only = world.created("one").await;
-    world.delete(&only).send().await.expect("an answer");
-    assert_eq!(refused(world.create("two")).await, refusal(400, "voice_add_edit_limit_reached"));
-    let subscription = body(world.get("/v1/user/subscription").send().await.expect("an answer")).await;
+async fn add_edit_operations_of_the_month_run_out() {
+    let fixture = Fixture::with(Config { max_voice_add_edits: Some(1), ..Config::default() }).await;
+    let only = fixture.created("one").await;
+    fixture.delete(&only).send().await.expect("an answer");
+    assert_eq!(error_of(fixture.create("two")).await, error(400, "voice_add_edit_limit_reached"));
+    let subscription = body(fixture.get("/v1/user/subscription").send().await.expect("an answer")).await;
     assert_eq!(
         (&subscription["voice_add_edit_counter"], &subscription["voice_slots_used"]),
         (&json!(1), &json!(0))
@@ -105,79 +117,84 @@ async fn the_months_operations_run_out() {
 }
 
 #[tokio::test]
-async fn simultaneous_creations_cannot_exceed_the_slots() {
+async fn slots_cannot_be_exceeded_by_concurrent_creations() {
     let delays = Delays { create: Duration::from_millis(50), ..Delays::default() };
-    let world = World::with(Config { voice_limit: 3, delays, ..Config::default() }).await;
-    let attempts = (0..8).map(|at| refused(world.create(&format!("voice {at}"))));
-    let refusals = futures::future::join_all(attempts).await;
-    assert_eq!(refusals.iter().filter(|(status, _)| *status == 400).count(), 5);
-    assert_eq!(world.standin.ledger().most_living, 3);
+    let fixture = Fixture::with(Config { voice_limit: 3, delays, ..Config::default() }).await;
+    let attempts = (0..8).map(|at| error_of(fixture.create(&format!("voice {at}"))));
+    let results = futures::future::join_all(attempts).await;
+    assert_eq!(results.iter().filter(|(status, _)| *status == 400).count(), 5);
+    assert_eq!(fixture.provider.state().max_existing, 3);
 }
 
 #[tokio::test]
-async fn a_body_is_validated_before_the_key_and_the_key_before_the_voice() {
-    let world = World::new().await;
-    let url = format!("{}/v1/text-to-speech/nobody", world.standin.url());
-    let no_text = world.client.post(&url).json(&json!({ "voice_settings": { "stability": 2 } }));
+async fn synthesis_validates_the_body_before_the_key_and_the_key_before_the_voice() {
+    let fixture = Fixture::new().await;
+    let url = format!("{}/v1/text-to-speech/nobody", fixture.provider.url());
+    let no_text = fixture.client.post(&url).json(&json!({ "voice_settings": { "stability": 2 } }));
     let response = no_text.send().await.expect("an answer");
     assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let problems = body(response).await["detail"].clone();
     assert_eq!(problems[0]["loc"], json!(["body", "text"]));
     assert_eq!(problems[1]["type"], "less_than_equal");
 
-    let no_key = world.client.post(&url).json(&json!({ "text": "Hello" }));
-    assert_eq!(refused(no_key).await, refusal(401, "needs_authorization"));
-    let wrong_key = world.client.post(&url).json(&json!({ "text": "Hello" })).header("xi-api-key", "wrong");
-    assert_eq!(refused(wrong_key).await, refusal(401, "invalid_api_key"));
+    let no_key = fixture.client.post(&url).json(&json!({ "text": "Hello" }));
+    assert_eq!(error_of(no_key).await, error(401, "needs_authorization"));
+    let wrong_key = fixture.client.post(&url).json(&json!({ "text": "Hello" })).header("xi-api-key", "wrong");
+    assert_eq!(error_of(wrong_key).await, error(401, "invalid_api_key"));
     assert_eq!(
-        refused(world.speak("nobody", &json!({ "text": "Hello" }))).await,
-        refusal(404, "voice_not_found")
+        error_of(fixture.synthesize("nobody", &json!({ "text": "Hello" }))).await,
+        error(404, "voice_not_found")
     );
-    assert_eq!(refused(world.speak("no-id", &json!({ "text": "Hello" }))).await, refusal(400, "invalid_uid"));
+    assert_eq!(
+        error_of(fixture.synthesize("no-id", &json!({ "text": "Hello" }))).await,
+        error(400, "invalid_uid")
+    );
 
     let unknown_model = json!({ "text": "Hello", "model_id": "eleven_gone" });
-    assert_eq!(refused(world.speak(PREMADE, &unknown_model)).await, refusal(400, "model_not_found"));
-    let bad_format = world.speak(PREMADE, &json!({ "text": "Hello" })).query(&[("output_format", "mp3")]);
-    assert_eq!(refused(bad_format).await, refusal(403, "invalid_output_format"));
+    assert_eq!(error_of(fixture.synthesize(PREMADE, &unknown_model)).await, error(400, "model_not_found"));
+    let bad_format =
+        fixture.synthesize(PREMADE, &json!({ "text": "Hello" })).query(&[("output_format", "mp3")]);
+    assert_eq!(error_of(bad_format).await, error(403, "invalid_output_format"));
 }
 
 #[tokio::test]
-async fn a_recording_that_is_none_costs_nothing() {
-    let mut world = World::new().await;
-    world.recording = Bytes::from_static(b"this is not a recording, whatever its name says");
-    assert_eq!(refused(world.create("x")).await, refusal(400, "invalid_audio"));
-    assert_eq!(world.standin.ledger().add_edits_used, 0);
+async fn invalid_recording_uses_no_add_edit() {
+    let mut fixture = Fixture::new().await;
+    fixture.recording = Bytes::from_static(b"this is not a recording, whatever its name says");
+    assert_eq!(error_of(fixture.create("x")).await, error(400, "invalid_audio"));
+    assert_eq!(fixture.provider.state().add_edits_used, 0);
 }
 
 #[tokio::test]
-async fn speech_is_paid_for_by_the_models_factor() {
-    let world = World::with(Config { character_limit: 20, ..Config::default() }).await;
+async fn synthesis_is_charged_by_the_models_factor() {
+    let fixture = Fixture::with(Config { character_limit: 20, ..Config::default() }).await;
     let flash = json!({ "text": "Good evening.", "model_id": "eleven_flash_v2_5" });
-    let response = world.speak(PREMADE, &flash).send().await.expect("an answer");
+    let response = fixture.synthesize(PREMADE, &flash).send().await.expect("an answer");
     assert_eq!(response.headers()["content-type"], "audio/mpeg");
     assert_eq!(response.headers()["character-cost"], "7");
     assert_eq!(response.headers()["maximum-concurrent-requests"], "10");
     assert!(response.bytes().await.expect("a body").len() > 10_000);
 
     let other = json!({ "text": "Good evening.", "model_id": "eleven_multilingual_v2" });
-    assert!(world.speak(PREMADE, &other).send().await.expect("an answer").status().is_success());
-    assert_eq!(refused(world.speak(PREMADE, &flash)).await, refusal(401, "quota_exceeded"));
-    assert_eq!(world.standin.ledger().characters_used, 20);
+    assert!(fixture.synthesize(PREMADE, &other).send().await.expect("an answer").status().is_success());
+    assert_eq!(error_of(fixture.synthesize(PREMADE, &flash)).await, error(401, "quota_exceeded"));
+    assert_eq!(fixture.provider.state().characters_used, 20);
 }
 
 #[tokio::test]
-async fn more_syntheses_at_once_than_the_plan_allows_are_refused() {
-    let world = World::with(Config { concurrency: 1, ..Config::default() }).await;
-    let slow = Delays { first_byte: Duration::from_millis(500), ..Delays::default() };
-    world.standin.set_delays(slow);
-    let say = || refused_or_spoken(world.speak(PREMADE, &json!({ "text": "Hello" })));
-    let mut statuses: [u16; 2] = futures::future::join(say(), say()).await.into();
-    statuses.sort_unstable();
-    assert_eq!(statuses, [200, 429]);
-    assert_eq!(say().await, 200);
+async fn synthesis_beyond_the_plans_concurrency_is_rejected() {
+    let fixture = Fixture::with(Config { concurrency: 1, ..Config::default() }).await;
+    let synthesize = || status_of(fixture.synthesize(PREMADE, &json!({ "text": "Hello" })));
+    // The response is never sent, so the request counts until its client gives up.
+    fixture.provider.faults().next(Operation::Synthesize, Fault::TimeoutAfterEffect);
+    let first = tokio::spawn(synthesize());
+    fixture.provider.faults().triggered().wait().await;
+    assert_eq!(synthesize().await, 429);
+    first.abort();
+    eventually("the first request no longer counts", async || synthesize().await == 200).await;
 }
 
-async fn refused_or_spoken(request: RequestBuilder) -> u16 {
+async fn status_of(request: RequestBuilder) -> u16 {
     let response = request.send().await.expect("an answer");
     let status = response.status().as_u16();
     response.bytes().await.expect("a body");
@@ -185,15 +202,15 @@ async fn refused_or_spoken(request: RequestBuilder) -> u16 {
 }
 
 #[tokio::test]
-async fn pages_show_every_voice_once_and_the_premade_ones_on_top_of_the_first() {
-    let world = World::with(Config { voice_limit: 100, ..Config::default() }).await;
+async fn list_pages_have_every_voice_once_and_the_premade_ones_on_the_first() {
+    let fixture = Fixture::with(Config { voice_limit: 100, ..Config::default() }).await;
     for at in 0..5 {
-        let _ = world.standin.seed_voice(&format!("dev-{at}"), "cloned", Some(1_000 + at));
+        let _ = fixture.provider.seed_voice(&format!("dev-{at}"), "cloned", Some(1_000 + at));
     }
-    let _ = world.standin.seed_voice("by hand", "cloned", None);
+    let _ = fixture.provider.seed_voice("by hand", "cloned", None);
     let (mut pages, mut token) = (Vec::new(), None::<String>);
     loop {
-        let mut request = world.get("/v2/voices").query(&[("page_size", "4"), ("sort", "created_at_unix")]);
+        let mut request = fixture.get("/v2/voices").query(&[("page_size", "4"), ("sort", "created_at_unix")]);
         if let Some(token) = &token {
             request = request.query(&[("next_page_token", token)]);
         }
@@ -212,9 +229,9 @@ async fn pages_show_every_voice_once_and_the_premade_ones_on_top_of_the_first() 
     ];
     assert_eq!(pages, expected);
 
-    let cloned = world.get("/v2/voices").query(&[("search", "DEV-"), ("category", "cloned")]);
+    let cloned = fixture.get("/v2/voices").query(&[("search", "DEV-"), ("category", "cloned")]);
     assert_eq!(names(&body(cloned.send().await.expect("an answer")).await).len(), 5);
-    let too_large = world.get("/v2/voices").query(&[("page_size", "101")]).send().await.expect("an answer");
+    let too_large = fixture.get("/v2/voices").query(&[("page_size", "101")]).send().await.expect("an answer");
     assert_eq!(too_large.status(), StatusCode::UNPROCESSABLE_ENTITY);
 }
 
@@ -224,113 +241,120 @@ fn names(page: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_new_voice_is_listed_late_but_found_by_id_at_once() {
-    let world = World::new().await;
-    world.standin.set_list_lag(Duration::from_millis(800));
-    let id = world.created("late").await;
-    let search = || async {
-        names(&body(world.get("/v2/voices?search=late").send().await.expect("an answer")).await).len()
+async fn new_voice_is_listed_late_but_found_by_id_at_once() {
+    let fixture = Fixture::new().await;
+    let is_listed = async |name: &str| {
+        let page = fixture.get("/v2/voices").query(&[("search", name)]).send().await.expect("an answer");
+        names(&body(page).await) == [name]
     };
-    assert_eq!(search().await, 0);
-    let by_id = world.get(&format!("/v1/voices/{id}")).send().await.expect("an answer");
+    fixture.provider.set_list_lag(Duration::from_millis(200));
+    fixture.created("soon").await;
+    fixture.provider.set_list_lag(Duration::from_hours(1));
+    let id = fixture.created("late").await;
+    eventually("the first voice is listed", async || is_listed("soon").await).await;
+    assert!(!is_listed("late").await);
+    let by_id = fixture.get(&format!("/v1/voices/{id}")).send().await.expect("an answer");
     assert_eq!(body(by_id).await["name"], "late");
-    tokio::time::sleep(Duration::from_millis(850)).await;
-    assert_eq!(search().await, 1);
 }
 
 #[tokio::test]
-async fn a_voice_comes_to_exist_although_its_client_has_gone() {
-    let world = World::new().await;
-    world.standin.faults().next(Operation::Create, Fault::DelayBeforeEffect(Duration::from_millis(800)));
-    let hasty = world.create("orphan").timeout(Duration::from_millis(400)).send().await;
-    assert!(hasty.expect_err("a timeout").is_timeout());
-    assert_eq!(world.standin.ledger().living.len(), 0);
-    tokio::time::sleep(Duration::from_millis(900)).await;
-    assert_eq!(world.standin.ledger().living.len(), 1);
-    assert_eq!(world.standin.journal().spans()[0].status, None);
+async fn voice_is_created_although_its_client_has_gone() {
+    let fixture = Fixture::new().await;
+    fixture.provider.faults().next(Operation::Create, Fault::DelayBeforeEffect(Duration::from_secs(2)));
+    tokio::select! {
+        answer = fixture.create("orphan").send() => panic!("{answer:?}"),
+        () = fixture.provider.faults().triggered().wait() => {}
+    }
+    eventually("the voice exists", async || fixture.provider.state().existing.len() == 1).await;
+    assert_eq!(fixture.provider.requests().spans()[0].status, None);
 }
 
 #[tokio::test]
-async fn a_reset_is_a_connection_error_before_or_after_the_voice_exists() {
-    let world = World::new().await;
-    for (fault, living) in [(Fault::ResetBeforeEffect, 0), (Fault::ResetAfterEffect, 1)] {
-        world.standin.faults().next(Operation::Create, fault);
-        let error = world.create("x").send().await.expect_err("no answer");
+async fn reset_is_a_connection_error_before_or_after_the_voice_exists() {
+    let fixture = Fixture::new().await;
+    for (fault, existing) in [(Fault::ResetBeforeEffect, 0), (Fault::ResetAfterEffect, 1)] {
+        fixture.provider.faults().next(Operation::Create, fault);
+        let error = fixture.create("x").send().await.expect_err("no answer");
         assert!(error.is_request() && !error.is_timeout(), "{error:?}");
-        assert_eq!(world.standin.ledger().living.len(), living);
+        assert_eq!(fixture.provider.state().existing.len(), existing);
     }
 }
 
 #[tokio::test]
-async fn timeouts_hang_before_or_after_the_deletion() {
-    let world = World::new().await;
-    let id = world.created("x").await;
-    for (fault, living) in [(Fault::TimeoutBeforeEffect, 1), (Fault::TimeoutAfterEffect, 0)] {
-        world.standin.faults().next(Operation::Delete, fault);
-        let error =
-            world.delete(&id).timeout(Duration::from_millis(500)).send().await.expect_err("no answer");
-        assert!(error.is_timeout(), "{error:?}");
-        assert_eq!(world.standin.ledger().living.len(), living);
+async fn timeout_comes_before_or_after_the_deletion() {
+    let fixture = Fixture::new().await;
+    let id = fixture.created("x").await;
+    for (fault, existing) in [(Fault::TimeoutBeforeEffect, 1), (Fault::TimeoutAfterEffect, 0)] {
+        fixture.provider.faults().next(Operation::Delete, fault);
+        tokio::select! {
+            answer = fixture.delete(&id).send() => panic!("{answer:?}"),
+            () = fixture.provider.faults().triggered().wait() => {}
+        }
+        fixture.provider.faults().clear();
+        assert_eq!(fixture.provider.state().existing.len(), existing);
     }
 }
 
 #[tokio::test]
-async fn speech_can_be_cut_off_or_trickle() {
-    let world = World::new().await;
+async fn speech_can_be_truncated_or_slow() {
+    let fixture = Fixture::new().await;
     let hello = json!({ "text": "Hello" });
-    world.standin.faults().next(Operation::Synthesize, Fault::TruncatedBody);
-    let response = world.speak(PREMADE, &hello).send().await.expect("headers");
+    fixture.provider.faults().next(Operation::Synthesize, Fault::TruncatedBody);
+    let response = fixture.synthesize(PREMADE, &hello).send().await.expect("headers");
     assert!(response.content_length().is_some_and(|length| length > 1_000));
     response.bytes().await.expect_err("a body cut off");
 
-    world.standin.faults().next(Operation::Synthesize, Fault::SlowDrip(Duration::from_millis(300)));
-    let began = Instant::now();
-    assert_eq!(refused_or_spoken(world.speak(PREMADE, &hello)).await, 200);
-    assert!(began.elapsed() >= Duration::from_millis(250));
+    fixture.provider.faults().next(Operation::Synthesize, Fault::SlowDrip(Duration::from_millis(300)));
+    let started = Instant::now();
+    assert_eq!(status_of(fixture.synthesize(PREMADE, &hello)).await, 200);
+    assert!(started.elapsed() >= Duration::from_millis(250));
 }
 
 #[tokio::test]
-async fn ordered_refusals_run_out_and_standing_ones_do_not() {
-    let world = World::new().await;
-    world.standin.faults().next_n(Operation::Create, 2, &Fault::voice_limit_reached());
-    world.standin.faults().always(Operation::Delete, Fault::html_503());
-    assert_eq!(refused(world.create("x")).await, refusal(400, "voice_limit_reached"));
-    assert_eq!(refused(world.create("x")).await, refusal(400, "voice_limit_reached"));
-    let id = world.created("x").await;
+async fn faults_for_the_next_calls_run_out_and_permanent_ones_do_not() {
+    let fixture = Fixture::new().await;
+    fixture.provider.faults().next_n(Operation::Create, 2, &Fault::voice_limit_reached());
+    fixture.provider.faults().always(Operation::Delete, Fault::html_503());
+    assert_eq!(error_of(fixture.create("x")).await, error(400, "voice_limit_reached"));
+    assert_eq!(error_of(fixture.create("x")).await, error(400, "voice_limit_reached"));
+    let id = fixture.created("x").await;
     for _ in 0..3 {
-        let response = world.delete(&id).send().await.expect("an answer");
+        let response = fixture.delete(&id).send().await.expect("an answer");
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(response.text().await.expect("HTML").starts_with("<html>"));
     }
-    world.standin.faults().clear();
-    assert!(world.delete(&id).send().await.expect("an answer").status().is_success());
+    fixture.provider.faults().clear();
+    assert!(fixture.delete(&id).send().await.expect("an answer").status().is_success());
 }
 
 #[tokio::test]
-async fn the_journal_measures_the_standins_own_time_to_the_last_byte() {
-    let world = World::new().await;
-    world.standin.set_delays(Delays { first_byte: Duration::from_millis(100), ..Delays::default() });
-    refused_or_spoken(world.speak(PREMADE, &json!({ "text": "Hello" }))).await;
-    let spans = world.standin.journal().spans();
+async fn spans_measure_the_time_to_the_last_byte() {
+    let fixture = Fixture::new().await;
+    fixture.provider.set_delays(Delays { first_byte: Duration::from_millis(100), ..Delays::default() });
+    status_of(fixture.synthesize(PREMADE, &json!({ "text": "Hello" }))).await;
+    fixture.provider.requests().finished().await;
+    let spans = fixture.provider.requests().spans();
     assert_eq!((spans.len(), spans[0].operation, spans[0].status), (1, Operation::Synthesize, Some(200)));
     assert!(spans[0].duration() >= Duration::from_millis(100));
 }
 
 #[tokio::test]
-async fn the_books_are_open_over_http_without_a_key() {
-    let world = World::new().await;
-    let id = world.created("somebody").await;
-    let url = world.standin.url() + "/_standin/ledger";
-    let ledger = body(world.client.get(url).send().await.expect("an answer")).await;
-    assert_eq!(ledger["living"][0]["voice_id"], id);
-    assert_eq!(ledger["living"][0]["sample_bytes"], world.recording.len());
+async fn state_is_readable_over_http_without_a_key() {
+    let fixture = Fixture::new().await;
+    let id = fixture.created("somebody").await;
+    let url = fixture.provider.url() + "/_fake/state";
+    let state = body(fixture.client.get(url).send().await.expect("an answer")).await;
+    assert_eq!(state["existing"][0]["voice_id"], id);
+    assert_eq!(state["existing"][0]["sample_bytes"], fixture.recording.len());
 }
 
 #[tokio::test]
-async fn a_dropped_standin_is_gone() {
-    let world = World::new().await;
-    let url = world.standin.url();
-    drop(world.standin);
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(world.client.get(url).send().await.expect_err("nobody there").is_connect());
+async fn dropped_fake_is_gone() {
+    let fixture = Fixture::new().await;
+    let url = fixture.provider.url();
+    drop(fixture.provider);
+    eventually("connections are refused", async || {
+        fixture.client.get(&url).send().await.is_err_and(|error| error.is_connect())
+    })
+    .await;
 }

@@ -14,17 +14,17 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::account::{Account, NewVoice, Voice};
-use super::refusal::{Refusal, problem};
+use super::error::{ApiError, problem};
 use super::sample;
 
-type Answer = Result<Json<Value>, Refusal>;
+type JsonResult = Result<Json<Value>, ApiError>;
 
 /// `POST /v1/voices/add`. The form is validated before the key, as the vendor does.
 pub(super) async fn add(
     State(account): State<Arc<Account>>,
     headers: HeaderMap,
     form: Result<Multipart, MultipartRejection>,
-) -> Answer {
+) -> JsonResult {
     let form = Form::read(form.ok()).await;
     let (name, labels) = form.validate()?;
     account.authorize(&headers)?;
@@ -32,13 +32,13 @@ pub(super) async fn add(
     let files = form.files;
     // Symphonia panics on some hostile files; the vendor calls them invalid.
     let checked = spawn_blocking(move || sample::check(&files)).await;
-    let samples = checked.unwrap_or_else(|_panic| Err(Refusal::invalid_audio()))?;
+    let samples = checked.unwrap_or_else(|_panic| Err(ApiError::invalid_audio()))?;
     sleep(account.delays().create).await;
     let voice = account.create(NewVoice { name, description: form.description, labels, samples })?;
     Ok(Json(json!({ "voice_id": voice.id, "requires_verification": voice.requires_verification })))
 }
 
-/// The form as it came, nothing checked.
+/// The form as it was sent, not validated.
 #[derive(Default)]
 struct Form {
     name: Option<String>,
@@ -49,17 +49,17 @@ struct Form {
 }
 
 impl Form {
-    /// What is no readable form is an empty one to the vendor, and every required field is missing from it.
+    /// The vendor treats an unreadable form as an empty one, so every required field is missing.
     async fn read(multipart: Option<Multipart>) -> Self {
         let mut form = Self::default();
         let Some(mut multipart) = multipart else { return form };
         while let Ok(Some(field)) = multipart.next_field().await {
-            form.take(field).await;
+            form.add_field(field).await;
         }
         form
     }
 
-    async fn take(&mut self, field: Field<'_>) {
+    async fn add_field(&mut self, field: Field<'_>) {
         match field.name() {
             Some("files") => self.files.extend(field.bytes().await.ok()),
             Some("name") => self.name = field.text().await.ok(),
@@ -71,7 +71,7 @@ impl Form {
     }
 
     /// The name and the labels.
-    fn validate(&self) -> Result<(String, Value), Refusal> {
+    fn validate(&self) -> Result<(String, Value), ApiError> {
         let mut problems = Vec::new();
         if self.name.is_none() {
             problems.push(problem("missing", &["body", "name"], "Field required", &Value::Null));
@@ -90,7 +90,7 @@ impl Form {
                 &json!(flag),
             ));
         }
-        // SDKs send the text `null` for labels that nobody gave.
+        // SDKs send the text `null` for absent labels.
         let labels = self.labels.as_deref().unwrap_or("null");
         let labels = serde_json::from_str::<Option<Map<String, Value>>>(labels);
         if labels.is_err() {
@@ -101,7 +101,7 @@ impl Form {
             (Some(name), Ok(labels)) if problems.is_empty() => {
                 Ok((name.clone(), labels.unwrap_or_default().into()))
             }
-            _ => Err(Refusal::invalid(problems)),
+            _ => Err(ApiError::invalid(problems)),
         }
     }
 }
@@ -111,10 +111,10 @@ pub(super) async fn delete(
     State(account): State<Arc<Account>>,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Answer {
+) -> JsonResult {
     account.authorize(&headers)?;
     if account.voice(&id)?.is_premade() {
-        return Err(Refusal::premade_voice());
+        return Err(ApiError::premade_voice());
     }
     sleep(account.delays().delete).await;
     account.delete(&id)?;
@@ -126,21 +126,21 @@ pub(super) async fn read(
     State(account): State<Arc<Account>>,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Answer {
+) -> JsonResult {
     account.authorize(&headers)?;
-    account.voice(&id).map(|voice| Json(in_json(&voice)))
+    account.voice(&id).map(|voice| Json(to_json(&voice)))
 }
 
 /// `GET /v1/voices`: all of them on one page.
-pub(super) async fn list(State(account): State<Arc<Account>>, headers: HeaderMap) -> Answer {
+pub(super) async fn list(State(account): State<Arc<Account>>, headers: HeaderMap) -> JsonResult {
     account.authorize(&headers)?;
-    let voices: Vec<Value> = account.listed().iter().map(in_json).collect();
+    let voices: Vec<Value> = account.listed().iter().map(to_json).collect();
     Ok(Json(json!({ "voices": voices })))
 }
 
-/// What `GET /v2/voices` can be asked. Numbers stay text until validated.
+/// The query of `GET /v2/voices`. Numbers stay text until validated.
 #[derive(Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct VoiceQuery {
     search: Option<String>,
     category: Option<String>,
     voice_type: Option<String>,
@@ -155,32 +155,32 @@ pub(super) struct Wanted {
 pub(super) async fn search(
     State(account): State<Arc<Account>>,
     headers: HeaderMap,
-    Query(wanted): Query<Wanted>,
-) -> Answer {
-    let page_size = wanted.page_size()?;
+    Query(query): Query<VoiceQuery>,
+) -> JsonResult {
+    let page_size = query.page_size()?;
     account.authorize(&headers)?;
     let mut voices = account.listed();
-    voices.retain(|voice| wanted.matches(voice));
+    voices.retain(|voice| query.matches(voice));
     let (premade, mut own): (Vec<_>, Vec<_>) = voices.into_iter().partition(Voice::is_premade);
     let total_count = premade.len() + own.len();
-    wanted.sort(&mut own);
+    query.sort(&mut own);
 
     // An offset: a voice deleted between two pages makes the second page skip one.
-    let offset = wanted.offset();
+    let offset = query.offset();
     let rest = own.get(offset..).unwrap_or_default();
     let page = &rest[..rest.len().min(page_size)];
     let has_more = rest.len() > page.len();
-    let on_top: &[Voice] = if wanted.next_page_token.is_none() { &premade } else { &[] };
+    let on_top: &[Voice] = if query.next_page_token.is_none() { &premade } else { &[] };
     Ok(Json(json!({
-        "voices": on_top.iter().chain(page).map(in_json).collect::<Vec<_>>(),
+        "voices": on_top.iter().chain(page).map(to_json).collect::<Vec<_>>(),
         "has_more": has_more,
-        "total_count": if wanted.include_total_count.as_deref() == Some("false") { 0 } else { total_count },
+        "total_count": if query.include_total_count.as_deref() == Some("false") { 0 } else { total_count },
         "next_page_token": has_more.then(|| format!("page-{:x}", offset + page.len())),
     })))
 }
 
-impl Wanted {
-    fn page_size(&self) -> Result<usize, Refusal> {
+impl VoiceQuery {
+    fn page_size(&self) -> Result<usize, ApiError> {
         let Some(text) = &self.page_size else { return Ok(10) };
         let (kind, message) = match text.parse::<i64>() {
             Ok(size @ 1..=100) => return Ok(size.cast_unsigned().try_into().expect("at most 100")),
@@ -190,7 +190,7 @@ impl Wanted {
                 ("int_parsing", "Input should be a valid integer, unable to parse string as an integer")
             }
         };
-        Err(Refusal::invalid(vec![problem(kind, &["query", "page_size"], message, &json!(text))]))
+        Err(ApiError::invalid(vec![problem(kind, &["query", "page_size"], message, &json!(text))]))
     }
 
     fn offset(&self) -> usize {
@@ -199,17 +199,17 @@ impl Wanted {
     }
 
     fn matches(&self, voice: &Voice) -> bool {
-        let of_type = match self.voice_type.as_deref() {
+        let has_type = match self.voice_type.as_deref() {
             Some("personal" | "non-default") => !voice.is_premade(),
             Some("default") => voice.is_premade(),
             _ => true,
         };
-        of_type
+        has_type
             && self.category.as_ref().is_none_or(|category| *category == voice.category)
             && self.search.as_ref().is_none_or(|word| mentions(voice, &word.to_lowercase()))
     }
 
-    /// Newest first unless told otherwise; names from A.
+    /// Newest first by default; names from A.
     fn sort(&self, voices: &mut [Voice]) {
         if self.sort.as_deref() == Some("name") {
             voices.sort_by_key(|voice| voice.name.to_lowercase());
@@ -232,7 +232,7 @@ fn mentions(voice: &Voice, word: &str) -> bool {
         .any(|text| text.to_lowercase().contains(word))
 }
 
-fn in_json(voice: &Voice) -> Value {
+fn to_json(voice: &Voice) -> Value {
     json!({
         "voice_id": voice.id,
         "name": voice.name,

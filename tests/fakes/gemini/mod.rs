@@ -1,11 +1,11 @@
-//! A stand-in of the Gemini API: <https://ai.google.dev/api/generate-content>.
+//! A fake of the Gemini API: <https://ai.google.dev/api/generate-content>.
 //!
-//! It reads a request as strictly as the real one, and answers with a sentence about a dream. What it was asked
-//! is in its ledger, which a developer reads at `GET /_standin/ledger`.
+//! It reads a request as strictly as the real one, and responds with a sentence about a dream. `GET /_fake/state` shows
+//! the prompts that it received.
 
-mod dreams;
-mod refusal;
+mod error;
 mod request;
+mod templates;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,11 +24,11 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use self::refusal::Refusal;
-pub use self::refusal::answer_of_parts;
+use self::error::ApiError;
+pub use self::error::response_of_parts;
 use self::request::Request;
 use super::faults::{Faults, Operation};
-use super::journal::Journal;
+use super::requests::RequestLog;
 use super::server::Server;
 
 /// The service to imitate.
@@ -36,7 +36,7 @@ use super::server::Server;
 pub struct Config {
     /// The only key that is accepted.
     pub api_key: String,
-    /// How long the model thinks.
+    /// How long the model takes to generate.
     pub generate_delay: Duration,
     /// Where to listen; port 0 takes a free one.
     pub bind: SocketAddr,
@@ -45,23 +45,23 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            api_key: "standin-gemini-key".to_owned(),
+            api_key: "fake-gemini-key".to_owned(),
             generate_delay: Duration::ZERO,
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         }
     }
 }
 
-/// What the model was asked.
+/// What happened at the provider.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Ledger {
-    /// Every request that was well-formed, in order.
-    pub requests: Vec<Asked>,
+pub struct ServiceState {
+    /// Every well-formed request for text, in order.
+    pub prompts: Vec<Prompt>,
 }
 
 /// One request for text.
 #[derive(Debug, Clone, Serialize)]
-pub struct Asked {
+pub struct Prompt {
     /// For example `gemini-3.5-flash-lite`.
     pub model: String,
     /// The text of the system instruction.
@@ -74,23 +74,23 @@ pub struct Asked {
     pub thinking_config: Option<Value>,
     /// `safetySettings`, as they were sent.
     pub safety_settings: Value,
-    /// What the model answered.
-    pub answer: String,
+    /// What the model wrote.
+    pub text: String,
 }
 
-/// A running stand-in. Clones are the same one; it stops when the last of them is dropped.
+/// A running fake. Clones share it; it stops when the last one is dropped.
 #[derive(Clone)]
 pub struct Gemini {
     service: Arc<Service>,
     faults: Faults,
-    journal: Journal,
+    requests: RequestLog,
     server: Arc<Server>,
 }
 
 struct Service {
     api_key: String,
     delay: Mutex<Duration>,
-    ledger: Mutex<Ledger>,
+    state: Mutex<ServiceState>,
 }
 
 impl Gemini {
@@ -99,12 +99,12 @@ impl Gemini {
         let service = Arc::new(Service {
             api_key: config.api_key,
             delay: Mutex::new(config.generate_delay),
-            ledger: Mutex::default(),
+            state: Mutex::default(),
         });
-        let (faults, journal) = (Faults::default(), Journal::default());
+        let (faults, requests) = (Faults::default(), RequestLog::default());
         let router = router(Arc::clone(&service));
-        let server = Server::start(config.bind, router, operation, faults.clone(), journal.clone()).await?;
-        Ok(Self { service, faults, journal, server: Arc::new(server) })
+        let server = Server::start(config.bind, router, operation, faults.clone(), requests.clone()).await?;
+        Ok(Self { service, faults, requests, server: Arc::new(server) })
     }
 
     /// The base URL, without a slash and without a version at the end.
@@ -113,33 +113,33 @@ impl Gemini {
         self.server.url()
     }
 
-    /// What the model was asked so far.
+    /// What happened so far.
     #[must_use]
-    pub fn ledger(&self) -> Ledger {
-        self.service.ledger()
+    pub fn state(&self) -> ServiceState {
+        self.service.state()
     }
 
-    /// The failures on order.
+    /// The injected faults.
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
 
-    /// How long each request took here.
+    /// The requests received, and how long each took.
     #[must_use]
-    pub fn journal(&self) -> &Journal {
-        &self.journal
+    pub fn requests(&self) -> &RequestLog {
+        &self.requests
     }
 
-    /// Changes how long the model thinks.
+    /// Changes how long the model takes to generate.
     pub fn set_generate_delay(&self, delay: Duration) {
         *self.service.delay.lock().unwrap_or_else(PoisonError::into_inner) = delay;
     }
 }
 
 impl Service {
-    fn ledger(&self) -> Ledger {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn state(&self) -> ServiceState {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn delay(&self) -> Duration {
@@ -147,26 +147,26 @@ impl Service {
     }
 
     /// The key comes in a header or in the query; no key and a wrong key are different errors.
-    fn authorize(&self, headers: &HeaderMap, query: &str) -> Result<(), Refusal> {
+    fn authorize(&self, headers: &HeaderMap, query: &str) -> Result<(), ApiError> {
         let header = headers.get("x-goog-api-key").and_then(|value| value.to_str().ok());
-        let key = header.or_else(|| parameter(query, "key")).ok_or_else(Refusal::no_key)?;
-        if key == self.api_key { Ok(()) } else { Err(Refusal::invalid_key()) }
+        let key = header.or_else(|| parameter(query, "key")).ok_or_else(ApiError::no_key)?;
+        if key == self.api_key { Ok(()) } else { Err(ApiError::invalid_key()) }
     }
 
-    /// Writes the answer and remembers the question.
-    fn answer(&self, model: &str, request: &Request) -> Value {
-        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = dreams::answer(&request.question, ledger.requests.len());
-        ledger.requests.push(Asked {
+    /// Writes the text and records the prompt.
+    fn generate(&self, model: &str, request: &Request) -> Value {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = templates::generate(&request.prompt, state.prompts.len());
+        state.prompts.push(Prompt {
             model: model.to_owned(),
             system_instruction: request.system_instruction.clone(),
             user_text: request.user_text.clone(),
             generation_config: request.generation_config.clone(),
             thinking_config: request.thinking_config().cloned(),
             safety_settings: request.safety_settings.clone(),
-            answer: answer.clone(),
+            text: text.clone(),
         });
-        request.shape(model, &answer)
+        request.response(model, &text)
     }
 }
 
@@ -177,8 +177,8 @@ fn router(service: Arc<Service>) -> Router {
     Router::new()
         .nest("/v1", versioned.clone())
         .nest("/v1beta", versioned)
-        .route("/_standin/ledger", get(async |State(service): State<Arc<Service>>| Json(service.ledger())))
-        .fallback(async || Refusal::not_found("Requested entity was not found."))
+        .route("/_fake/state", get(async |State(service): State<Arc<Service>>| Json(service.state())))
+        .fallback(async || ApiError::not_found("Requested entity was not found."))
         .with_state(service)
 }
 
@@ -194,32 +194,32 @@ fn operation(method: &Method, path: &str) -> Option<Operation> {
     }
 }
 
-/// `POST /{version}/models/{model}:generateContent`, and `:streamGenerateContent`, whose whole answer is one event.
+/// `POST /{version}/models/{model}:generateContent`, and `:streamGenerateContent`, whose whole response is one event.
 async fn generate(
     State(service): State<Arc<Service>>,
     Path(call): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let query = query.unwrap_or_default();
     let (model, method) = call.rsplit_once(':').unwrap_or((&call, ""));
     if !["generateContent", "streamGenerateContent"].contains(&method) {
-        return Err(Refusal::not_found("Requested entity was not found."));
+        return Err(ApiError::not_found("Requested entity was not found."));
     }
     service.authorize(&headers, &query)?;
     let request = Request::parse(&body)?;
     if !is_served(model) {
-        return Err(Refusal::unknown_model(model));
+        return Err(ApiError::unknown_model(model));
     }
     sleep(service.delay()).await;
-    let answer = service.answer(model, &request);
+    let response = service.generate(model, &request);
     Ok(match (method, parameter(&query, "alt")) {
         ("streamGenerateContent", Some("sse")) => {
-            ([(CONTENT_TYPE, "text/event-stream")], format!("data: {answer}\r\n\r\n")).into_response()
+            ([(CONTENT_TYPE, "text/event-stream")], format!("data: {response}\r\n\r\n")).into_response()
         }
-        ("streamGenerateContent", _) => Json(json!([answer])).into_response(),
-        _ => Json(answer).into_response(),
+        ("streamGenerateContent", _) => Json(json!([response])).into_response(),
+        _ => Json(response).into_response(),
     })
 }
 
@@ -234,9 +234,9 @@ async fn list_models(
     State(service): State<Arc<Service>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, ApiError> {
     service.authorize(&headers, &query.unwrap_or_default())?;
-    let models = ["gemini-3.5-flash-lite", "gemini-3.8-flash", "gemini-2.5-flash"].map(model_in_json);
+    let models = ["gemini-3.5-flash-lite", "gemini-3.8-flash", "gemini-2.5-flash"].map(model_to_json);
     Ok(Json(json!({ "models": models })))
 }
 
@@ -245,17 +245,17 @@ async fn read_model(
     Path(model): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, ApiError> {
     service.authorize(&headers, &query.unwrap_or_default())?;
-    if is_served(&model) { Ok(Json(model_in_json(&model))) } else { Err(Refusal::unknown_model(&model)) }
+    if is_served(&model) { Ok(Json(model_to_json(&model))) } else { Err(ApiError::unknown_model(&model)) }
 }
 
-fn model_in_json(model: &str) -> Value {
+fn model_to_json(model: &str) -> Value {
     json!({
         "name": format!("models/{model}"),
         "version": "001",
         "displayName": model,
-        "description": "A model of the stand-in",
+        "description": "A model of the fake",
         "inputTokenLimit": 1_048_576,
         "outputTokenLimit": 65_536,
         "supportedGenerationMethods": ["generateContent", "countTokens"],
@@ -272,19 +272,19 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value)
 }
 
-/// What every answer ends with.
-fn with_usage(mut answer: Value, model: &str, prompt: &str, text: &str) -> Value {
+/// Adds the members that every response ends with.
+fn with_usage(mut response: Value, model: &str, prompt: &str, text: &str) -> Value {
     // A token is about four characters.
-    let (asked, written) = (prompt.len().div_ceil(4), text.len().div_ceil(4));
-    answer["usageMetadata"] = json!({
-        "promptTokenCount": asked,
-        "candidatesTokenCount": written,
-        "totalTokenCount": asked + written,
-        "promptTokensDetails": [{ "modality": "TEXT", "tokenCount": asked }],
+    let (prompt_tokens, text_tokens) = (prompt.len().div_ceil(4), text.len().div_ceil(4));
+    response["usageMetadata"] = json!({
+        "promptTokenCount": prompt_tokens,
+        "candidatesTokenCount": text_tokens,
+        "totalTokenCount": prompt_tokens + text_tokens,
+        "promptTokensDetails": [{ "modality": "TEXT", "tokenCount": prompt_tokens }],
     });
-    answer["modelVersion"] = model.into();
-    answer["responseId"] = Uuid::new_v4().simple().to_string().into();
-    answer
+    response["modelVersion"] = model.into();
+    response["responseId"] = Uuid::new_v4().simple().to_string().into();
+    response
 }
 
 #[cfg(test)]

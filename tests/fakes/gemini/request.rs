@@ -1,10 +1,10 @@
-//! A request for text: read as strictly as Google's JSON parser does, and answered in the shape it asks for.
+//! A request for text: parsed as strictly as Google's JSON parser does, with the response in the format it asks for.
 //!
-//! Field names may come in camelCase or `snake_case`; a name that neither spells is an error with a path to it.
+//! Field names may be in camelCase or `snake_case`; an unknown name is an error with its path.
 
 use serde_json::{Map, Value, json};
 
-use super::refusal::{Refusal, ratings};
+use super::error::{ApiError, ratings};
 use super::with_usage;
 
 /// What a `generateContent` body asks for.
@@ -12,7 +12,7 @@ pub(super) struct Request {
     /// The texts of the last turn, joined.
     pub user_text: String,
     /// The last of these texts.
-    pub question: String,
+    pub prompt: String,
     pub system_instruction: Option<String>,
     /// `generationConfig` as it came; an empty object when it did not.
     pub generation_config: Value,
@@ -91,38 +91,34 @@ const THRESHOLDS: &[&str] = &[
 const THINKING_LEVELS: &[&str] = &["THINKING_LEVEL_UNSPECIFIED", "MINIMAL", "LOW", "MEDIUM", "HIGH"];
 
 impl Request {
-    pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
+    pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
         let body: Value = serde_json::from_slice(body).map_err(|_| {
-            Refusal::invalid_argument("Invalid JSON payload received. Unable to parse the body.")
+            ApiError::invalid_argument("Invalid JSON payload received. Unable to parse the body.")
         })?;
         let mut check = Check::default();
         check.body(&body);
         if !check.violations.is_empty() {
-            return Err(Refusal::bad_request(&check.violations));
+            return Err(ApiError::bad_request(&check.violations));
         }
         let contents = list(&body, "contents");
         let Some(last) = contents.last() else {
-            return Err(Refusal::invalid_argument(
+            return Err(ApiError::invalid_argument(
                 "* GenerateContentRequest.contents: contents is not specified\n",
             ));
         };
         if contents.iter().any(|content| !matches!(content["role"].as_str(), None | Some("user" | "model"))) {
-            return Err(Refusal::invalid_argument("Please use a valid role: user, model."));
+            return Err(ApiError::invalid_argument("Please use a valid role: user, model."));
         }
         let request = Self {
             user_text: texts(last),
-            question: parts(last)
-                .last()
-                .and_then(|part| part["text"].as_str())
-                .unwrap_or_default()
-                .to_owned(),
+            prompt: parts(last).last().and_then(|part| part["text"].as_str()).unwrap_or_default().to_owned(),
             system_instruction: field(&body, "system_instruction").map(texts),
             generation_config: field(&body, "generation_config").cloned().unwrap_or_else(|| json!({})),
             safety_settings: list(&body, "safety_settings").into(),
         };
         let thinking = request.thinking_config().unwrap_or(&Value::Null);
         if field(thinking, "thinking_budget").is_some() && field(thinking, "thinking_level").is_some() {
-            return Err(Refusal::invalid_argument(
+            return Err(ApiError::invalid_argument(
                 "You can only set only one of thinking budget and thinking level.",
             ));
         }
@@ -133,8 +129,8 @@ impl Request {
         field(&self.generation_config, "thinking_config")
     }
 
-    /// The whole answer around `text`, cut where `maxOutputTokens` cuts it.
-    pub fn shape(&self, model: &str, text: &str) -> Value {
+    /// The whole response around `text`, truncated at `maxOutputTokens`.
+    pub fn response(&self, model: &str, text: &str) -> Value {
         let config = &self.generation_config;
         let wants_json = field(config, "response_mime_type").is_some_and(|mime| mime == "application/json");
         let text = if wants_json { self.in_schema(text).to_string() } else { text.to_owned() };
@@ -169,7 +165,7 @@ impl Request {
     }
 }
 
-/// Collects what is wrong with a body: the path in `snake_case`, and the complaint.
+/// Collects the violations in a body: the path in `snake_case`, and the message.
 #[derive(Default)]
 struct Check {
     violations: Vec<(String, String)>,
@@ -189,14 +185,14 @@ impl Check {
             if let Some(thinking) = field(config, "thinking_config") {
                 let path = "generation_config.thinking_config";
                 self.names(thinking, path, THINKING_CONFIG);
-                self.word(thinking, path, "thinking_level", THINKING_LEVELS);
+                self.enum_value(thinking, path, "thinking_level", THINKING_LEVELS);
             }
         }
         for (at, setting) in list(body, "safety_settings").iter().enumerate() {
             let path = format!("safety_settings[{at}]");
             self.names(setting, &path, SAFETY_SETTING);
-            self.word(setting, &path, "category", CATEGORIES);
-            self.word(setting, &path, "threshold", THRESHOLDS);
+            self.enum_value(setting, &path, "category", CATEGORIES);
+            self.enum_value(setting, &path, "threshold", THRESHOLDS);
         }
     }
 
@@ -227,7 +223,7 @@ impl Check {
         }
     }
 
-    fn word(&mut self, message: &Value, path: &str, name: &str, known: &[&str]) {
+    fn enum_value(&mut self, message: &Value, path: &str, name: &str, known: &[&str]) {
         let Some(value) = field(message, name) else { return };
         let fits = value.as_str().is_some_and(|word| known.contains(&word.to_uppercase().as_str()));
         if !fits {

@@ -1,4 +1,4 @@
-//! The stand-in over HTTP, as its clients meet it.
+//! The fake over HTTP.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use super::super::faults::{Fault, Operation};
 use super::{Config, Gemini};
 
-const QUESTION: &str = r#"{"topic":"playing cards","value":"Queen of Hearts","language":"es"}"#;
+const PROMPT: &str = r#"{"topic":"playing cards","value":"Queen of Hearts","language":"es"}"#;
 
-async fn standin() -> Gemini {
+async fn start() -> Gemini {
     Gemini::start(Config::default()).await.expect("a free port")
 }
 
-fn ask(standin: &Gemini, model: &str, body: &Value) -> RequestBuilder {
-    let url = format!("{}/v1beta/models/{model}:generateContent", standin.url());
+fn ask(gemini: &Gemini, model: &str, body: &Value) -> RequestBuilder {
+    let url = format!("{}/v1beta/models/{model}:generateContent", gemini.url());
     Client::new().post(url).header("x-goog-api-key", Config::default().api_key).json(body)
 }
 
@@ -24,18 +24,18 @@ async fn answer(request: RequestBuilder) -> (u16, Value) {
     (response.status().as_u16(), response.json().await.expect("JSON"))
 }
 
-fn question() -> Value {
-    json!({ "contents": [{ "role": "user", "parts": [{ "text": QUESTION }] }] })
+fn prompt() -> Value {
+    json!({ "contents": [{ "role": "user", "parts": [{ "text": PROMPT }] }] })
 }
 
 #[tokio::test]
-async fn both_spellings_of_the_fields_and_both_versions_are_understood() {
-    let gemini = standin().await;
-    let mut camel = question();
+async fn request_fields_in_both_spellings_and_both_versions_are_accepted() {
+    let gemini = start().await;
+    let mut camel = prompt();
     camel["systemInstruction"] = json!({ "parts": [{ "text": "You just woke up." }] });
     camel["generationConfig"] =
         json!({ "maxOutputTokens": 200, "thinkingConfig": { "thinkingLevel": "minimal" } });
-    let mut snake = question();
+    let mut snake = prompt();
     let safety = json!([{ "category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_ONLY_HIGH" }]);
     camel["safetySettings"] = safety.clone();
     snake["safety_settings"] = safety.clone();
@@ -56,19 +56,19 @@ async fn both_spellings_of_the_fields_and_both_versions_are_understood() {
         Config::default().api_key
     );
     assert_eq!(answer(Client::new().post(by_query).json(&snake)).await.0, 200);
-    for asked in gemini.ledger().requests {
-        assert_eq!(asked.user_text, QUESTION);
-        assert_eq!(asked.system_instruction.as_deref(), Some("You just woke up."));
-        assert!(asked.thinking_config.is_some());
-        assert_eq!(asked.safety_settings, safety);
+    for prompt in gemini.state().prompts {
+        assert_eq!(prompt.user_text, PROMPT);
+        assert_eq!(prompt.system_instruction.as_deref(), Some("You just woke up."));
+        assert!(prompt.thinking_config.is_some());
+        assert_eq!(prompt.safety_settings, safety);
     }
-    assert_eq!(gemini.ledger().requests.len(), 2);
+    assert_eq!(gemini.state().prompts.len(), 2);
 }
 
 #[tokio::test]
-async fn what_the_real_parser_does_not_know_is_refused_by_name_and_place() {
-    let gemini = standin().await;
-    let mut body = question();
+async fn unknown_fields_are_rejected_with_name_and_path() {
+    let gemini = start().await;
+    let mut body = prompt();
     body["prompt"] = json!("hello");
     body["generationConfig"] = json!({ "max_tokens": 5, "thinkingConfig": { "thinkingLevel": "SOME" } });
     body["safetySettings"] = json!([{ "category": "HARM_CATEGORY_FUN", "threshold": "OFF" }]);
@@ -84,27 +84,27 @@ async fn what_the_real_parser_does_not_know_is_refused_by_name_and_place() {
 
     let nothing = answer(ask(&gemini, "gemini-3.5-flash-lite", &json!({ "contents": [] }))).await;
     assert_eq!(nothing.0, 400);
-    assert!(gemini.ledger().requests.is_empty());
+    assert!(gemini.state().prompts.is_empty());
 }
 
 #[tokio::test]
 async fn keys_and_models_are_checked() {
-    let gemini = standin().await;
+    let gemini = start().await;
     let url = format!("{}/v1beta/models/gemini-3.5-flash-lite:generateContent", gemini.url());
     let (status, error) =
-        answer(Client::new().post(&url).header("x-goog-api-key", "wrong").json(&question())).await;
+        answer(Client::new().post(&url).header("x-goog-api-key", "wrong").json(&prompt())).await;
     assert_eq!((status, &error["error"]["details"][0]["reason"]), (400, &json!("API_KEY_INVALID")));
-    assert_eq!(answer(Client::new().post(&url).json(&question())).await.0, 403);
+    assert_eq!(answer(Client::new().post(&url).json(&prompt())).await.0, 403);
     for retired in ["gemini-1.5-flash", "gemini-2.0-flash-lite"] {
-        let (status, error) = answer(ask(&gemini, retired, &question())).await;
+        let (status, error) = answer(ask(&gemini, retired, &prompt())).await;
         assert_eq!((status, &error["error"]["status"]), (404, &json!("NOT_FOUND")));
     }
 }
 
 #[tokio::test]
-async fn an_answer_is_cut_at_the_tokens_and_put_into_the_schema() {
-    let gemini = standin().await;
-    let mut body = question();
+async fn text_is_truncated_at_the_tokens_and_put_into_the_schema() {
+    let gemini = start().await;
+    let mut body = prompt();
     body["generationConfig"] = json!({ "maxOutputTokens": 4 });
     let (_, short) = answer(ask(&gemini, "gemini-3.5-flash-lite", &body)).await;
     assert_eq!(short["candidates"][0]["finishReason"], "MAX_TOKENS");
@@ -118,27 +118,28 @@ async fn an_answer_is_cut_at_the_tokens_and_put_into_the_schema() {
 }
 
 #[tokio::test]
-async fn blocks_come_as_200_and_errors_with_their_details() {
-    let gemini = standin().await;
+async fn blocked_responses_have_status_200_and_errors_their_details() {
+    let gemini = start().await;
     for (fault, status) in [
         (Fault::blocked_prompt(), 200),
-        (Fault::blocked_answer(), 200),
+        (Fault::blocked_response(), 200),
         (Fault::max_tokens_without_parts(), 200),
         (Fault::resource_exhausted_with_retry_info(), 429),
         (Fault::gemini_unavailable(), 503),
     ] {
         gemini.faults().next(Operation::Generate, fault);
-        let (seen, body) = answer(ask(&gemini, "gemini-3.5-flash-lite", &question())).await;
+        let (seen, body) = answer(ask(&gemini, "gemini-3.5-flash-lite", &prompt())).await;
         assert_eq!(seen, status);
         assert!(body.pointer("/candidates/0/content/parts").is_none());
     }
-    assert!(gemini.ledger().requests.is_empty());
+    assert!(gemini.state().prompts.is_empty());
 }
 
 #[tokio::test]
-async fn thinking_takes_the_time_it_is_told_to() {
-    let gemini = standin().await;
+async fn generate_delay_is_kept() {
+    let gemini = start().await;
     gemini.set_generate_delay(Duration::from_millis(100));
-    answer(ask(&gemini, "gemini-3.5-flash-lite", &question())).await;
-    assert!(gemini.journal().spans()[0].duration() >= Duration::from_millis(100));
+    answer(ask(&gemini, "gemini-3.5-flash-lite", &prompt())).await;
+    gemini.requests().finished().await;
+    assert!(gemini.requests().spans()[0].duration() >= Duration::from_millis(100));
 }

@@ -1,5 +1,5 @@
-//! Owns the one-time build of the local `MongoDB` server into the user's cache folder: outside the target folder, so
-//! that `cargo clean` does not cost four minutes. Needs Rust, a C compiler with `make`, and `CMake` or Python 3.
+//! Builds the local `MongoDB` server once, into the user's cache folder: outside the target folder, so that `cargo clean`
+//! does not cost four minutes. Needs Rust, a C compiler with `make`, and `CMake` or Python 3.
 
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
@@ -14,7 +14,7 @@ use etcetera::BaseStrategy;
 
 use super::{StartError, end_of};
 
-/// The version that our tests were made with.
+/// The version that the tests were written with.
 const VERSION: &str = "0.5.3-beta.196";
 
 /// How many crates that version compiles, for the progress line.
@@ -26,7 +26,7 @@ pub(super) fn server() -> Result<PathBuf, StartError> {
 }
 
 /// The folder of the installed server, for messages.
-pub(super) fn place() -> String {
+pub(super) fn location() -> String {
     cache().map_or_else(|error| error.to_string(), |cache| home(&cache).display().to_string())
 }
 
@@ -57,7 +57,7 @@ fn server_in(cache: &Path) -> Result<PathBuf, StartError> {
             cache.display()
         ))
     })?;
-    // Whoever held the lock before us has built it.
+    // The previous holder of the lock may have built it.
     if !server.is_file() {
         build(cache)?;
     }
@@ -79,8 +79,8 @@ fn lock(cache: &Path) -> std::io::Result<File> {
     Ok(lock)
 }
 
-/// Builds in a folder beside and renames it when all is done, so that what is in place is always whole. The
-/// folder of a build that failed or was interrupted stays, and the next build goes on from there.
+/// Builds in a temporary folder and renames it at the end, so that an installed server is always complete. The folder of
+/// a failed or interrupted build stays, and the next build continues there.
 fn build(cache: &Path) -> Result<(), StartError> {
     let started = Instant::now();
     eprintln!("Building the local MongoDB server once (about 4 minutes on two cores)…");
@@ -110,7 +110,7 @@ fn build(cache: &Path) -> Result<(), StartError> {
         "--ignore-rust-version",
     ]);
     cargo.arg("--force").arg("--root").arg(folder.join("root"));
-    // Cargo and what configures the compiler for our own build would configure this one, too.
+    // What cargo and the user set for the build of this workspace must not configure this one.
     for (name, _) in std::env::vars_os().filter(|(name, _)| belongs_to_our_build(&name.to_string_lossy())) {
         cargo.env_remove(name);
     }
@@ -118,7 +118,7 @@ fn build(cache: &Path) -> Result<(), StartError> {
     let failed =
         |error: std::io::Error| StartError(format!("The local MongoDB server cannot be built: {error}."));
     let mut cargo = cargo
-        // Away from our own workspace and its .cargo/config.toml.
+        // Outside this workspace and its .cargo/config.toml.
         .current_dir(cache)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -166,8 +166,8 @@ fn path_with_cmake(cache: &Path) -> Result<OsString, StartError> {
     })
 }
 
-/// Whether a variable was set by or for the build that we are part of. The user's network and registry settings
-/// are not: without them there is no download on many machines.
+/// Whether a variable was set by or for the build of this workspace. Network and registry settings of the user are kept:
+/// many machines cannot download without them.
 fn belongs_to_our_build(name: &str) -> bool {
     const KEPT: [&str; 6] =
         ["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRY_", "CARGO_REGISTRIES_", "CARGO_SOURCE_"];
@@ -178,15 +178,15 @@ fn belongs_to_our_build(name: &str) -> bool {
         || OURS.contains(&name)
 }
 
-/// Writes what cargo says to the log, and what it is at to standard error: one living line in a terminal, a line
-/// every half minute elsewhere.
+/// Writes cargo's output to the log and its progress to standard error: one updated line in a terminal, a line every half
+/// minute elsewhere.
 fn follow(cargo: ChildStderr, mut log: File, started: Instant) {
     let (send, lines) = channel();
     thread::spawn(move || {
         BufReader::new(cargo).lines().map_while(Result::ok).try_for_each(|line| send.send(line))
     });
     let terminal = stderr().is_terminal();
-    let (mut crates, mut now, mut said) = (0, "downloading".to_owned(), started);
+    let (mut crates, mut now, mut printed) = (0, "downloading".to_owned(), started);
     loop {
         match lines.recv_timeout(Duration::from_secs(1)) {
             Ok(line) => {
@@ -202,9 +202,9 @@ fn follow(cargo: ChildStderr, mut log: File, started: Instant) {
         let progress = format!("  {crates} of {CRATES} crates, {}: {now}", minutes(started));
         if terminal {
             let _ = write!(stderr(), "\r\x1b[K{progress}");
-        } else if said.elapsed() > Duration::from_secs(30) {
+        } else if printed.elapsed() > Duration::from_secs(30) {
             eprintln!("{progress}");
-            said = Instant::now();
+            printed = Instant::now();
         }
     }
     if terminal {
@@ -212,13 +212,13 @@ fn follow(cargo: ChildStderr, mut log: File, started: Instant) {
     }
 }
 
-/// Why the build failed, as far as its log tells, and what to do.
+/// Why the build failed, as far as its log says, and what to do.
 fn reason(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
-    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    let why = if says(&["No space left on device"]) {
-        "the disk is full; it needs about 2 GB for a while"
-    } else if says(&[
+    let contains = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let why = if contains(&["No space left on device"]) {
+        "the disk is full; the build needs about 2 GB for a while"
+    } else if contains(&[
         "failed to download",
         "spurious network error",
         "Could not resolve host",

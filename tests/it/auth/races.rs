@@ -99,7 +99,7 @@ async fn a_login_that_checked_the_old_password_before_a_reset_does_not_sign_in_a
     let ada = app.register("ada").await;
     app.wire().reset();
     // The login has found the old password right, and its last write is on its way while the reset happens.
-    app.wire().fault(1, Some("update"), Some("users"), Fault::Delay(Duration::from_millis(400)));
+    app.wire().inject(1, Some("update"), Some("users"), Fault::Delay(Duration::from_millis(400)));
     let slow = login(&app, "ada", PASSWORD);
     let reset = async {
         while !app.wire().commands().iter().any(|command| command.name == "update") {
@@ -181,7 +181,7 @@ async fn an_account_whose_code_could_not_be_marked_is_whole_and_its_code_is_used
     let app = TestApp::new().await;
     let code = app.code().await;
     // A driver tries again; here that helps nothing.
-    app.wire().fault(9, Some("update"), Some("activation_codes"), Fault::CutBefore);
+    app.wire().inject(9, Some("update"), Some("activation_codes"), Fault::CutBefore);
     let response = app.post("/auth/register", &registration("ada", &code)).await;
     assert_eq!(response.status, 201, "{response:?}");
     app.wire().reset();
@@ -213,7 +213,7 @@ async fn a_registration_whose_answer_is_lost_is_repeated_in_vain_and_a_login_wor
     let app = TestApp::new().await;
     let code = app.code().await;
     // The account is stored and nobody hears of it: both of the driver's tries lose their response.
-    app.wire().fault(2, Some("insert"), Some("users"), Fault::CutAfter);
+    app.wire().inject(2, Some("insert"), Some("users"), Fault::CutAfter);
     let first = app.post("/auth/register", &registration("ada", &code)).await;
     app.wire().reset();
     assert_ne!(first.status, 201);
@@ -227,7 +227,7 @@ async fn a_registration_whose_answer_is_lost_is_repeated_in_vain_and_a_login_wor
 async fn a_registration_that_never_reached_the_database_leaves_its_code_unused() {
     let app = TestApp::new().await;
     let code = app.code().await;
-    app.wire().fault(2, Some("insert"), Some("users"), Fault::CutBefore);
+    app.wire().inject(2, Some("insert"), Some("users"), Fault::CutBefore);
     let body = registration("ada", &code);
     app.post("/auth/register", &body).await.assert_problem(503, "service_unavailable");
     app.wire().reset();

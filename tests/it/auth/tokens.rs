@@ -46,7 +46,7 @@ async fn no_forged_or_misplaced_token_opens_any_route_or_causes_a_single_look_in
         assert!(app.wire().commands().is_empty(), "{}: the database was asked", attack.name);
     }
     assert_eq!(Stored::of(&app).await, before);
-    assert_eq!(app.elevenlabs().ledger().created.len(), 0);
+    assert_eq!(app.elevenlabs().state().created.len(), 0);
     assert_eq!(session(&app, &ada.access_token).await.status, 200);
 }
 

@@ -44,7 +44,7 @@ async fn no_command_changes_anything_without_yes() {
         assert!(Stored::of(&app).await == before, "{words:?} changed something");
     }
     assert_eq!(users.list_index_names().await.unwrap(), indexes);
-    assert_eq!(app.elevenlabs().ledger().deleted.len(), 0);
+    assert_eq!(app.elevenlabs().state().deleted.len(), 0);
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn a_sweep_by_hand_says_what_it_would_delete_and_then_deletes_just_that() 
     assert!(done.starts_with("voices deleted          1\n"), "{done}");
     assert!(done.contains("slots and users freed   2\n"), "{done}");
     let living: Vec<String> =
-        app.elevenlabs().ledger().living.into_iter().map(|voice| voice.voice_id).collect();
+        app.elevenlabs().state().existing.into_iter().map(|voice| voice.voice_id).collect();
     assert_eq!(living, [foreign]);
     assert_eq!(app.held_slots().await, 0);
 }

@@ -99,7 +99,7 @@ async fn an_earlier_account_signs_in_performs_and_keeps_its_settings_after_the_m
     let meta = app.get_as(&ada, "/users/me/voice/meta").await.json();
     assert_eq!((&meta["hasSample"], &meta["mime_type"]), (&json!(true), &json!("audio/webm")));
     assert_eq!(app.perform(&ada, "seven of hearts").await.status, 200);
-    assert_eq!(app.elevenlabs().ledger().created[0].sample_bytes, WEBM.len());
+    assert_eq!(app.elevenlabs().state().created[0].sample_bytes, WEBM.len());
 }
 
 #[tokio::test]
@@ -130,8 +130,8 @@ async fn an_interrupted_migration_goes_on_where_it_stopped() {
         ids
     };
     // The second recording does not reach S3, however often the SDK tries.
-    app.s3().fault(1, Method::PUT, Fault::Pass);
-    app.s3().fault(10, Method::PUT, Fault::AccessDenied);
+    app.s3().inject(1, Method::PUT, Fault::Pass);
+    app.s3().inject(10, Method::PUT, Fault::AccessDenied);
     let failure = ops(&app, &["migrate", "--yes"]).await.unwrap_err();
     assert!(failure.contains("S3 failed: PutObject"), "{failure}");
     assert!(read(&app, ids[0]).await.contains_key("recording"));
@@ -160,10 +160,10 @@ async fn a_migration_that_loses_the_database_half_way_is_finished_by_the_next_on
     for number in 0..20 {
         insert(&app, earlier(&format!("user{number}"))).await;
     }
-    app.wire().fault(7, Some("update"), Some("users"), mongodb_wire::Fault::Pass);
+    app.wire().inject(7, Some("update"), Some("users"), mongodb_wire::Fault::Pass);
     // One write whose response is lost, and none after it.
-    app.wire().fault(1, Some("update"), Some("users"), mongodb_wire::Fault::CutAfter);
-    app.wire().fault(100, Some("update"), Some("users"), mongodb_wire::Fault::CutBefore);
+    app.wire().inject(1, Some("update"), Some("users"), mongodb_wire::Fault::CutAfter);
+    app.wire().inject(100, Some("update"), Some("users"), mongodb_wire::Fault::CutBefore);
     let failure = ops(&app, &["migrate", "--yes"]).await.unwrap_err();
     assert!(failure.contains("MongoDB failed: the connection broke"), "{failure}");
     app.wire().reset();
@@ -181,7 +181,7 @@ async fn what_a_performer_changes_during_the_migration_is_not_overwritten() {
     let id = insert(&app, earlier("ada")).await;
     // The migration has read the account, and its write is on its way for a while.
     let slow = mongodb_wire::Fault::Delay(Duration::from_millis(800));
-    app.wire().fault(1, Some("update"), Some("users"), slow);
+    app.wire().inject(1, Some("update"), Some("users"), slow);
     let change = async {
         eventually("the write is on its way", async || {
             app.wire().commands().iter().any(|command| command.name == "update")
@@ -307,7 +307,7 @@ async fn a_stale_clone_id_is_cleared_and_its_foreign_voice_is_listed_and_never_d
         assert_eq!(read(&app, id).await.get("voice_clone_id"), Some(&Bson::Null));
     }
     assert_eq!(app.stored(&eve).await.get_str("voice_clone_id").unwrap(), "TheLivingOne00000000");
-    assert!(app.elevenlabs().ledger().deleted.is_empty());
+    assert!(app.elevenlabs().state().deleted.is_empty());
 }
 
 #[tokio::test]

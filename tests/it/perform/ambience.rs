@@ -235,7 +235,7 @@ async fn the_clone_is_deleted_before_its_ambience_is_mixed() {
     let response = app.post_as(&ada, "/perform", &body).await;
     let answered = Instant::now();
     assert_eq!(response.json()["backgroundSound"], "mixed", "{:?}", response.status);
-    let spans = app.elevenlabs().journal().spans();
+    let spans = app.elevenlabs().requests().spans();
     let span = |operation| spans.iter().find(|span| span.operation == operation).expect("it was asked for");
     let (spoken, deleted) = (span(Operation::Synthesize).ended, span(Operation::Delete).ended);
     let (to_delete, to_answer) = (deleted - spoken, answered - spoken);

@@ -65,9 +65,9 @@ async fn no_machine_takes_a_running_perform_of_another_for_a_dead_one() {
     let slow = Duration::from_millis(800);
     app.elevenlabs().set_delays(Delays { create: slow, first_byte: slow, ..Delays::default() });
     for (one, other) in [(&ahead, &behind), (&behind, &ahead)] {
-        let before = app.elevenlabs().ledger().created.len();
+        let before = app.elevenlabs().state().created.len();
         let meanwhile = async {
-            eventually("a voice lives", async || app.elevenlabs().ledger().created.len() > before).await;
+            eventually("a voice lives", async || app.elevenlabs().state().created.len() > before).await;
             let swept = other.sweep().await.unwrap();
             assert_eq!((swept.swept, swept.released, swept.live_skipped), (0, 0, 1));
             // Another user needs the only slot, and the same user's lease is held: both wait.
@@ -78,8 +78,8 @@ async fn no_machine_takes_a_running_perform_of_another_for_a_dead_one() {
             assert_eq!(response.status, 200, "{response:?}");
         }
     }
-    let ledger = app.elevenlabs().ledger();
-    assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.most_living), (6, 6, 1));
+    let ledger = app.elevenlabs().state();
+    assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.max_existing), (6, 6, 1));
     app.assert_nothing_remains(&ada).await;
     app.assert_nothing_remains(&bob).await;
 }

@@ -36,7 +36,7 @@ async fn a_refused_creation_is_told_apart_costs_nothing_and_leaves_nothing() {
         app.assert_nothing_remains(&ada).await;
         assert_eq!(app.char_count(&ada).await, 0, "{fault:?}");
     }
-    let ledger = app.elevenlabs().ledger();
+    let ledger = app.elevenlabs().state();
     assert_eq!((ledger.created.len(), ledger.synthesized.len()), (0, 0));
     assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
 }
@@ -61,7 +61,7 @@ async fn a_voice_whose_creation_was_answered_by_a_reset_is_found_by_name_and_use
     app.elevenlabs().faults().next(Operation::Create, Fault::ResetAfterEffect);
     let response = app.perform(&ada, "Queen of Hearts").await;
     assert_eq!(response.status, 200, "{response:?}");
-    let ledger = app.elevenlabs().ledger();
+    let ledger = app.elevenlabs().state();
     assert_eq!((ledger.created.len(), ledger.deleted.len()), (1, 1), "never made twice");
     assert_eq!(ledger.synthesized[0].voice_id, ledger.created[0].voice_id);
     app.assert_nothing_remains(&ada).await;
@@ -87,7 +87,7 @@ async fn a_creation_without_a_clear_answer_is_left_to_the_sweep_when_no_voice_is
         let response = app.perform(&ada, "Queen of Hearts").await;
         response.assert_problem(503, "provider_unavailable");
         assert_says_nothing_of_the_provider(&response);
-        assert_eq!(app.elevenlabs().ledger().created.len(), 0, "it was not tried again");
+        assert_eq!(app.elevenlabs().state().created.len(), 0, "it was not tried again");
         assert_left_to_the_sweep(&app, &ada).await;
     });
     futures::future::join_all(worlds).await;
@@ -100,7 +100,7 @@ async fn a_voice_that_appears_after_all_was_given_up_is_swept() {
     app.elevenlabs().set_list_lag(Duration::from_secs(4));
     app.elevenlabs().faults().next(Operation::Create, Fault::ResetAfterEffect);
     app.perform(&ada, "Queen of Hearts").await.assert_problem(503, "provider_unavailable");
-    assert_eq!(app.elevenlabs().ledger().living.len(), 1);
+    assert_eq!(app.elevenlabs().state().existing.len(), 1);
     assert_eq!(app.char_count(&ada).await, 0);
 
     app.expire_leases().await;
@@ -118,7 +118,7 @@ async fn a_creation_that_is_never_answered_ends_with_the_time_and_not_with_the_l
         let began = Instant::now();
         app.perform(&ada, "Queen of Hearts").await.assert_problem(504, "deadline_exceeded");
         assert!(began.elapsed() < Duration::from_secs(21), "within the function's own timeout");
-        assert_eq!(app.elevenlabs().ledger().created.len(), usize::from(exists));
+        assert_eq!(app.elevenlabs().state().created.len(), usize::from(exists));
         if exists {
             app.assert_nothing_remains(&ada).await;
         } else {
@@ -135,7 +135,7 @@ async fn a_voice_that_wants_to_be_verified_is_deleted_unused() {
     let ada = app.performer("ada").await;
     app.elevenlabs().set_requires_verification(true);
     app.perform(&ada, "Queen of Hearts").await.assert_problem(502, "clone_failed");
-    let ledger = app.elevenlabs().ledger();
+    let ledger = app.elevenlabs().state();
     assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.synthesized.len()), (1, 1, 0));
     app.assert_nothing_remains(&ada).await;
     assert_eq!(app.char_count(&ada).await, 0);

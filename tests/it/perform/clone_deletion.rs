@@ -28,7 +28,7 @@ async fn a_deletion_that_fails_once_is_repeated() {
         assert_eq!(response.status, 200, "{response:?}");
         app.assert_nothing_remains(&ada).await;
     }
-    assert_eq!(app.elevenlabs().ledger().deleted.len(), 5);
+    assert_eq!(app.elevenlabs().state().deleted.len(), 5);
 }
 
 #[tokio::test]
@@ -44,9 +44,9 @@ async fn a_voice_that_is_not_found_is_deleted_in_whatever_words_that_is_said() {
         // It is deleted, but the response is lost; the second attempt finds it gone.
         app.elevenlabs().faults().next(Operation::Delete, Fault::ResetAfterEffect);
         app.elevenlabs().faults().next(Operation::Delete, form);
-        app.elevenlabs().journal().clear();
+        app.elevenlabs().requests().clear();
         assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
-        assert_eq!(app.elevenlabs().journal().count(Operation::Delete), 2);
+        assert_eq!(app.elevenlabs().requests().count(Operation::Delete), 2);
         app.assert_nothing_remains(&ada).await;
     }
 }
@@ -61,7 +61,7 @@ async fn a_voice_that_cannot_be_deleted_does_not_stop_the_show_and_is_left_to_th
     assert_eq!(response.status, 200, "{response:?}");
     assert!(mp3::listen(&response.audio()).is_some());
     assert_eq!(app.char_count(&ada).await, response.json()["charsUsedEffective"]);
-    let voice = app.elevenlabs().ledger().living[0].voice_id.clone();
+    let voice = app.elevenlabs().state().existing[0].voice_id.clone();
     assert_orphaned(&app, &ada, &voice).await;
 
     // Nobody else is bothered, and a sweep that fails too changes nothing.
@@ -85,11 +85,11 @@ async fn an_orphan_of_ones_own_is_swept_by_ones_next_perform() {
     let ada = app.performer("ada").await;
     app.elevenlabs().faults().next_n(Operation::Delete, 4, &Fault::html_503());
     let first = app.perform(&ada, "Queen of Hearts").await.json();
-    assert_eq!(app.elevenlabs().ledger().living.len(), 1);
+    assert_eq!(app.elevenlabs().state().existing.len(), 1);
     let second = app.perform(&ada, "Seven of Clubs").await;
     assert_eq!(second.status, 200, "{second:?}");
-    let ledger = app.elevenlabs().ledger();
-    assert_eq!((ledger.deleted.len(), ledger.most_living), (2, 1), "never two at once");
+    let ledger = app.elevenlabs().state();
+    assert_eq!((ledger.deleted.len(), ledger.max_existing), (2, 1), "never two at once");
     app.assert_nothing_remains(&ada).await;
     let both = [&first, &second.json()].map(|response| response["charsUsedEffective"].as_i64().unwrap());
     assert_eq!(app.char_count(&ada).await, both.iter().sum::<i64>());
@@ -107,14 +107,14 @@ async fn a_client_that_goes_away_does_not_keep_the_clone_from_being_deleted() {
         let client = tokio::spawn(request.send());
         eventually("it is at work", async || {
             let slots = app.held_slots().await;
-            if while_it_speaks { app.elevenlabs().ledger().created.len() == 1 } else { slots == 1 }
+            if while_it_speaks { app.elevenlabs().state().created.len() == 1 } else { slots == 1 }
         })
         .await;
         client.abort();
         assert!(client.await.unwrap_err().is_cancelled(), "the connection is closed without a response");
-        assert_eq!(app.elevenlabs().ledger().deleted.len(), 0);
+        assert_eq!(app.elevenlabs().state().deleted.len(), 0);
 
-        eventually("the clone is deleted", async || app.elevenlabs().ledger().deleted.len() == 1).await;
+        eventually("the clone is deleted", async || app.elevenlabs().state().deleted.len() == 1).await;
         eventually("the slot is free", async || app.held_slots().await == 0).await;
         eventually("the characters are charged", async || app.char_count(&ada).await == 14).await;
         app.assert_nothing_remains(&ada).await;
@@ -132,7 +132,7 @@ async fn the_clones_id_is_known_while_it_lives_and_at_no_other_time() {
         })
         .await;
         let meta = app.get_as(&ada, "/users/me/voice/meta").await.json();
-        assert_eq!(meta["voiceCloneId"], app.elevenlabs().ledger().living[0].voice_id);
+        assert_eq!(meta["voiceCloneId"], app.elevenlabs().state().existing[0].voice_id);
     };
     let (performed, ()) = tokio::join!(app.perform(&ada, "Queen of Hearts"), watching);
     assert_eq!(performed.status, 200);
@@ -143,7 +143,7 @@ async fn the_clones_id_is_known_while_it_lives_and_at_no_other_time() {
 
 /// Asserts that the voice lives on, and that both records of it do.
 async fn assert_orphaned(app: &TestApp, user: &User, voice_id: &str) {
-    assert_eq!(app.elevenlabs().ledger().living[0].voice_id, voice_id);
+    assert_eq!(app.elevenlabs().state().existing[0].voice_id, voice_id);
     assert_eq!(app.held_slots().await, 1);
     let meta = app.get_as(user, "/users/me/voice/meta").await.json();
     assert_eq!(meta["voiceCloneId"], voice_id);

@@ -27,8 +27,8 @@ async fn performs_of_one_user_run_one_after_another() {
         assert!(response["text"].as_str().unwrap().contains(card), "each gets its own");
         charged += response["charsUsedEffective"].as_i64().unwrap();
     }
-    let ledger = app.elevenlabs().ledger();
-    assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.most_living), (5, 5, 1));
+    let ledger = app.elevenlabs().state();
+    assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.max_existing), (5, 5, 1));
     app.assert_nothing_remains(&ada).await;
     assert_eq!(app.char_count(&ada).await, charged);
 }
@@ -59,8 +59,8 @@ async fn twelve_users_on_three_slots_never_have_more_than_three_voices() {
     for response in &responses {
         assert_eq!(response.status, 200, "{response:?}");
     }
-    let ledger = app.elevenlabs().ledger();
-    assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.most_living), (12, 12, 3));
+    let ledger = app.elevenlabs().state();
+    assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.max_existing), (12, 12, 3));
     for user in &users {
         app.assert_nothing_remains(user).await;
     }
@@ -91,7 +91,7 @@ async fn whoever_asked_first_for_a_slot_gets_it_first() {
     }
     let lease_of = |name: &str| ObjectId::parse_str(name.rsplit(':').next().unwrap()).unwrap();
     let created: Vec<ObjectId> =
-        app.elevenlabs().ledger().created.iter().map(|voice| lease_of(&voice.name)).collect();
+        app.elevenlabs().state().created.iter().map(|voice| lease_of(&voice.name)).collect();
     // Leases were taken in the order of the requests, and their ids ascend in this one process.
     assert!(created.is_sorted(), "{created:?}");
 }
@@ -116,7 +116,7 @@ async fn who_stopped_waiting_for_a_slot_is_in_nobodys_way() {
     slots.insert_one(doc! { "_id": "test", "held": [], "line": [place] }).await.unwrap();
     let performed = app.perform(&ada, "Queen of Hearts").await;
     assert_eq!(performed.status, 200, "{performed:?}");
-    let spans = app.elevenlabs().journal().spans();
+    let spans = app.elevenlabs().requests().spans();
     let create = spans.iter().find(|span| span.operation == Operation::Create).unwrap();
     assert!(create.started > soon_by_our_clock, "it was not waited for");
     app.assert_nothing_remains(&ada).await;
@@ -137,7 +137,7 @@ async fn waiting_for_somebody_who_does_not_finish_ends_in_a_clear_answer() {
     no_slot.assert_problem(503, "clone_slots_busy");
     // Both are waited for, but not for so long that the gateway gives up first.
     assert!((9..20).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
-    assert_eq!(app.elevenlabs().ledger().created.len(), 0);
+    assert_eq!(app.elevenlabs().state().created.len(), 0);
     assert_eq!((app.char_count(&ada).await, app.char_count(&grace).await), (0, 0));
 
     app.expire_leases().await;
@@ -157,8 +157,8 @@ async fn a_slot_whose_perform_died_is_swept_before_it_is_taken() {
     app.expire_leases().await;
     let performed = app.perform(&ada, "Queen of Hearts").await;
     assert_eq!(performed.status, 200, "{performed:?}");
-    let ledger = app.elevenlabs().ledger();
-    assert_eq!((ledger.deleted.len(), ledger.most_living), (2, 1), "the one before the other");
+    let ledger = app.elevenlabs().state();
+    assert_eq!((ledger.deleted.len(), ledger.max_existing), (2, 1), "the one before the other");
     assert_eq!(ledger.deleted[0].voice_id, orphan);
     app.assert_nothing_remains(&ada).await;
 }

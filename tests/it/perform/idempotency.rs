@@ -36,7 +36,7 @@ async fn a_key_with_another_body_is_refused_also_while_the_first_runs() {
     assert_eq!(first.status, 200, "{first:?}");
     while_it_runs.assert_problem(409, "idempotency_conflict");
     keyed(&app, &ada, "k", &other).await.assert_problem(409, "idempotency_conflict");
-    assert_eq!(app.elevenlabs().ledger().created.len(), 1);
+    assert_eq!(app.elevenlabs().state().created.len(), 1);
 
     // Keys are each user's own.
     let bob = app.performer("bob").await;
@@ -53,7 +53,7 @@ async fn a_perform_that_failed_may_be_tried_again_with_the_same_key() {
     assert_eq!(app.char_count(&ada).await, 0);
     assert_eq!(keyed(&app, &ada, "k", &body).await.status, 200);
     assert_eq!(keyed(&app, &ada, "k", &body).await.status, 200);
-    assert_eq!(app.elevenlabs().ledger().created.len(), 2);
+    assert_eq!(app.elevenlabs().state().created.len(), 2);
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn an_answer_that_never_arrived_is_had_again_and_goes_with_the_account() {
     assert!(given_up.is_err());
     let response = keyed(&app, &ada, "k", &body).await;
     assert_eq!(response.status, 200, "{response:?}");
-    assert_eq!(app.elevenlabs().ledger().created.len(), 1);
+    assert_eq!(app.elevenlabs().state().created.len(), 1);
     assert_eq!(Some(app.char_count(&ada).await), response.json()["charsUsedEffective"].as_i64());
 
     assert!(app.s3().keys().iter().any(|key| key.starts_with("replays/")));
@@ -92,8 +92,8 @@ async fn an_account_that_is_deleted_during_its_perform_leaves_nothing() {
         app.send_as(&ada, Method::DELETE, "/users/me", &password).await
     });
     assert_eq!((performed.status.as_u16(), deleted.status.as_u16()), (200, 204), "{performed:?} {deleted:?}");
-    assert_eq!(app.elevenlabs().ledger().created.len(), 1);
-    assert_eq!(app.elevenlabs().ledger().living.len(), 0);
+    assert_eq!(app.elevenlabs().state().created.len(), 1);
+    assert_eq!(app.elevenlabs().state().existing.len(), 0);
     assert_eq!(app.held_slots().await, 0);
     assert_eq!(app.s3().keys(), Vec::<String>::new());
     let users = app.backend.database.collection::<Document>("users");
@@ -110,7 +110,7 @@ async fn a_key_is_checked_and_kept_for_a_day() {
     // What a database could take for an expression is just a key.
     assert_eq!(keyed(&app, &ada, "$lease", &body).await.status, 200);
     assert_eq!(keyed(&app, &ada, "$lease", &body).await.status, 200);
-    assert_eq!(app.elevenlabs().ledger().created.len(), 1);
+    assert_eq!(app.elevenlabs().state().created.len(), 1);
 
     app.clock.advance(Duration::from_hours(25));
     let login =
@@ -118,5 +118,5 @@ async fn a_key_is_checked_and_kept_for_a_day() {
     let token = login.json()["access_token"].as_str().expect("a token").to_owned();
     let ada = User { access_token: token, ..ada };
     assert_eq!(keyed(&app, &ada, "$lease", &body).await.status, 200);
-    assert_eq!(app.elevenlabs().ledger().created.len(), 2);
+    assert_eq!(app.elevenlabs().state().created.len(), 2);
 }

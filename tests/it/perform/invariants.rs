@@ -58,13 +58,13 @@ async fn slots_a_hundred_users_at_once_after_a_crash_never_have_more_than_ten_vo
         // Waiting is bounded; who waited in vain is told so, and nothing else goes wrong.
         response.assert_problem(503, "clone_slots_busy");
     }
-    let ledger = app.elevenlabs().ledger();
-    assert_eq!(ledger.most_living, 10, "all of them, and no more");
+    let ledger = app.elevenlabs().state();
+    assert_eq!(ledger.max_existing, 10, "all of them, and no more");
     assert_eq!(ledger.created.len(), 100 - refused);
-    let spans = app.elevenlabs().journal().spans();
+    let spans = app.elevenlabs().requests().spans();
     let creates = spans.iter().filter(|span| span.operation == Operation::Create);
     assert!(creates.clone().all(|span| span.status == Some(200)), "the provider had to refuse one");
-    assert_eq!((ledger.living.len(), app.held_slots().await), (0, 0));
+    assert_eq!((ledger.existing.len(), app.held_slots().await), (0, 0));
 }
 
 // 2. Cleanup: when an invocation ends, its clone is deleted, or a record names it and the sweep deletes it.
@@ -90,7 +90,7 @@ async fn cleanup_however_a_perform_ends_its_clone_is_deleted_or_on_record() {
         app.elevenlabs().faults().next_n(operation, times, &fault);
         let response = app.perform(&ada, "Queen of Hearts").await;
         let held = held_leases(&app).await;
-        for voice in app.elevenlabs().ledger().living {
+        for voice in app.elevenlabs().state().existing {
             let on_record = held.iter().any(|lease| voice.name == format!("newvisions:test:{lease}"));
             assert!(on_record, "{ending}: nothing leads to {voice:?}");
         }
@@ -150,7 +150,7 @@ async fn crash_after_a_sigkill_and_one_sweep_nothing_is_left_and_nothing_charged
         // Whoever asks again under the same key gets audio, and no later moment finds it done already.
         let again = lambda_binaries::perform(&program, &ada, Some("encore")).await.unwrap();
         assert_eq!(again.status, 200, "{moment:?}");
-        assert_eq!(app.elevenlabs().ledger().most_living, 1, "{moment:?}");
+        assert_eq!(app.elevenlabs().state().max_existing, 1, "{moment:?}");
         app.rewrite(&ada, doc! { "$unset": { "replays": 1 } }).await;
     }
 }
@@ -171,18 +171,18 @@ impl Moment {
                 app.elevenlabs().faults().next(*operation, fault);
             }
             Self::Database { command, collection, skip, fault } => {
-                app.wire().fault(*skip, Some(command), Some(collection), WireFault::Pass);
-                app.wire().fault(1, Some(command), Some(collection), fault.clone());
+                app.wire().inject(*skip, Some(command), Some(collection), WireFault::Pass);
+                app.wire().inject(1, Some(command), Some(collection), fault.clone());
             }
-            Self::Storage(method) => app.s3().fault(1, method.clone(), S3Fault::HangAfter),
+            Self::Storage(method) => app.s3().inject(1, method.clone(), S3Fault::HangAfter),
         }
     }
 
     async fn met(&self, app: &TestApp) {
         match self {
-            Self::Provider(..) => app.elevenlabs().faults().met().wait().await,
-            Self::Database { .. } => app.wire().met().wait().await,
-            Self::Storage(_) => app.s3().met().wait().await,
+            Self::Provider(..) => app.elevenlabs().faults().triggered().wait().await,
+            Self::Database { .. } => app.wire().triggered().wait().await,
+            Self::Storage(_) => app.s3().triggered().wait().await,
         }
     }
 }
@@ -200,12 +200,12 @@ async fn one_per_user_twenty_performs_at_once_never_have_two_clones_and_each_is_
     for response in waited {
         response.assert_problem(409, "perform_in_progress");
     }
-    assert_eq!(app.elevenlabs().ledger().created.len(), performed.len());
+    assert_eq!(app.elevenlabs().state().created.len(), performed.len());
     let mut charged = 0;
     for response in performed {
         charged += response.json()["charsUsedEffective"].as_i64().expect("a cost");
     }
-    assert_eq!(app.elevenlabs().ledger().most_living, 1);
+    assert_eq!(app.elevenlabs().state().max_existing, 1);
     assert_eq!(app.char_count(&ada).await, charged);
     app.assert_nothing_remains(&ada).await;
 }
@@ -224,8 +224,8 @@ async fn retries_the_same_key_fifty_times_at_once_makes_one_clone_one_charge_and
         assert_eq!(response.status, 200, "{response:?}");
         assert!(response.body == first.body, "the bytes differ");
     }
-    assert_eq!(app.elevenlabs().ledger().created.len(), 1);
-    assert_eq!(app.elevenlabs().ledger().synthesized.len(), 1);
+    assert_eq!(app.elevenlabs().state().created.len(), 1);
+    assert_eq!(app.elevenlabs().state().synthesized.len(), 1);
     assert_eq!(Some(app.char_count(&ada).await), first.json()["charsUsedEffective"].as_i64());
     app.assert_nothing_remains(&ada).await;
 
@@ -233,7 +233,7 @@ async fn retries_the_same_key_fifty_times_at_once_makes_one_clone_one_charge_and
     assert!(later.body == first.body, "a later repetition differs");
     let other_key = keyed(&app, &ada, "tomorrow", &body).await;
     assert_eq!(other_key.status, 200);
-    assert_eq!(app.elevenlabs().ledger().created.len(), 2);
+    assert_eq!(app.elevenlabs().state().created.len(), 2);
 }
 
 // 6. Privacy: the recording leaves S3 only towards ElevenLabs, and what the provider calls it is not kept.
@@ -246,17 +246,17 @@ async fn privacy_the_recording_goes_to_elevenlabs_alone_and_its_ids_live_no_long
     let response =
         keyed(&app, &ada, "tonight", &json!({ "routine_type": "cards", "value": "Ten of Clubs" })).await;
     assert_eq!(response.status, 200, "{response:?}");
-    let ledger = app.elevenlabs().ledger();
+    let ledger = app.elevenlabs().state();
     assert_eq!(ledger.created[0].sample_bytes, WEBM.len(), "it went there whole");
     let read: Vec<String> = app
         .s3()
-        .journal()
+        .requests()
         .into_iter()
         .filter(|entry| entry.method == Method::GET)
         .map(|entry| entry.key)
         .collect();
     assert_eq!(read, [format!("recordings/{}", ada.id)], "and was read once");
-    for asked in app.gemini().ledger().requests {
+    for asked in app.gemini().state().prompts {
         assert!(asked.user_text.len() < 2000, "that is no thought's prompt: {asked:?}");
     }
     // Nothing that is stored tells of the voice, and nothing that is answered holds the recording.
@@ -313,7 +313,7 @@ async fn foreign_voices_survive_every_perform_and_every_sweep() {
     }
     app.backend.sweep().await.unwrap();
     let living: Vec<String> =
-        app.elevenlabs().ledger().living.into_iter().map(|voice| voice.voice_id).collect();
+        app.elevenlabs().state().existing.into_iter().map(|voice| voice.voice_id).collect();
     assert_eq!(living, foreign, "they alone, and all of them");
 }
 

@@ -47,7 +47,7 @@ fn a_model_that_the_provider_does_not_know_is_a_clear_failure_and_its_reason_is_
         assert!(!problem.to_string().contains("model"), "that is for operators: {problem}");
         app.assert_nothing_remains(&ada).await;
         assert_eq!(app.char_count(&ada).await, 0);
-        let ledger = app.elevenlabs().ledger();
+        let ledger = app.elevenlabs().state();
         assert_eq!((ledger.created.len(), ledger.synthesized.len()), (1, 0));
     });
     let text = log.text();
@@ -71,5 +71,5 @@ async fn a_clone_that_failed_is_replaced_by_no_other_voice() {
         app.expire_leases().await;
         app.backend.sweep().await.expect("a sweep");
     }
-    assert_eq!(app.elevenlabs().ledger().synthesized.len(), 0);
+    assert_eq!(app.elevenlabs().state().synthesized.len(), 0);
 }

@@ -10,7 +10,7 @@ async fn without_a_recording_the_client_is_told_where_to_upload_one() {
     let ada = app.register("ada").await;
     let problem = app.perform(&ada, "Queen of Hearts").await.assert_problem(409, "voice_required");
     assert!(problem["detail"].as_str().unwrap().contains("/users/me/voice"), "{problem}");
-    assert_eq!(app.elevenlabs().journal().spans().len(), 0);
+    assert_eq!(app.elevenlabs().requests().spans().len(), 0);
     app.assert_nothing_remains(&ada).await;
 }
 
@@ -27,8 +27,8 @@ async fn the_stock_voice_needs_no_recording_no_clone_and_no_slot() {
 
     let commands = app.wire().commands();
     assert!(commands.iter().all(|command| command.collection.as_deref() == Some("users")), "{commands:?}");
-    assert_eq!(app.s3().journal().len(), 0);
-    let ledger = app.elevenlabs().ledger();
+    assert_eq!(app.s3().requests().len(), 0);
+    let ledger = app.elevenlabs().state();
     assert_eq!((ledger.created.len(), ledger.deleted.len()), (0, 0));
     assert_eq!(ledger.synthesized[0].voice_id, "JBFqnCBsd6RMkjVDRZzb");
     app.assert_nothing_remains(&ada).await;
@@ -46,8 +46,8 @@ async fn a_text_is_spoken_as_it_is() {
         (response["charsUsedRaw"].as_u64(), response["charsUsedEffective"].as_u64()),
         (Some(47), Some(24))
     );
-    assert_eq!(app.elevenlabs().ledger().synthesized[0].text, text);
-    assert_eq!(app.gemini().ledger().requests.len(), 0, "nobody was asked to write");
+    assert_eq!(app.elevenlabs().state().synthesized[0].text, text);
+    assert_eq!(app.gemini().state().prompts.len(), 0, "nobody was asked to write");
     assert_eq!(response["request_id"].as_str().unwrap().len(), 36);
     assert_eq!(response["backgroundSound"], "off");
     assert_eq!(response.as_object().unwrap().len(), 12, "{:?}", response.as_object().unwrap().keys());
@@ -92,7 +92,7 @@ async fn settings_and_their_override_reach_the_provider() {
     with_overrides["settings_override"] = json!(null);
     perform(&app, &ada, &with_overrides).await;
 
-    let spoken = app.elevenlabs().ledger().synthesized;
+    let spoken = app.elevenlabs().state().synthesized;
     for (synthesis, language, stability) in
         [(&spoken[0], "es", 0.2), (&spoken[1], "fr", 1.0), (&spoken[2], "es", 0.2)]
     {
@@ -102,7 +102,7 @@ async fn settings_and_their_override_reach_the_provider() {
         let expected = json!({ "stability": stability, "similarity_boost": 0.9 });
         assert_eq!(synthesis.voice_settings.as_ref(), Some(&expected));
     }
-    let asked = app.gemini().ledger().requests;
+    let asked = app.gemini().state().prompts;
     let languages: Vec<Value> = asked
         .iter()
         .map(|asked| serde_json::from_str::<Value>(&asked.user_text).unwrap()["language"].clone())
@@ -119,7 +119,7 @@ async fn a_model_that_knows_no_language_codes_is_sent_none_and_costs_its_own_pri
     let ada = app.performer("ada").await;
     let response = perform(&app, &ada, &json!({ "text": "Good morning." })).await;
     assert_eq!((&response["charsUsedRaw"], &response["charsUsedEffective"]), (&json!(13), &json!(13)));
-    let spoken = app.elevenlabs().ledger().synthesized;
+    let spoken = app.elevenlabs().state().synthesized;
     assert_eq!((spoken[0].model_id.as_str(), &spoken[0].language_code), ("eleven_multilingual_v2", &None));
 }
 
@@ -132,7 +132,7 @@ async fn nobody_performs_as_somebody_else() {
         let body = json!({ "text": "Good morning.", "user_id": id });
         app.post_as(&grace, "/perform", &body).await.assert_problem(403, "forbidden");
     }
-    assert_eq!(app.elevenlabs().journal().spans().len(), 0);
+    assert_eq!(app.elevenlabs().requests().spans().len(), 0);
     for id in [grace.id.as_str(), "me"] {
         perform(&app, &grace, &json!({ "text": "Good morning.", "user_id": id })).await;
     }
@@ -150,8 +150,8 @@ async fn what_the_filter_refuses_reaches_no_provider() {
         let problem = app.post_as(&ada, "/perform", &body).await.assert_problem(422, "content_rejected");
         assert!(!problem.to_string().contains("fuck"), "{problem}");
     }
-    assert_eq!(app.elevenlabs().journal().spans().len(), 0);
-    assert_eq!(app.gemini().journal().spans().len(), 0);
+    assert_eq!(app.elevenlabs().requests().spans().len(), 0);
+    assert_eq!(app.gemini().requests().spans().len(), 0);
     assert_eq!(app.char_count(&ada).await, 0);
 }
 

@@ -12,7 +12,7 @@ use tests::{
 async fn a_recording_that_s3_does_not_give_out_is_not_cloned() {
     let failures = [
         (S3Fault::SlowDown, 503, "service_unavailable"),
-        (S3Fault::Reset, 503, "service_unavailable"),
+        (S3Fault::ResetBefore, 503, "service_unavailable"),
         (S3Fault::Truncate, 503, "service_unavailable"),
         // What S3 says of a missing object to whoever may not list the bucket.
         (S3Fault::AccessDenied, 409, "voice_required"),
@@ -20,10 +20,10 @@ async fn a_recording_that_s3_does_not_give_out_is_not_cloned() {
     let worlds = failures.map(async |(fault, status, code)| {
         let app = TestApp::new().await;
         let ada = app.performer("ada").await;
-        app.s3().fault(3, Method::GET, fault);
+        app.s3().inject(3, Method::GET, fault);
         let response = app.perform(&ada, "Queen of Hearts").await;
         response.assert_problem(status, code);
-        assert_eq!(app.elevenlabs().ledger().created.len(), 0);
+        assert_eq!(app.elevenlabs().state().created.len(), 0);
         app.assert_nothing_remains(&ada).await;
         assert_eq!(app.char_count(&ada).await, 0);
     });
@@ -34,7 +34,7 @@ async fn a_recording_that_s3_does_not_give_out_is_not_cloned() {
 async fn a_hiccup_of_s3_is_not_noticed() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
-    app.s3().fault(1, Method::GET, S3Fault::SlowDown);
+    app.s3().inject(1, Method::GET, S3Fault::SlowDown);
     assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
 }
 
@@ -43,11 +43,11 @@ async fn without_the_database_no_voice_is_asked_for() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     for collection in ["users", "clone_slots"] {
-        app.wire().fault(1, None, Some(collection), refused());
+        app.wire().inject(1, None, Some(collection), refused());
         let response = app.perform(&ada, "Queen of Hearts").await;
         response.assert_problem(503, "service_unavailable");
         assert!(!String::from_utf8_lossy(&response.body).to_lowercase().contains("mongo"), "{response:?}");
-        assert_eq!(app.elevenlabs().ledger().created.len(), 0);
+        assert_eq!(app.elevenlabs().state().created.len(), 0);
         app.assert_nothing_remains(&ada).await;
     }
     assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
@@ -58,7 +58,7 @@ async fn a_clone_that_cannot_be_noted_is_used_and_deleted() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     for collection in ["users", "clone_slots"] {
-        app.wire().fault(1, Some("update"), Some(collection), refused());
+        app.wire().inject(1, Some("update"), Some(collection), refused());
         let response = app.perform(&ada, "Queen of Hearts").await;
         assert_eq!(response.status, 200, "{response:?}");
         app.assert_nothing_remains(&ada).await;
@@ -70,10 +70,10 @@ async fn a_slot_that_cannot_be_handed_back_is_freed_by_the_sweep() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     // The clone is noted; handing the slot back fails.
-    app.wire().fault(1, Some("update"), Some("clone_slots"), pass());
-    app.wire().fault(1, Some("update"), Some("clone_slots"), refused());
+    app.wire().inject(1, Some("update"), Some("clone_slots"), pass());
+    app.wire().inject(1, Some("update"), Some("clone_slots"), refused());
     assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
-    assert_eq!((app.held_slots().await, app.elevenlabs().ledger().living.len()), (1, 0));
+    assert_eq!((app.held_slots().await, app.elevenlabs().state().existing.len()), (1, 0));
     app.expire_leases().await;
     let swept = app.backend.sweep().await.unwrap();
     assert_eq!((swept.swept, swept.released, swept.failed), (0, 1, 0));
@@ -85,12 +85,12 @@ async fn a_perform_that_cannot_be_settled_is_heard_and_its_lease_is_freed_by_the
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     // The clone is noted; ending the lease fails, as often as it is tried.
-    app.wire().fault(1, Some("update"), Some("users"), pass());
-    app.wire().fault(4, Some("update"), Some("users"), refused());
+    app.wire().inject(1, Some("update"), Some("users"), pass());
+    app.wire().inject(4, Some("update"), Some("users"), refused());
     let response = app.perform(&ada, "Queen of Hearts").await;
     assert_eq!(response.status, 200, "{response:?}");
     assert!(mp3::listen(&response.audio()).is_some());
-    assert_eq!((app.held_slots().await, app.elevenlabs().ledger().living.len()), (0, 0));
+    assert_eq!((app.held_slots().await, app.elevenlabs().state().existing.len()), (0, 0));
     assert!(app.stored(&ada).await.get_document("lease").is_ok(), "held until it runs out");
 
     app.expire_leases().await;
@@ -112,7 +112,7 @@ async fn a_lost_answer_of_the_database_leaves_nothing_after_a_sweep() {
         let app = TestApp::new().await;
         let ada = app.performer("ada").await;
         // Often enough that the driver's own repetition is lost too.
-        app.wire().fault(2, Some(command), Some(collection), WireFault::CutAfter);
+        app.wire().inject(2, Some(command), Some(collection), WireFault::CutAfter);
         app.perform(&ada, "Queen of Hearts").await;
         app.wire().reset();
         app.expire_leases().await;

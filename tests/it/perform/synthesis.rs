@@ -40,9 +40,9 @@ async fn refused_cut_and_empty_speech_deletes_the_clone_and_costs_nothing() {
         app.assert_nothing_remains(&ada).await;
         assert_eq!(app.char_count(&ada).await, 0);
     }
-    let ledger = app.elevenlabs().ledger();
+    let ledger = app.elevenlabs().state();
     assert_eq!((ledger.created.len(), ledger.deleted.len()), (count, count));
-    assert_eq!(app.elevenlabs().journal().count(Operation::Synthesize), count, "none was repeated");
+    assert_eq!(app.elevenlabs().requests().count(Operation::Synthesize), count, "none was repeated");
     assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
 }
 

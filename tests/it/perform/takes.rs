@@ -39,7 +39,7 @@ async fn ten_takes_are_spoken_by_one_clone_under_one_lease() {
         "as for one take"
     );
 
-    let ledger = app.elevenlabs().ledger();
+    let ledger = app.elevenlabs().state();
     assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.synthesized.len()), (1, 1, 10));
     assert!(ledger.synthesized.iter().all(|said| said.voice_id == ledger.created[0].voice_id));
     app.assert_nothing_remains(&ada).await;
@@ -82,7 +82,7 @@ async fn ten_takes_are_spoken_by_one_clone_under_one_lease() {
     );
     assert_eq!(app.char_count(&ada).await, sum("charsUsedEffective"));
 
-    let spans = app.elevenlabs().journal().spans();
+    let spans = app.elevenlabs().requests().spans();
     let spans: Vec<_> = spans.iter().filter(|span| span.operation == Operation::Synthesize).collect();
     let at_once = spans.iter().map(|one| {
         spans.iter().filter(|other| other.started <= one.started && one.started < other.ended).count()
@@ -130,7 +130,7 @@ async fn takes_that_all_fail_fail_as_one_would() {
     app.elevenlabs().faults().next(Operation::Create, Fault::invalid_api_key());
     app.post_as(&ada, "/perform", &body).await.assert_problem(502, "clone_failed");
     assert_eq!(app.char_count(&ada).await, 0);
-    assert_eq!(app.elevenlabs().ledger().synthesized.len(), 0);
+    assert_eq!(app.elevenlabs().state().synthesized.len(), 0);
 }
 
 #[tokio::test]
@@ -143,15 +143,15 @@ async fn a_provider_that_is_busy_is_asked_again_while_there_is_time() {
     app.elevenlabs().set_delays(Delays { first_byte: Duration::from_millis(150), ..Delays::default() });
     let response = ask(&app, &ada, &texts(&["One.", "Two.", "Three."])).await.json();
     assert!(response["takes"].as_array().unwrap().iter().all(|take| take["status"] == "ok"), "{response}");
-    let asked = app.elevenlabs().journal().count(Operation::Synthesize);
+    let asked = app.elevenlabs().requests().count(Operation::Synthesize);
     assert!(asked > 3, "some were refused at first");
 
     // Not without end.
     app.elevenlabs().faults().next_n(Operation::Synthesize, 100, &Fault::system_busy());
-    app.elevenlabs().journal().clear();
+    app.elevenlabs().requests().clear();
     let refused = app.post_as(&ada, "/perform", &texts(&["One."])).await;
     refused.assert_problem(503, "provider_unavailable");
-    assert_eq!(app.elevenlabs().journal().count(Operation::Synthesize), 4);
+    assert_eq!(app.elevenlabs().requests().count(Operation::Synthesize), 4);
     app.assert_nothing_remains(&ada).await;
 }
 
@@ -201,7 +201,7 @@ async fn a_repeated_request_gets_the_same_takes_byte_for_byte() {
         audios.insert(audio(take));
     }
     assert_eq!(audios.len(), 2);
-    let ledger = app.elevenlabs().ledger();
+    let ledger = app.elevenlabs().state();
     assert_eq!((ledger.created.len(), ledger.synthesized.len()), (1, 2));
     assert_eq!(Some(app.char_count(&ada).await), response["charsUsedEffective"].as_i64());
     keyed(&texts(&["One one."])).await.assert_problem(409, "idempotency_conflict");
@@ -255,7 +255,7 @@ async fn every_bad_take_is_named_and_nobody_is_asked_for_anything() {
     assert!(problem["detail"].as_str().unwrap().contains("takes[3].value"), "{problem}");
     assert!(!problem.to_string().contains("fuck"), "{problem}");
 
-    assert_eq!(app.elevenlabs().journal().spans().len() + app.gemini().journal().spans().len(), 0);
+    assert_eq!(app.elevenlabs().requests().spans().len() + app.gemini().requests().spans().len(), 0);
     assert_eq!(app.char_count(&ada).await, 0);
 }
 
@@ -281,7 +281,7 @@ async fn several_takes_are_no_single_mp3() {
             assert_eq!(response.bad_fields(), ["Accept"], "{accept}");
         }
     }
-    let ledger = app.elevenlabs().ledger();
+    let ledger = app.elevenlabs().state();
     assert_eq!((ledger.created.len(), ledger.synthesized.len()), (0, 4), "the stock voice needs no clone");
 }
 
@@ -294,7 +294,7 @@ async fn the_month_must_be_enough_for_all_takes_and_pays_for_those_that_are_hear
     let five = texts(&["Hi there."; 5]);
     let problem = app.post_as(&ada, "/perform", &five).await.assert_problem(429, "quota_exceeded");
     assert!(problem["detail"].as_str().unwrap().contains("25 are needed"), "{problem}");
-    assert_eq!(app.elevenlabs().journal().spans().len(), 0);
+    assert_eq!(app.elevenlabs().requests().spans().len(), 0);
     app.elevenlabs().faults().next_n(Operation::Synthesize, 2, &Fault::text_too_long());
     let four = texts(&["Hi there."; 4]);
     assert_eq!(ask(&app, &ada, &four).await.json()["charCount"], 10);

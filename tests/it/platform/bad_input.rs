@@ -272,7 +272,7 @@ async fn there_is_nothing_at_other_paths() {
         "/users/me/voice/sample",
         "/.env",
         "/users//settings/x",
-        "/_standin/ledger",
+        "/_fake/state",
     ];
     for path in paths {
         app.get(path).await.assert_problem(404, "not_found");

@@ -68,15 +68,15 @@ async fn what_s3_fails_at_once_is_tried_again() {
     let recordings = ObjectStore::from_env(&app.services.env, http_client::client().unwrap()).unwrap();
     let user = ObjectId::new();
     let recording = Recording { bytes: Bytes::from(vec![7; 100_000]), mime_type: String::from("audio/webm") };
-    for fault in [Fault::Reset, Fault::LoseAnswer, Fault::SlowDown] {
-        app.s3().fault(1, Method::PUT, fault);
+    for fault in [Fault::ResetBefore, Fault::ResetAfter, Fault::SlowDown] {
+        app.s3().inject(1, Method::PUT, fault);
         recordings.put(user, recording.clone()).await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
-        app.s3().fault(1, Method::GET, fault);
+        app.s3().inject(1, Method::GET, fault);
         let stored = recordings.get(user).await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
         assert_eq!(stored.map(|stored| stored.bytes), Some(recording.bytes.clone()), "{fault:?}");
     }
     // And a body that breaks off is no recording.
-    app.s3().fault(1, Method::GET, Fault::Truncate);
+    app.s3().inject(1, Method::GET, Fault::Truncate);
     let error = recordings.get(user).await.err().expect("half a recording is none").to_string();
     assert!(!error.contains(&user.to_hex()), "the log would name the user: {error}");
 }

@@ -121,7 +121,7 @@ async fn a_perform_that_fails_says_so_in_its_log_and_its_metrics() {
     assert_eq!(audit[0]["outcome"], "clone_budget_exhausted");
     assert!(audit[0]["clone_created_at"].is_null() && audit[1]["clone_deleted_at"].is_null());
     // What an operator is woken by names what is left.
-    let voice = &app.elevenlabs().ledger().living[0].voice_id;
+    let voice = &app.elevenlabs().state().existing[0].voice_id;
     let warning = lines_with(&function, "voice_id").into_iter().find(|line| line["level"] == "WARN");
     let warning = warning.expect("a warning with the voice's id");
     assert_eq!((&warning["voice_id"], &warning["user_id"]), (&json!(voice), &json!(ada.id)));
@@ -174,7 +174,7 @@ async fn a_perform_that_stood_still_beyond_its_lease_harms_nobody_when_it_goes_o
     app.elevenlabs().faults().next(Operation::Synthesize, late);
     let first = perform(&frozen, &ada, Some("frozen"));
     let meanwhile = async {
-        app.elevenlabs().faults().met().wait().await;
+        app.elevenlabs().faults().triggered().wait().await;
         frozen.stop().await;
         app.expire_leases().await;
         assert_eq!(sweep.invoke(&json!({})).await.unwrap()["swept"], 1);
@@ -184,10 +184,10 @@ async fn a_perform_that_stood_still_beyond_its_lease_harms_nobody_when_it_goes_o
         let slow = Duration::from_secs(4);
         app.elevenlabs().set_delays(Delays { first_byte: slow, ..Delays::default() });
         let goes_on = async {
-            eventually("the second voice lives", async || app.elevenlabs().ledger().created.len() == 2).await;
+            eventually("the second voice lives", async || app.elevenlabs().state().created.len() == 2).await;
             frozen.go_on().await;
             tokio::time::sleep(Duration::from_secs(2)).await;
-            assert_eq!(app.elevenlabs().ledger().living.len(), 1, "it deleted a voice that is not its own");
+            assert_eq!(app.elevenlabs().state().existing.len(), 1, "it deleted a voice that is not its own");
             assert_eq!(app.held_slots().await, 1, "it freed a slot that is not its own");
             assert!(
                 app.stored(&ada).await.get_document("lease").is_ok(),
@@ -201,8 +201,8 @@ async fn a_perform_that_stood_still_beyond_its_lease_harms_nobody_when_it_goes_o
     let second = second.json().unwrap();
     assert!(second["audio_base64"].is_string(), "{second}");
     assert!(first.is_err() || first.is_ok_and(|first| first.status != 200));
-    let ledger = app.elevenlabs().ledger();
-    assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.most_living), (2, 2, 1));
+    let ledger = app.elevenlabs().state();
+    assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.max_existing), (2, 2, 1));
     assert_eq!(json!(app.char_count(&ada).await), second["charsUsedEffective"]);
     app.assert_nothing_remains(&ada).await;
 }

@@ -73,7 +73,7 @@ fn keys() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 /// What the functions did in S3. A presigned request is done in the name of whoever signed it.
 fn done_in_s3(app: &TestApp) -> BTreeSet<Grant> {
-    let of = |entry: s3::Entry| {
+    let of = |entry: s3::LoggedRequest| {
         let (function, _) = keys()
             .find(|(_, key)| *key == entry.access_key)
             .unwrap_or_else(|| panic!("{} of {} by no function", entry.method, entry.key));
@@ -86,7 +86,7 @@ fn done_in_s3(app: &TestApp) -> BTreeSet<Grant> {
         let (prefix, _) = entry.key.split_once('/').expect("a prefix");
         (function.to_owned(), action.to_owned(), prefix.to_owned())
     };
-    app.s3().journal().into_iter().map(of).collect()
+    app.s3().requests().into_iter().map(of).collect()
 }
 
 /// What the policies in the template grant.
@@ -166,9 +166,9 @@ async fn deleted_while_performing(app: &TestApp) {
     let user = app.performer("leaver").await;
     let slow = Delays { first_byte: std::time::Duration::from_secs(1), ..Delays::default() };
     app.elevenlabs().set_delays(slow);
-    let created = app.elevenlabs().journal().count(Operation::Create);
+    let created = app.elevenlabs().requests().count(Operation::Create);
     let performing = tokio::spawn(send(keyed_perform(app, &user)));
-    eventually("a voice is made", async || app.elevenlabs().journal().count(Operation::Create) > created)
+    eventually("a voice is made", async || app.elevenlabs().requests().count(Operation::Create) > created)
         .await;
     delete_account(app, &user).await;
     performing.await.unwrap();

@@ -102,9 +102,9 @@ async fn a_perform_asks_the_database_twice_before_it_asks_for_the_voice() {
     // The first one too: no index is made and nothing is looked up on the way.
     for _ in 0..2 {
         app.wire().reset();
-        app.elevenlabs().journal().clear();
+        app.elevenlabs().requests().clear();
         assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
-        let spans = app.elevenlabs().journal().spans();
+        let spans = app.elevenlabs().requests().spans();
         let create = spans.iter().find(|span| span.operation == Operation::Create).unwrap();
         let commands = app.wire().commands();
         let before: Vec<&Command> =
@@ -120,13 +120,13 @@ async fn the_clone_speaks_while_it_is_noted() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     let slow = Fault::Delay(Duration::from_millis(300));
-    app.wire().fault(1, Some("update"), Some("users"), slow);
+    app.wire().inject(1, Some("update"), Some("users"), slow);
     assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
     let commands = app.wire().commands();
     let note = commands
         .iter()
         .rfind(|command| command.name == "update" && command.collection.as_deref() == Some("users"));
-    let spans = app.elevenlabs().journal().spans();
+    let spans = app.elevenlabs().requests().spans();
     let speech = spans.iter().find(|span| span.operation == Operation::Synthesize).unwrap();
     assert!(speech.started < note.unwrap().ended.unwrap(), "the note was not waited for");
 }

@@ -146,9 +146,9 @@ async fn fail_in_every_way(app: &TestApp, known: &mut Known) {
     }
     app.backend.sweep().await.unwrap();
 
-    for fault in [s3::Fault::AccessDenied, s3::Fault::Reset] {
-        app.s3().fault(9, Method::PUT, fault);
-        app.s3().fault(9, Method::GET, fault);
+    for fault in [s3::Fault::AccessDenied, s3::Fault::ResetBefore] {
+        app.s3().inject(9, Method::PUT, fault);
+        app.s3().inject(9, Method::GET, fault);
         assert_eq!(app.upload(&eve, WEBM).await.status, 503);
         app.perform(&eve, SPOKEN).await;
         app.s3().reset();
@@ -158,7 +158,7 @@ async fn fail_in_every_way(app: &TestApp, known: &mut Known) {
         code: 121,
         message: format!("validation failed: eve-of-the-logs@example.com {PASSWORD} {}", eve.code),
     };
-    app.wire().fault(999, None, None, refused);
+    app.wire().inject(999, None, None, refused);
     for route in routes::closed() {
         let request = app.request(route.method.clone(), &route.path_for("me"), Some(&eve));
         let response = send(request.json(&route.body(&eve))).await;
@@ -168,7 +168,7 @@ async fn fail_in_every_way(app: &TestApp, known: &mut Known) {
     // A driver waits for half a second before it asks for a lost server again.
     for fault in [mongodb_wire::Fault::CutBefore, mongodb_wire::Fault::CutAfter] {
         app.wire().reset();
-        app.wire().fault(999, None, None, fault);
+        app.wire().inject(999, None, None, fault);
         lose_mongodb(app, &eve).await;
     }
     app.wire().reset();

@@ -27,8 +27,8 @@ async fn a_performer_registers_records_performs_and_hears_and_no_clone_remains()
     let heard = mp3::listen(&performed.audio()).expect("an MP3 that plays");
     assert!(heard.rate == 44100 && heard.seconds > 2.0 && heard.loudness > 0.01, "{heard:?}");
 
-    let ledger = app.elevenlabs().ledger();
-    assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.most_living), (1, 1, 1));
+    let ledger = app.elevenlabs().state();
+    assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.max_existing), (1, 1, 1));
     assert_eq!(ledger.created[0].sample_bytes, WEBM.len());
     app.assert_nothing_remains(&ada).await;
     let swept = app.backend.sweep().await.unwrap();

@@ -42,7 +42,7 @@ async fn a_sweep_deletes_this_stages_orphans_and_leaves_every_foreign_voice_alon
     let swept = app.backend.sweep().await.unwrap();
     assert_eq!((swept.swept, swept.failed, swept.live_skipped), (2, 0, 0));
     assert_eq!(swept.foreign_skipped, 13, "cloned ones by other names");
-    let ledger = app.elevenlabs().ledger();
+    let ledger = app.elevenlabs().state();
     let deleted: BTreeSet<String> = ledger.deleted.into_iter().map(|voice| voice.voice_id).collect();
     assert_eq!(deleted, orphans);
     let again = app.backend.sweep().await.unwrap();
@@ -59,7 +59,7 @@ async fn a_sweep_reads_every_page() {
     }
     let swept = app.backend.sweep().await.unwrap();
     assert_eq!((swept.swept, swept.failed), (230, 0));
-    assert_eq!(app.elevenlabs().ledger().living.len(), 0);
+    assert_eq!(app.elevenlabs().state().existing.len(), 0);
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn a_sweep_leaves_a_running_perform_alone() {
     let sweeping = async {
         eventually("a slot is held", async || app.held_slots().await == 1).await;
         let early = app.backend.sweep().await.unwrap();
-        eventually("the voice lives", async || app.elevenlabs().ledger().created.len() == 1).await;
+        eventually("the voice lives", async || app.elevenlabs().state().created.len() == 1).await;
         (early, app.backend.sweep().await.unwrap())
     };
     let (performed, (early, late)) = tokio::join!(app.perform(&ada, "Queen of Hearts"), sweeping);
@@ -132,7 +132,7 @@ async fn when_the_list_cannot_be_read_nothing_is_touched() {
     for fault in [Fault::html_503(), Fault::invalid_api_key(), Fault::TruncatedBody] {
         app.elevenlabs().faults().next(Operation::List, fault);
         assert!(app.backend.sweep().await.is_err());
-        assert_eq!((app.held_slots().await, app.elevenlabs().ledger().living.len()), (1, 1));
+        assert_eq!((app.held_slots().await, app.elevenlabs().state().existing.len()), (1, 1));
     }
     assert_eq!(app.backend.sweep().await.unwrap().swept, 1);
     app.assert_nothing_remains(&ada).await;

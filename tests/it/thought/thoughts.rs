@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tests::{
     fakes::{
         faults::{Fault, Operation},
-        gemini::answer_of_parts,
+        gemini::response_of_parts,
     },
     harness::{Response, TestApp, User},
 };
@@ -28,12 +28,12 @@ async fn gemini_writes_the_thought_on_either_path_in_six_languages() {
             let body = json!({ "topic": "a film", "value": "Fargo", "language": language });
             let response = app.post_as(&ada, path, &body).await;
             assert_eq!(response.status, 200);
-            let said = app.gemini().ledger().requests.last().unwrap().answer.clone();
+            let said = app.gemini().state().prompts.last().unwrap().text.clone();
             let expected = json!({ "thought": said, "source": "gemini", "language": language });
             assert_eq!(response.json(), expected);
         }
     }
-    assert_eq!(app.elevenlabs().journal().spans().len(), 0);
+    assert_eq!(app.elevenlabs().requests().spans().len(), 0);
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn gemini_is_asked_for_json_of_one_shape_and_told_what_to_block() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     assert_eq!(think(&app, &ada, "Fargo").await.json()["source"], "gemini");
-    let asked = app.gemini().ledger().requests.pop().unwrap();
+    let asked = app.gemini().state().prompts.pop().unwrap();
     assert_eq!(asked.model, "gemini-3.5-flash-lite");
     assert_eq!(asked.thinking_config.unwrap(), json!({ "thinkingLevel": "minimal" }));
     assert_eq!(asked.generation_config["responseMimeType"], "application/json");
@@ -76,9 +76,9 @@ async fn a_template_stands_in_at_once_where_asking_again_would_not_help() {
         Fault::html(200, "<html>Please log in</html>"),
         Fault::json(200, &json!([])),
         Fault::json(200, &json!({})),
-        answer_of_parts(&json!([])),
-        answer_of_parts(&json!([{ "text": "Fargo, said nobody.", "thought": true }])),
-        Fault::gemini_says(" "),
+        response_of_parts(&json!([])),
+        response_of_parts(&json!([{ "text": "Fargo, said nobody.", "thought": true }])),
+        Fault::gemini_text(" "),
     ] {
         let (thought, attempts) = thought_after(&app, &ada, &fault).await;
         assert_template(&thought, &fault);
@@ -91,7 +91,7 @@ async fn a_template_stands_in_at_once_where_asking_again_would_not_help() {
 async fn gemini_is_asked_once_more_where_that_may_help_and_then_a_template_stands_in() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
-    let said = |text: &str| Fault::gemini_answers(text);
+    let said = |text: &str| Fault::gemini_thought(text);
     for fault in [
         Fault::gemini_internal(),
         Fault::gemini_unavailable(),
@@ -99,12 +99,12 @@ async fn gemini_is_asked_once_more_where_that_may_help_and_then_a_template_stand
         Fault::html_503(),
         Fault::ResetBeforeEffect,
         Fault::TruncatedBody,
-        Fault::blocked_answer(),
-        Fault::prohibited_answer(),
-        Fault::gemini_says(
+        Fault::blocked_response(),
+        Fault::prohibited_response(),
+        Fault::gemini_text(
             "I just woke up and all night long I was dreaming of nothing but Fargo, so strange.",
         ),
-        Fault::gemini_says(
+        Fault::gemini_text(
             r#"{"dream":"I just woke up and all night long I was dreaming of nothing but Fargo."}"#,
         ),
         said("I just woke up and I dreamed of something, all night long, but I forgot what it was."),
@@ -129,15 +129,15 @@ async fn the_second_attempt_tells_the_model_what_was_wrong_and_is_used() {
     let ada = app.register("ada").await;
     let wrong = "I just woke up and I dreamed of a stranger, all night long, but who was it again.";
     for (fault, advice) in [
-        (Fault::gemini_answers(wrong), Some("the value was missing")),
-        (Fault::gemini_answers("Fargo."), Some("too short")),
-        (Fault::blocked_answer(), Some("cut off as unsafe")),
+        (Fault::gemini_thought(wrong), Some("the value was missing")),
+        (Fault::gemini_thought("Fargo."), Some("too short")),
+        (Fault::blocked_response(), Some("cut off as unsafe")),
         (Fault::gemini_unavailable(), None),
     ] {
         app.gemini().faults().next(Operation::Generate, fault);
         let thought = think(&app, &ada, "Fargo").await.json();
-        let asked = app.gemini().ledger().requests.pop().unwrap();
-        assert_eq!((&thought["source"], &thought["thought"]), (&json!("gemini"), &json!(asked.answer)));
+        let asked = app.gemini().state().prompts.pop().unwrap();
+        assert_eq!((&thought["source"], &thought["thought"]), (&json!("gemini"), &json!(asked.text)));
         let instruction = asked.system_instruction.unwrap();
         assert_eq!(instruction.contains("earlier attempt"), advice.is_some(), "{instruction}");
         assert!(instruction.contains(advice.unwrap_or_default()), "{instruction}");
@@ -201,7 +201,7 @@ async fn quotation_marks_around_an_answer_are_taken_off() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let fit = "All night I was driving to Fargo, and now that I'm awake I can't say why.";
-    let said = Fault::gemini_answers(&format!("\"{fit}\"\n"));
+    let said = Fault::gemini_thought(&format!("\"{fit}\"\n"));
     app.gemini().faults().next(Operation::Generate, said);
     let thought = think(&app, &ada, "fargo").await.json();
     assert_eq!((&thought["source"], &thought["thought"]), (&json!("gemini"), &json!(fit)));
@@ -254,7 +254,7 @@ async fn a_perform_without_gemini_speaks_the_template() {
     app.gemini().faults().next(Operation::Generate, Fault::blocked_prompt());
     let performed = app.perform(&ada, "Queen of Hearts").await.json();
     assert_eq!(performed["thoughtSource"], "template");
-    assert_eq!(performed["text"], app.elevenlabs().ledger().synthesized[0].text);
+    assert_eq!(performed["text"], app.elevenlabs().state().synthesized[0].text);
 }
 
 #[tokio::test]
@@ -268,17 +268,17 @@ async fn what_the_filter_refuses_is_not_sent_to_gemini() {
             assert!(!problem.to_string().contains("fuck"), "{problem}");
         }
     }
-    assert_eq!(app.gemini().journal().spans().len(), 0);
+    assert_eq!(app.gemini().requests().spans().len(), 0);
 }
 
 /// What is answered while Gemini always fails so, and how often it was asked.
 async fn thought_after(app: &TestApp, user: &User, fault: &Fault) -> (Value, usize) {
-    let before = app.gemini().journal().count(Operation::Generate);
+    let before = app.gemini().requests().count(Operation::Generate);
     app.gemini().faults().always(Operation::Generate, fault.clone());
     let response = think(app, user, "Fargo").await;
     app.gemini().faults().clear();
     assert_eq!(response.status, 200, "{fault:?}");
-    (response.json(), app.gemini().journal().count(Operation::Generate) - before)
+    (response.json(), app.gemini().requests().count(Operation::Generate) - before)
 }
 
 #[track_caller]

@@ -18,13 +18,13 @@ async fn the_months_characters_run_out_and_nothing_is_asked_of_the_provider_then
     let ada = app.performer("ada").await;
     let spoken = speak(&app, &ada, 60).await.json();
     assert_eq!((&spoken["charCount"], &spoken["monthlyLimit"]), (&json!(30), &json!(50)));
-    let before = app.elevenlabs().journal().spans().len();
+    let before = app.elevenlabs().requests().spans().len();
 
     let refused = speak(&app, &ada, 42).await;
     let problem = refused.assert_problem(429, "quota_exceeded");
     assert_eq!(refused.header("retry-after"), "734400", "to the first of December");
     assert!(problem["detail"].as_str().unwrap().contains("20 are left"), "{problem}");
-    assert_eq!(app.elevenlabs().journal().spans().len(), before);
+    assert_eq!(app.elevenlabs().requests().spans().len(), before);
     app.assert_nothing_remains(&ada).await;
 
     // What just fits is spoken.

@@ -22,8 +22,8 @@ async fn health_says_how_the_service_is_set_up_and_touches_no_network() {
     });
     assert_eq!(health.json(), expected);
     assert_eq!(app.wire().commands().len(), 0);
-    assert_eq!(app.s3().journal().len(), 0);
-    assert_eq!(app.elevenlabs().journal().spans().len() + app.gemini().journal().spans().len(), 0);
+    assert_eq!(app.s3().requests().len(), 0);
+    assert_eq!(app.elevenlabs().requests().spans().len() + app.gemini().requests().spans().len(), 0);
 }
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn an_admin_sees_what_is_left_of_the_providers_account() {
     let account = app.get_as(&ada, "/usage/provider").await.json();
     let expected = json!({
         "tier": "creator", "voice_slots_used": 1, "voice_slots_limit": 30, "voice_add_edits_used": 1,
-        "voice_add_edits_limit": 95, "characters_used": app.elevenlabs().ledger().characters_used,
+        "voice_add_edits_limit": 95, "characters_used": app.elevenlabs().state().characters_used,
         "characters_limit": 100_000, "next_reset": account["next_reset"],
     });
     assert_eq!(account, expected);

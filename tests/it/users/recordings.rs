@@ -100,7 +100,7 @@ async fn what_cannot_be_cloned_is_refused_and_not_stored() {
         }
     }
     assert_eq!(app.s3().keys(), [""; 0]);
-    assert!(app.s3().journal().iter().all(|entry| entry.method != Method::PUT), "nothing was even tried");
+    assert!(app.s3().requests().iter().all(|entry| entry.method != Method::PUT), "nothing was even tried");
     assert_eq!(meta(&app, &ada).await, no_recording());
 }
 
@@ -119,7 +119,7 @@ async fn a_recording_is_replaced_whole_and_a_refused_one_replaces_nothing() {
     assert_eq!(meta(&app, &ada).await, second);
     assert_eq!(app.s3().keys(), [key(&ada)]);
     assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
-    assert_eq!(app.elevenlabs().ledger().created[0].sample_bytes, MP3.len());
+    assert_eq!(app.elevenlabs().state().created[0].sample_bytes, MP3.len());
 }
 
 #[tokio::test]
@@ -157,12 +157,12 @@ async fn a_deleted_recording_is_gone_and_deleting_none_is_no_error() {
 async fn when_s3_fails_nothing_is_adopted_and_the_client_may_come_again() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
-    app.s3().fault(3, Method::PUT, Fault::SlowDown);
+    app.s3().inject(3, Method::PUT, Fault::SlowDown);
     app.upload(&ada, WEBM).await.assert_problem(503, "service_unavailable");
     assert_eq!(meta(&app, &ada).await, no_recording());
     assert_eq!(app.upload(&ada, WEBM).await.status, 200);
 
-    app.s3().fault(3, Method::DELETE, Fault::SlowDown);
+    app.s3().inject(3, Method::DELETE, Fault::SlowDown);
     let refused = send(app.request(Method::DELETE, "/users/me/voice", Some(&ada))).await;
     refused.assert_problem(503, "service_unavailable");
     assert_eq!(meta(&app, &ada).await["hasSample"], true, "what cannot be deleted is not said to be gone");
@@ -290,7 +290,7 @@ async fn a_recording_is_replaced_or_deleted_under_a_perform_without_harm_to_it()
     let (performed, ()) = tokio::join!(app.perform(&ada, "Queen of Hearts"), meanwhile);
     assert_eq!(performed.status, 200, "{performed:?}");
     let meanwhile = async {
-        eventually("it has begun", async || app.elevenlabs().ledger().living.len() == 1).await;
+        eventually("it has begun", async || app.elevenlabs().state().existing.len() == 1).await;
         let deleted = send(app.request(Method::DELETE, "/users/me/voice", Some(&ada))).await;
         assert_eq!(deleted.status, 204);
     };
@@ -300,7 +300,7 @@ async fn a_recording_is_replaced_or_deleted_under_a_perform_without_harm_to_it()
     assert_eq!(performed.status, 200, "{performed:?}");
     // Each was made of the recording that was there when it began.
     let cloned: Vec<usize> =
-        app.elevenlabs().ledger().created.iter().map(|voice| voice.sample_bytes).collect();
+        app.elevenlabs().state().created.iter().map(|voice| voice.sample_bytes).collect();
     assert_eq!(cloned, [WEBM.len(), MP3.len()]);
     app.perform(&ada, "Queen of Hearts").await.assert_problem(409, "voice_required");
     app.assert_nothing_remains(&ada).await;
@@ -322,12 +322,12 @@ async fn consent_is_kept_with_the_recording_that_it_was_given_for() {
     assert_eq!(raw("true").await.status, 200);
     assert_eq!(meta(&app, &ada).await["consent_at"], now);
     // What is refused changes nothing, and stores nothing.
-    let before = app.s3().journal().len();
+    let before = app.s3().requests().len();
     assert_eq!(raw("false").await.bad_fields(), ["X-Consent"]);
     assert_eq!(raw("perhaps").await.bad_fields(), ["X-Consent"]);
     assert_eq!(coded(json!(false)).await.bad_fields(), ["consent"]);
     assert_eq!(coded(json!("true")).await.bad_fields(), ["consent"]);
-    assert_eq!(app.s3().journal().len(), before);
+    assert_eq!(app.s3().requests().len(), before);
     assert_eq!(meta(&app, &ada).await["consent_at"], now);
 
     app.clock.advance(Duration::from_mins(1));

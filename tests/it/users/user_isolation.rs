@@ -32,7 +32,7 @@ async fn nobody_reads_or_changes_anything_of_another_by_naming_their_id() {
         }
     }
     assert_eq!(Stored::of(&app).await, before);
-    assert!(app.elevenlabs().ledger().created.is_empty());
+    assert!(app.elevenlabs().state().created.is_empty());
 }
 
 #[tokio::test]
@@ -163,7 +163,7 @@ async fn an_idempotency_key_of_another_brings_back_nothing_of_theirs() {
     responses.sort();
     responses.dedup();
     assert_eq!(responses.len(), users.len());
-    assert_eq!(app.elevenlabs().ledger().created.len(), users.len());
+    assert_eq!(app.elevenlabs().state().created.len(), users.len());
     for user in &users {
         assert_eq!(app.char_count(user).await, 14);
     }

@@ -1,20 +1,20 @@
-//! One outbound call of a function: which of those it makes, told by what the stand-ins and the database received.
+//! The outbound calls of a function, as the fakes and the database received them.
 
 use std::{collections::HashMap, fmt, time::Instant};
 
 use http::Method;
 use tests::fakes::faults::Operation;
 
-use super::world::World;
+use super::deployment::Deployment;
 
-/// A call, and the how-manieth of its kind it is, from 1.
+/// A call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Call {
     pub kind: Kind,
+    /// Its number among the calls of this kind, from 1.
     pub nth: usize,
 }
 
-/// What is called.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     MongoDb { command: String, collection: String },
@@ -23,21 +23,21 @@ pub enum Kind {
     ElevenLabs(Operation),
 }
 
-/// Every call since the world last forgot, in the order in which they came.
-pub fn received(world: &World) -> Vec<Call> {
+/// Every call since the last [`Deployment::heal`], in order.
+pub fn received(deployment: &Deployment) -> Vec<Call> {
     let mut received: Vec<(Instant, Kind)> = Vec::new();
-    for command in world.wire().commands() {
+    for command in deployment.wire().commands() {
         let collection = command.collection.unwrap_or_default();
         received.push((command.started, Kind::MongoDb { command: command.name, collection }));
     }
-    for entry in world.s3().journal() {
-        received.push((entry.started, Kind::S3(entry.method)));
+    for request in deployment.s3().requests() {
+        received.push((request.started, Kind::S3(request.method)));
     }
-    for span in world.gemini().journal().spans() {
-        received.push((span.started, Kind::Gemini));
+    for (_, started) in deployment.gemini().requests().received() {
+        received.push((started, Kind::Gemini));
     }
-    for span in world.elevenlabs().journal().spans() {
-        received.push((span.started, Kind::ElevenLabs(span.operation)));
+    for (operation, started) in deployment.elevenlabs().requests().received() {
+        received.push((started, Kind::ElevenLabs(operation)));
     }
     received.sort_by_key(|(at, _)| *at);
 
@@ -51,8 +51,8 @@ pub fn received(world: &World) -> Vec<Call> {
 }
 
 impl Call {
-    /// Whether it keeps what a perform gave. What cannot be kept is heard all the same, and not charged.
-    pub fn writes_down(&self) -> bool {
+    /// Whether it stores the result of a perform. A result that cannot be stored is returned all the same, uncharged.
+    pub fn stores_result(&self) -> bool {
         match &self.kind {
             Kind::MongoDb { command, collection } => command == "update" && collection == "users",
             Kind::S3(method) => method == Method::PUT,

@@ -1,48 +1,44 @@
-//! One cell of the table: an invocation, something that goes wrong with one of its calls, and what must hold
-//! afterwards.
+//! One case: an invocation, a fault in one of its calls, and what must hold afterwards.
 //!
-//! Afterwards another user performs, and the same request comes again, as clients do. Then the leases run out, and
-//! one sweep must put everything right; then the same request must succeed, if it did not before.
+//! Afterwards another user performs, and the client retries the same request. Then the leases expire, and one sweep must
+//! clean up everything; then the same request must succeed, if it did not before.
 
 use std::fmt;
 
 use super::{
-    answer::Answer,
     call::Call,
-    fault::{self, FaultSpec, Then},
+    deployment::{CLONE_SLOTS, Deployment, PerformRequest},
+    fault::{self, FaultSpec, OnFault},
+    response::Response,
     scenario::Scenario,
-    world::{CLONE_SLOTS, PerformRequest, World},
 };
 
-/// One cell.
 #[derive(Clone, Debug)]
 pub struct FaultCase {
     pub scenario: Scenario,
     pub call: Call,
-    pub trouble: FaultSpec,
+    pub fault: FaultSpec,
 }
 
-/// What became of it.
+/// The result of a case.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What the client got.
-    pub answer: Answer,
-    /// Whether something was left to the sweep.
-    pub left: bool,
-    /// What must not be.
-    pub wrongs: Vec<Violation>,
+    pub response: Response,
+    /// Whether something was left for the sweep to clean up.
+    pub left_to_sweep: bool,
+    pub violations: Vec<Violation>,
 }
 
-/// What must not be.
+/// Something that must not happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Violation {
-    /// A voice that must not live does, or one that must does not.
+    /// A voice exists that must not, or the reverse.
     Leaked(String),
-    /// Something is held that nobody holds, or a request can never succeed.
+    /// A slot or lease is held without a holder, or a request can never succeed.
     Stuck(String),
-    /// Characters were charged without audio or twice, or a repeated request got something else.
+    /// Characters were charged without audio or twice, or a retried request got something else.
     Mischarged(String),
-    /// The client got an answer that is not in the contract.
+    /// The client got a response that is not in the contract.
     UnexpectedResponse(String),
 }
 
@@ -52,176 +48,186 @@ impl fmt::Display for Violation {
             Self::Leaked(what) => write!(f, "LEAKED: {what}"),
             Self::Stuck(what) => write!(f, "STUCK: {what}"),
             Self::Mischarged(what) => write!(f, "MISCHARGED: {what}"),
-            Self::UnexpectedResponse(what) => write!(f, "MISANSWERED: {what}"),
+            Self::UnexpectedResponse(what) => write!(f, "UNEXPECTED RESPONSE: {what}"),
         }
     }
 }
 
 impl FaultCase {
-    /// Runs it. An error means that the world is broken, not the functions.
-    pub async fn run(&self, world: &mut World, key: String) -> Result<Outcome, String> {
-        let wish = self.scenario.wish(key);
-        if self.trouble.then == Then::DeleteAccount {
-            // Of earlier cells' performs there may be audio that nothing refers to, until it expires.
-            world.register_again().await?;
+    /// Runs the case. An error means that the test deployment is broken, not the functions.
+    pub async fn run(&self, deployment: &mut Deployment, key: String) -> Result<Outcome, String> {
+        let request = self.scenario.request(key);
+        if self.fault.on_fault == OnFault::DeleteAccount {
+            // Earlier cases may have left audio that nothing refers to, until it expires.
+            deployment.register_again().await?;
         }
-        let before = Charges::read(world).await?;
-        self.scenario.prepare(world, &wish).await?;
-        self.trouble.order(world, &self.call);
-        let answer = self.act(world, &wish).await?;
-        tokio::time::sleep(self.trouble.lingers).await;
-        let met = fault::met(world, &self.call).already();
-        world.heal();
+        let before = Charges::read(deployment).await?;
+        self.scenario.prepare(deployment, &request).await?;
+        self.fault.inject(deployment, &self.call);
+        let response = self.act(deployment, &request).await?;
+        tokio::time::sleep(self.fault.late_effect).await;
+        let triggered = fault::signal(deployment, &self.call).is_set();
+        deployment.heal();
 
-        let mut outcome = Outcome::of(answer, self.trouble.then == Then::Kill);
-        if !met {
-            outcome.wrongs.push(Violation::UnexpectedResponse(String::from("the call never came")));
+        let mut outcome = Outcome::new(response, self.fault.on_fault == OnFault::Kill);
+        if !triggered {
+            outcome.violations.push(Violation::UnexpectedResponse(String::from("the call never happened")));
         }
-        if self.trouble.then == Then::DeleteAccount {
-            after_deletion(world, &mut outcome).await?;
+        if self.fault.on_fault == OnFault::DeleteAccount {
+            after_deletion(deployment, &mut outcome).await?;
         } else {
-            let may_be_free = self.call.writes_down() || self.trouble.then == Then::DatabaseDown;
-            aftermath(world, &wish, &before, may_be_free, &mut outcome).await?;
+            let may_be_uncharged = self.call.stores_result() || self.fault.on_fault == OnFault::DatabaseDown;
+            aftermath(deployment, &request, &before, may_be_uncharged, &mut outcome).await?;
         }
         Ok(outcome)
     }
 
-    async fn act(&self, world: &World, wish: &PerformRequest) -> Result<Answer, String> {
-        let act = self.scenario.act(world, wish);
+    async fn act(&self, deployment: &Deployment, request: &PerformRequest) -> Result<Response, String> {
+        let act = self.scenario.act(deployment, request);
         let meanwhile = async {
-            fault::met(world, &self.call).wait().await;
-            match self.trouble.then {
-                Then::Nothing => {}
-                Then::Kill => self.scenario.kill(world).await,
-                Then::DatabaseDown => world.wire().set_down(true),
-                Then::DeleteAccount => world.delete_account().await?,
+            fault::signal(deployment, &self.call).wait().await;
+            match self.fault.on_fault {
+                OnFault::Nothing => {}
+                OnFault::Kill => self.scenario.kill(deployment).await,
+                OnFault::DatabaseDown => deployment.wire().set_down(true),
+                OnFault::DeleteAccount => deployment.delete_account().await?,
             }
-            // What was met first decides nothing: the answer ends it.
+            // The response ends the case, not the fault.
             std::future::pending().await
         };
         tokio::select! {
-            answer = act => Ok(answer),
+            response = act => Ok(response),
             failed = meanwhile => failed,
         }
     }
 }
 
-/// Characters charged to both users.
+/// The characters charged to both users.
 pub struct Charges {
     ada: i64,
     bob: i64,
 }
 
 impl Charges {
-    /// As they are now.
-    pub async fn read(world: &World) -> Result<Self, String> {
-        Ok(Self { ada: world.charged(&world.ada).await?, bob: world.charged(&world.bob).await? })
+    pub async fn read(deployment: &Deployment) -> Result<Self, String> {
+        Ok(Self {
+            ada: deployment.charged(&deployment.ada).await?,
+            bob: deployment.charged(&deployment.bob).await?,
+        })
     }
 }
 
 impl Outcome {
-    /// Judges the answer; not all may see the process end.
-    pub fn of(answer: Answer, may_be_killed: bool) -> Self {
-        let wrong = match &answer {
-            Answer::Violation(what) => Some(what.clone()),
-            Answer::Killed if !may_be_killed => Some(String::from("the process ended")),
+    /// Checks the response; the process may end only in some cases.
+    pub fn new(response: Response, may_be_killed: bool) -> Self {
+        let wrong = match &response {
+            Response::Violation(what) => Some(what.clone()),
+            Response::Killed if !may_be_killed => Some(String::from("the process ended")),
             _ => None,
         };
-        Self { answer, left: false, wrongs: wrong.into_iter().map(Violation::UnexpectedResponse).collect() }
+        Self {
+            response,
+            left_to_sweep: false,
+            violations: wrong.into_iter().map(Violation::UnexpectedResponse).collect(),
+        }
     }
 }
 
-/// What clients and the sweep do afterwards, and what must hold then. The answer that was disturbed may have been
-/// given for nothing if what was disturbed was the writing down of it.
+/// What clients and the sweep do afterwards, and what must hold then. The response may be uncharged if the fault was in
+/// storing the result.
 pub async fn aftermath(
-    world: &World,
-    wish: &PerformRequest,
+    deployment: &Deployment,
+    request: &PerformRequest,
     before: &Charges,
-    may_be_free: bool,
+    may_be_uncharged: bool,
     outcome: &mut Outcome,
 ) -> Result<(), String> {
-    let was_free = may_be_free && Charges::read(world).await?.ada == before.ada;
-    let mut answers: Vec<Answer> = Vec::new();
-    if !was_free {
-        answers.push(outcome.answer.clone());
+    let was_uncharged = may_be_uncharged && Charges::read(deployment).await?.ada == before.ada;
+    let mut responses: Vec<Response> = Vec::new();
+    if !was_uncharged {
+        responses.push(outcome.response.clone());
     }
     let bystander = PerformRequest { body: PerformRequest::routine(), key: None };
-    let bobs = Answer::read(world.perform(&world.bob, &bystander).await);
-    answers.push(Answer::read(world.perform(&world.ada, wish).await));
-    let busy = [&bobs, &answers[answers.len() - 1]].into_iter().any(|answer| !answer.is_audio());
+    let bob = Response::read(deployment.perform(&deployment.bob, &bystander).await);
+    responses.push(Response::read(deployment.perform(&deployment.ada, request).await));
+    let busy = [&bob, &responses[responses.len() - 1]].into_iter().any(|response| !response.is_audio());
 
-    world.run_out_leases().await?;
-    match world.sweep().await {
+    deployment.expire_leases().await?;
+    match deployment.sweep().await {
         Ok(swept) => {
             let did = |what: &str| swept[what].as_u64().unwrap_or(0) > 0;
-            outcome.left = busy || did("swept") || did("released");
+            outcome.left_to_sweep = busy || did("swept") || did("released");
             if did("failed") {
-                outcome.wrongs.push(Violation::Leaked(String::from("a sweep could not delete a voice")));
+                outcome.violations.push(Violation::Leaked(String::from("a sweep could not delete a voice")));
             }
         }
-        Err(failure) => outcome.wrongs.push(Violation::Stuck(format!("a sweep failed: {failure}"))),
+        Err(failure) => outcome.violations.push(Violation::Stuck(format!("a sweep failed: {failure}"))),
     }
-    outcome.nothing_remains(world).await?;
+    outcome.nothing_remains(deployment).await?;
 
-    let last = Answer::read(world.perform(&world.ada, wish).await);
+    let last = Response::read(deployment.perform(&deployment.ada, request).await);
     if !last.is_audio() {
-        outcome.wrongs.push(Violation::Stuck(format!("the same request again gave: {last}")));
+        outcome.violations.push(Violation::Stuck(format!("the retried request got: {last}")));
     }
-    answers.push(last);
-    for answer in answers.iter().rev().take(2).chain([&bobs]) {
-        if let Answer::Violation(what) = answer {
-            outcome.wrongs.push(Violation::UnexpectedResponse(format!("afterwards: {what}")));
+    responses.push(last);
+    for response in responses.iter().rev().take(2).chain([&bob]) {
+        if let Response::Violation(what) = response {
+            outcome.violations.push(Violation::UnexpectedResponse(format!("afterwards: {what}")));
         }
     }
-    outcome.nothing_remains(world).await?;
-    outcome.charges(&answers, &bobs, before, &Charges::read(world).await?);
+    outcome.nothing_remains(deployment).await?;
+    outcome.check_charges(&responses, &bob, before, &Charges::read(deployment).await?);
     Ok(())
 }
 
-/// What must hold when the user has deleted the account in the middle of a perform.
-async fn after_deletion(world: &mut World, outcome: &mut Outcome) -> Result<(), String> {
-    world.run_out_leases().await?;
-    if let Err(failure) = world.sweep().await {
-        outcome.wrongs.push(Violation::Stuck(format!("a sweep failed: {failure}")));
+/// What must hold after the user has deleted the account during a perform.
+async fn after_deletion(deployment: &mut Deployment, outcome: &mut Outcome) -> Result<(), String> {
+    deployment.expire_leases().await?;
+    if let Err(failure) = deployment.sweep().await {
+        outcome.violations.push(Violation::Stuck(format!("a sweep failed: {failure}")));
     }
-    outcome.nothing_remains(world).await?;
-    let objects = world.objects_of(&world.ada);
+    outcome.nothing_remains(deployment).await?;
+    let objects = deployment.objects_of(&deployment.ada);
     if !objects.is_empty() {
-        outcome.wrongs.push(Violation::Stuck(format!("of a deleted account there remains: {objects:?}")));
+        outcome
+            .violations
+            .push(Violation::Stuck(format!("objects of a deleted account still exist: {objects:?}")));
     }
-    world.register_again().await
+    deployment.register_again().await
 }
 
 impl Outcome {
-    async fn nothing_remains(&mut self, world: &World) -> Result<(), String> {
-        for name in world.living() {
-            self.wrongs.push(Violation::Leaked(format!("{name} lives")));
+    async fn nothing_remains(&mut self, deployment: &Deployment) -> Result<(), String> {
+        for name in deployment.existing() {
+            self.violations.push(Violation::Leaked(format!("{name} still exists")));
         }
-        let gone = world.foreign_gone();
-        if gone > 0 {
-            self.wrongs.push(Violation::Leaked(format!("{gone} foreign voices are gone")));
-        } else if world.most_living() > CLONE_SLOTS {
-            let most = world.most_living();
-            self.wrongs.push(Violation::Leaked(format!("{most} voices lived at once")));
+        let deleted = deployment.foreign_deleted();
+        if deleted > 0 {
+            self.violations.push(Violation::Leaked(format!("{deleted} foreign voices were deleted")));
+        } else if deployment.max_existing() > CLONE_SLOTS {
+            let max = deployment.max_existing();
+            self.violations.push(Violation::Leaked(format!("{max} voices existed at once")));
         }
-        self.wrongs.extend(world.held().await?.into_iter().map(Violation::Stuck));
+        self.violations.extend(deployment.held().await?.into_iter().map(Violation::Stuck));
         Ok(())
     }
 
-    /// One charge for all requests with one key, if one of them gave audio, and then equal bytes for all.
-    fn charges(&mut self, adas: &[Answer], bobs: &Answer, before: &Charges, after: &Charges) {
-        let audio: Vec<&Answer> = adas.iter().filter(|answer| answer.is_audio()).collect();
+    /// All requests with one key: one charge if one of them got audio, and equal bytes for all.
+    fn check_charges(&mut self, ada: &[Response], bob: &Response, before: &Charges, after: &Charges) {
+        let audio: Vec<&Response> = ada.iter().filter(|response| response.is_audio()).collect();
         if audio.windows(2).any(|pair| pair[0] != pair[1]) {
-            self.wrongs.push(Violation::Mischarged(String::from("equal requests got different bytes")));
+            self.violations.push(Violation::Mischarged(String::from("retried requests got different bytes")));
         }
-        let cost = audio.first().map_or(0, |answer| answer.cost());
+        let cost = audio.first().map_or(0, |response| response.cost());
         let charged = after.ada - before.ada;
         if charged != cost {
-            self.wrongs.push(Violation::Mischarged(format!("{charged} characters charged and not {cost}")));
+            self.violations
+                .push(Violation::Mischarged(format!("{charged} characters charged instead of {cost}")));
         }
-        let (charged, cost) = (after.bob - before.bob, bobs.cost());
+        let (charged, cost) = (after.bob - before.bob, bob.cost());
         if charged != cost {
-            self.wrongs.push(Violation::Mischarged(format!("bystander: {charged} charged and not {cost}")));
+            self.violations
+                .push(Violation::Mischarged(format!("bystander: {charged} charged instead of {cost}")));
         }
     }
 }

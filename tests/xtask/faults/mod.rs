@@ -1,40 +1,39 @@
-//! `cargo faults`: everything that can go wrong with each outbound call of a perform and of a sweep, tried out on the
-//! real programs.
+//! `cargo faults`: injects every fault into every outbound call of a perform and of a sweep, in the real programs.
 //!
-//! Which calls there are is not written down anywhere: an undisturbed run of each invocation is watched.
+//! The calls are not listed anywhere: a run without faults of each invocation shows them.
 //!
-//! - `scenario`: the invocations, and what was before them; `call`: the calls that they make;
-//! - `trouble`: what can go wrong with a call of each kind;
-//! - `cell`: one invocation with one trouble, what clients and the sweep do afterwards, and what must hold then;
+//! - `scenario`: the invocations and their preconditions; `call`: the calls that they make;
+//! - `fault`: the faults of each kind of call;
+//! - `case`: one invocation with one fault, what clients and the sweep do afterwards, and what must hold then;
 //! - `kills`: SIGKILL at random moments instead;
-//! - `world`: one deployment; `workers`: many of them side by side; `answer`: what a client got;
+//! - `deployment`: one deployment; `workers`: many of them in parallel; `response`: what a client got;
 //! - `report`: what is printed.
 
-mod answer;
 mod call;
 mod case;
+mod deployment;
 mod fault;
 mod kills;
 mod report;
+mod response;
 mod scenario;
 mod workers;
-mod world;
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc};
 
 use clap::Args;
 use shared::env::Env;
 use tests::{fakes::mongodb::MongoDb, harness::LambdaBinaries};
 
 use case::{FaultCase, Outcome};
+use deployment::Deployment;
 use kills::Kill;
-use report::Sum;
+use report::Summary;
 use scenario::Scenario;
-use workers::{Ground, Task};
-use world::World;
+use workers::{Shared, Task};
 
-/// Side by side. Most of their time they wait.
-const WORLDS: usize = 10;
+/// How many run in parallel. Most of their time they wait.
+const DEPLOYMENTS: usize = 10;
 
 /// Inject every kind of failure into every outbound call, and report what is leaked, stuck or mischarged.
 ///
@@ -56,9 +55,9 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    fn wants(&self, cell: &FaultCase) -> bool {
-        let line = format!("{}: {}: {}", cell.scenario, cell.call, cell.trouble.name);
-        (!self.short || cell.trouble.short) && self.only.as_ref().is_none_or(|text| line.contains(text))
+    fn includes(&self, case: &FaultCase) -> bool {
+        let line = format!("{}: {}: {}", case.scenario, case.call, case.fault.name);
+        (!self.short || case.fault.short) && self.only.as_ref().is_none_or(|text| line.contains(text))
     }
 }
 
@@ -68,65 +67,63 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, String> {
     Ok(if summary.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn run_cases(arguments: &Arguments) -> Result<Sum, String> {
+async fn run_cases(arguments: &Arguments) -> Result<Summary, String> {
     eprintln!("Building the programs …");
-    // With the tests, so that they share everything that is compiled.
+    // Together with the tests, so that they share what is compiled.
     let binaries = LambdaBinaries::build(None, &["perform", "sweep", "tests"])?;
     let mongodb = match Env::from_process().get("TEST_MONGODB_URI") {
         Some(uri) => MongoDb::external(uri),
         None => MongoDb::start(None, 0).map_err(|error| error.to_string())?,
     };
-    let ground = Arc::new(Ground { binaries, mongodb_uri: mongodb.uri().to_owned() });
-    let world = World::start(&ground.binaries, &ground.mongodb_uri).await?;
-    let mut sum = Sum::default();
+    let shared = Arc::new(Shared { binaries, mongodb_uri: mongodb.uri().to_owned() });
+    let deployment = Deployment::start(&shared.binaries, &shared.mongodb_uri).await?;
+    let mut summary = Summary::default();
 
     if arguments.kills.is_none() {
-        eprintln!("Watching what is called …");
-        let mut cells = Vec::new();
+        eprintln!("Recording the calls without faults …");
+        let mut cases = Vec::new();
         for scenario in scenario::ALL {
-            cells.extend(cells_of(&world, scenario).await?);
+            cases.extend(cases_of(&deployment, scenario).await?);
         }
-        cells.retain(|cell| arguments.wants(cell));
-        let outcomes = workers::run(Arc::clone(&ground), WORLDS, cells).await?;
+        cases.retain(|case| arguments.includes(case));
+        let outcomes = workers::run(Arc::clone(&shared), DEPLOYMENTS, cases).await?;
         report::print_table(&outcomes);
-        sum.add(&outcomes);
+        summary.add(&outcomes);
     }
 
     let kills = arguments.kills.unwrap_or(if arguments.short || arguments.only.is_some() { 0 } else { 100 });
     if kills > 0 {
-        let took = kills::time_of_a_perform(&world).await?;
+        let took = kills::time_of_a_perform(&deployment).await?;
         println!("{kills} kills within {took:.0?} of a perform; --seed {}", arguments.seed);
         let kills = Kill::random(kills, arguments.seed, took);
-        let outcomes = workers::run(ground, WORLDS, kills).await?;
+        let outcomes = workers::run(shared, DEPLOYMENTS, kills).await?;
         report::print_kills(&outcomes);
-        sum.add(&outcomes);
+        summary.add(&outcomes);
     }
-    Ok(sum)
+    Ok(summary)
 }
 
-/// Every cell of an invocation: runs it undisturbed, and watches what it calls.
-async fn cells_of(world: &World, scenario: Scenario) -> Result<Vec<FaultCase>, String> {
-    let wish = scenario.wish(format!("watched: {scenario}"));
-    scenario.prepare(world, &wish).await?;
-    let answer = scenario.act(world, &wish).await;
-    if !answer.is_audio() && scenario != Scenario::Sweep {
-        return Err(format!("{scenario}, undisturbed, gave: {answer}"));
+/// Every case of an invocation, which is run without faults to see its calls.
+async fn cases_of(deployment: &Deployment, scenario: Scenario) -> Result<Vec<FaultCase>, String> {
+    let request = scenario.request(format!("recorded: {scenario}"));
+    scenario.prepare(deployment, &request).await?;
+    let response = scenario.act(deployment, &request).await;
+    if !response.is_audio() && scenario != Scenario::Sweep {
+        return Err(format!("{scenario}, without faults, got: {response}"));
     }
-    // A journal may be written an instant after the answer.
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let mut cells = Vec::new();
-    for call in call::received(world).into_iter().filter(|call| scenario.is_about(call)) {
-        let mut troubles = fault::of(&call);
+    let mut cases = Vec::new();
+    for call in call::received(deployment).into_iter().filter(|call| scenario.covers(call)) {
+        let mut faults = fault::for_call(&call);
         if scenario == Scenario::Perform {
-            troubles.push(fault::deletion(&call));
+            faults.push(fault::deletion(&call));
         }
-        cells.extend(troubles.into_iter().map(|trouble| FaultCase { scenario, call: call.clone(), trouble }));
+        cases.extend(faults.into_iter().map(|fault| FaultCase { scenario, call: call.clone(), fault }));
     }
-    Ok(cells)
+    Ok(cases)
 }
 
 impl Task for FaultCase {
-    async fn run(&self, world: &mut World, number: usize) -> Result<Outcome, String> {
-        FaultCase::run(self, world, format!("cell {number}")).await
+    async fn run(&self, deployment: &mut Deployment, number: usize) -> Result<Outcome, String> {
+        FaultCase::run(self, deployment, format!("case {number}")).await
     }
 }

@@ -1,4 +1,4 @@
-//! What runs while something goes wrong: an invocation, and what was before it.
+//! The invocations into which faults are injected, and their preconditions.
 
 use std::fmt;
 
@@ -6,9 +6,9 @@ use serde_json::json;
 use tests::fakes::faults::{Fault, Operation};
 
 use super::{
-    answer::Answer,
     call::{Call, Kind},
-    world::{PerformRequest, World},
+    deployment::{Deployment, PerformRequest},
+    response::Response,
 };
 
 /// One kind of invocation.
@@ -16,21 +16,20 @@ use super::{
 pub enum Scenario {
     /// A perform in the user's own voice.
     Perform,
-    /// A perform whose voice was made, but the answer that says so was lost.
+    /// A perform whose voice was created, but the response to that was lost.
     LostCreate,
-    /// A perform of a user whose last one was killed while its voice lived: it sweeps first.
+    /// A perform of a user whose last one was killed while its voice existed: it sweeps first.
     AfterCrash,
     /// A perform in the stock voice: no clone.
     StockVoice,
-    /// Two takes by one voice, with the fan under them.
+    /// Two takes by one voice, with ambience.
     Takes,
-    /// The same request once more, after a success.
+    /// The same request again, after a success.
     Repeat,
-    /// The scheduled sweep, after a perform was killed while its voice lived.
+    /// The scheduled sweep, after a perform was killed while its voice existed.
     Sweep,
 }
 
-/// Every one of them.
 pub const ALL: [Scenario; 7] = [
     Scenario::Perform,
     Scenario::LostCreate,
@@ -42,8 +41,8 @@ pub const ALL: [Scenario; 7] = [
 ];
 
 impl Scenario {
-    /// The request that is made, and later repeated, with a key that no other has.
-    pub fn wish(self, key: String) -> PerformRequest {
+    /// The request that is made and later retried, with a unique idempotency key.
+    pub fn request(self, key: String) -> PerformRequest {
         let mut body = PerformRequest::routine();
         if self == Self::StockVoice {
             body["voice"] = json!("default");
@@ -57,13 +56,13 @@ impl Scenario {
         PerformRequest { body, key: Some(key) }
     }
 
-    /// Whether a fault in this call tells something that another scenario does not.
-    pub fn is_about(self, call: &Call) -> bool {
+    /// Whether a fault in this call tests something that no other scenario does.
+    pub fn covers(self, call: &Call) -> bool {
         match self {
             Self::LostCreate => {
                 matches!(call.kind, Kind::ElevenLabs(operation) if operation != Operation::Create)
             }
-            // What else it does, one take does too.
+            // Its other calls are those of a single take.
             Self::Takes => {
                 matches!(
                     &call.kind,
@@ -74,60 +73,59 @@ impl Scenario {
         }
     }
 
-    /// Brings about what was before.
-    pub async fn prepare(self, world: &World, wish: &PerformRequest) -> Result<(), String> {
-        world.heal();
+    /// Establishes the preconditions.
+    pub async fn prepare(self, deployment: &Deployment, request: &PerformRequest) -> Result<(), String> {
+        deployment.heal();
         match self {
             Self::Perform | Self::StockVoice | Self::Takes | Self::LostCreate => {}
-            Self::AfterCrash | Self::Sweep => crash(world).await?,
+            Self::AfterCrash | Self::Sweep => crash(deployment).await?,
             Self::Repeat => {
-                let first = Answer::read(world.perform(&world.ada, wish).await);
+                let first = Response::read(deployment.perform(&deployment.ada, request).await);
                 if !first.is_audio() {
-                    return Err(format!("A perform without a fault gave: {first}"));
+                    return Err(format!("A perform without faults got: {first}"));
                 }
             }
         }
-        world.heal();
+        deployment.heal();
         if self == Self::LostCreate {
-            world.elevenlabs().faults().next(Operation::Create, Fault::ResetAfterEffect);
+            deployment.elevenlabs().faults().next(Operation::Create, Fault::ResetAfterEffect);
         }
         Ok(())
     }
 
-    /// Runs the invocation.
-    pub async fn act(self, world: &World, wish: &PerformRequest) -> Answer {
+    pub async fn act(self, deployment: &Deployment, request: &PerformRequest) -> Response {
         if self == Self::Sweep {
-            return Answer::of_sweep(world.sweep().await);
+            return Response::read_sweep(deployment.sweep().await);
         }
-        Answer::read(world.perform(&world.ada, wish).await)
+        Response::read(deployment.perform(&deployment.ada, request).await)
     }
 
-    /// Kills whoever runs.
-    pub async fn kill(self, world: &World) {
-        let running = if self == Self::Sweep { &world.sweep } else { &world.perform };
+    /// Kills the running function.
+    pub async fn kill(self, deployment: &Deployment) {
+        let running = if self == Self::Sweep { &deployment.sweep } else { &deployment.perform };
         running.kill().await;
     }
 }
 
-/// A perform that is killed while its voice lives, and whose leases have run out since.
-async fn crash(world: &World) -> Result<(), String> {
-    let faults = world.elevenlabs().faults();
+/// A perform that is killed while its voice exists, and whose leases have expired since.
+async fn crash(deployment: &Deployment) -> Result<(), String> {
+    let faults = deployment.elevenlabs().faults();
     faults.next(Operation::Create, Fault::TimeoutAfterEffect);
-    let wish = PerformRequest { body: PerformRequest::routine(), key: None };
+    let request = PerformRequest { body: PerformRequest::routine(), key: None };
     tokio::select! {
-        answer = world.perform(&world.ada, &wish) => {
-            return Err(format!("A perform that was to be killed answered: {}", Answer::read(answer)));
+        response = deployment.perform(&deployment.ada, &request) => {
+            return Err(format!("A perform that should have been killed responded: {}", Response::read(response)));
         }
-        () = faults.met().wait() => world.perform.kill().await,
+        () = faults.triggered().wait() => deployment.perform.kill().await,
     }
-    world.run_out_leases().await
+    deployment.expire_leases().await
 }
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Perform => "perform",
-            Self::LostCreate => "perform, its create's answer lost",
+            Self::LostCreate => "perform, its create's response lost",
             Self::AfterCrash => "perform after a crash",
             Self::StockVoice => "perform in the stock voice",
             Self::Takes => "perform of two takes",

@@ -1,4 +1,4 @@
-//! Many worlds side by side, because most cells wait more than they compute; each world takes the next cell.
+//! Runs cases in parallel, each worker with a deployment of its own: most cases wait more than they compute.
 
 use std::{
     collections::VecDeque,
@@ -12,28 +12,32 @@ use std::{
 use tests::harness::LambdaBinaries;
 use tokio::{sync::Mutex, task::JoinSet};
 
-use super::{case::Outcome, world::World};
+use super::{case::Outcome, deployment::Deployment};
 
-/// How often the progress is said.
+/// How often the progress is printed.
 const PROGRESS: Duration = Duration::from_secs(10);
 
-/// What a world needs.
-pub struct Ground {
+/// What all deployments share.
+pub struct Shared {
     pub binaries: LambdaBinaries,
     pub mongodb_uri: String,
 }
 
-/// Something that is run in a world of its own time.
+/// Something to run in a deployment.
 pub trait Task: Send + Sync + 'static {
-    /// Runs it; `number` is its own among all.
-    fn run(&self, world: &mut World, number: usize) -> impl Future<Output = Result<Outcome, String>> + Send;
+    /// `number` is unique among all tasks.
+    fn run(
+        &self,
+        deployment: &mut Deployment,
+        number: usize,
+    ) -> impl Future<Output = Result<Outcome, String>> + Send;
 }
 
-/// Runs every task in one of so many worlds; gives the outcomes in the tasks' order. A world in which something was
-/// wrong is left, so that one failure does not look like many.
+/// Runs every task, `parallel` at a time; returns the outcomes in the tasks' order. A deployment with a violation is not
+/// used again, so that one failure does not look like many.
 pub async fn run<T: Task>(
-    ground: Arc<Ground>,
-    worlds: usize,
+    shared: Arc<Shared>,
+    parallel: usize,
     tasks: Vec<T>,
 ) -> Result<Vec<(T, Outcome)>, String> {
     let total = tasks.len();
@@ -41,22 +45,22 @@ pub async fn run<T: Task>(
         Arc::new(Mutex::new(tasks.into_iter().enumerate().collect()));
     let (done, wrong) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut workers = JoinSet::new();
-    for _ in 0..worlds.min(total) {
-        let (ground, queue, done, wrong) =
-            (Arc::clone(&ground), Arc::clone(&queue), Arc::clone(&done), Arc::clone(&wrong));
+    for _ in 0..parallel.min(total) {
+        let (shared, queue, done, wrong) =
+            (Arc::clone(&shared), Arc::clone(&queue), Arc::clone(&done), Arc::clone(&wrong));
         workers.spawn(async move {
             let mut outcomes = Vec::new();
-            let mut world: Option<World> = None;
+            let mut deployment: Option<Deployment> = None;
             loop {
                 let Some((number, task)) = queue.lock().await.pop_front() else { break };
-                let mut at = match world.take() {
-                    Some(world) => world,
-                    None => World::start(&ground.binaries, &ground.mongodb_uri).await?,
+                let mut at = match deployment.take() {
+                    Some(deployment) => deployment,
+                    None => Deployment::start(&shared.binaries, &shared.mongodb_uri).await?,
                 };
                 let outcome = task.run(&mut at, number).await?;
                 done.fetch_add(1, Ordering::Relaxed);
-                if outcome.wrongs.is_empty() {
-                    world = Some(at);
+                if outcome.violations.is_empty() {
+                    deployment = Some(at);
                 } else {
                     wrong.fetch_add(1, Ordering::Relaxed);
                 }
@@ -76,7 +80,7 @@ pub async fn run<T: Task>(
                 None => break,
             },
             _ = ticks.tick() => eprintln!(
-                "{:4.0} s: {} of {total} cells, {} wrong",
+                "{:4.0} s: {} of {total} cases, {} with violations",
                 started.elapsed().as_secs_f64(),
                 done.load(Ordering::Relaxed),
                 wrong.load(Ordering::Relaxed),

@@ -1,7 +1,7 @@
-//! `cargo local demo`: the main job, once, as a client sees it, on a freshly started stack.
+//! `cargo local demo`: the main job, once, as a client, on a freshly started stack.
 //!
-//! Every step goes over HTTP; every claim at the end is checked where it can be seen: at the provider, in the
-//! database, in the file that was written.
+//! Every step is an HTTP request. At the end the state is checked at its source: the provider, the database, and the file
+//! that was written.
 
 use std::{
     fs,
@@ -24,15 +24,15 @@ use super::configuration::{self, seconds};
 /// Where the voice note is written.
 const OUTPUT: &str = "performed.mp3";
 
-/// Runs the main job; an error says which claim did not hold.
+/// Runs the main job; an error says which check failed.
 pub async fn demo(recording: Option<PathBuf>) -> Result<(), String> {
-    let given = configuration::given()?;
-    configuration::init_logs(&given, "error");
-    let recording = recording.unwrap_or_else(|| configuration::sample_recording(&given));
+    let env = configuration::load_env()?;
+    configuration::init_logs(&env, "error");
+    let recording = recording.unwrap_or_else(|| configuration::sample_recording(&env));
     let audio = configuration::recording(&recording)?;
 
     println!("Starting a fresh stack:");
-    let services = configuration::start(given, None, &SigningKey::generate()).await?;
+    let services = configuration::start(env, None, &SigningKey::generate()).await?;
     let backend = Backend::start(&services.env, &Clock::system()).await?;
     let listener =
         TcpListener::bind("127.0.0.1:0").await.map_err(|error| format!("No port is free: {error}."))?;
@@ -51,7 +51,7 @@ pub async fn demo(recording: Option<PathBuf>) -> Result<(), String> {
 
 async fn main_job(services: &Services, backend: &Backend, app: &mut App, audio: &[u8]) -> Result<(), String> {
     let code = backend.activation_code().await.map_err(|error| format!("No activation code: {error}"))?;
-    // A fresh name, in case the database is one that was given and is not fresh.
+    // A unique name, because an external database may not be empty.
     let username = format!("demo-{}", &code.as_str().to_lowercase()[..6]);
     let password = "correct horse battery staple";
 
@@ -68,37 +68,37 @@ async fn main_job(services: &Services, backend: &Backend, app: &mut App, audio: 
     let settings = json!({ "voice_language": "en", "voice_stability": 40, "voice_similarity": 80 });
     app.step("choose settings", Method::PUT, "/users/me/settings", settings).await?;
 
-    let adopted = app.upload(audio).await?;
+    let uploaded = app.upload(audio).await?;
     println!(
-        "      {} of {} s, {} bytes, kept in S3",
-        adopted["mime_type"].as_str().unwrap_or_default(),
-        adopted["duration"],
-        adopted["bytes"]
+        "      {} of {} s, {} bytes, stored in S3",
+        uploaded["mime_type"].as_str().unwrap_or_default(),
+        uploaded["duration"],
+        uploaded["bytes"]
     );
 
     let perform = json!({ "routine_type": "cards", "value": "Queen of Hearts" });
     let performed = app.step("perform", Method::POST, "/perform", perform).await?;
-    let said = performed["text"].as_str().unwrap_or_default();
-    println!("      \"{said}\" ({}, {})", performed["thoughtSource"], performed["voiceSource"]);
+    let text = performed["text"].as_str().unwrap_or_default();
+    println!("      \"{text}\" ({}, {})", performed["thoughtSource"], performed["voiceSource"]);
 
     let mp3 = decode(&performed["audio_base64"])?;
     fs::write(OUTPUT, &mp3).map_err(|error| format!("{OUTPUT} cannot be written: {error}."))?;
-    let heard = mp3::listen(&mp3).ok_or("The audio that came back is not an MP3 that plays.")?;
-    check(heard.seconds > 1.0 && heard.loudness > 0.001, || {
+    let sound = mp3::listen(&mp3).ok_or("The audio is not a valid MP3.")?;
+    check(sound.seconds > 1.0 && sound.loudness > 0.001, || {
         format!(
-            "The audio is {:.1} s long with a loudness of {:.4}: nothing to hear.",
-            heard.seconds, heard.loudness
+            "The audio is {:.1} s long with a loudness of {:.4}: it is silent.",
+            sound.seconds, sound.loudness
         )
     })?;
-    println!("      {OUTPUT}: {:.1} s of MP3 at {} Hz, {} bytes", heard.seconds, heard.rate, mp3.len());
+    println!("      {OUTPUT}: {:.1} s of MP3 at {} Hz, {} bytes", sound.seconds, sound.rate, mp3.len());
 
-    let meta = app.step("look at the voice", Method::GET, "/users/me/voice/meta", Value::Null).await?;
+    let meta = app.step("read the voice metadata", Method::GET, "/users/me/voice/meta", Value::Null).await?;
     check(meta["voiceCloneId"].is_null() && meta["hasClone"] == false, || {
-        format!("A clone is still noted: {meta}")
+        format!("A clone is still recorded: {meta}")
     })?;
-    let usage = app.step("look at the usage", Method::GET, "/usage", Value::Null).await?;
+    let usage = app.step("read the usage", Method::GET, "/usage", Value::Null).await?;
     check(usage["charCount"] == performed["charsUsedEffective"], || {
-        format!("The characters are not counted: {usage}")
+        format!("The characters were not charged: {usage}")
     })?;
     println!("      {} of {} characters this month", usage["charCount"], usage["monthlyLimit"]);
 
@@ -106,25 +106,25 @@ async fn main_job(services: &Services, backend: &Backend, app: &mut App, audio: 
     let swept = backend.sweep().await.map_err(|error| format!("The sweep failed: {error}"))?;
     println!("  {:<32} {}", "sweep", seconds(started.elapsed()));
     check(SweepReport { foreign_skipped: 0, ..swept } == SweepReport::default(), || {
-        format!("The sweep found work: {swept:?}")
+        format!("The sweep found something to clean up: {swept:?}")
     })?;
-    nothing_remains(services, backend).await
+    check_nothing_is_left(services, backend).await
 }
 
-/// No clone at the provider, no slot held, no lease held.
-async fn nothing_remains(services: &Services, backend: &Backend) -> Result<(), String> {
-    println!("\nWhat remains:");
-    if let Some(standin) = &services.elevenlabs {
-        let ledger = standin.ledger();
-        let (created, deleted, living) = (ledger.created.len(), ledger.deleted.len(), ledger.living.len());
-        println!("  the provider's ledger            created {created}, deleted {deleted}, living {living}");
-        check((created, deleted, living) == (1, 1, 0), || {
-            String::from("The provider's ledger should say 1, 1, 0.")
+/// Checks that no clone, slot or lease is left.
+async fn check_nothing_is_left(services: &Services, backend: &Backend) -> Result<(), String> {
+    println!("\nWhat is left:");
+    if let Some(fake) = &services.elevenlabs {
+        let state = fake.state();
+        let (created, deleted, left) = (state.created.len(), state.deleted.len(), state.existing.len());
+        println!("  clones at the provider           created {created}, deleted {deleted}, left {left}");
+        check((created, deleted, left) == (1, 1, 0), || {
+            String::from("One clone should have been created and deleted, and none left.")
         })?;
     } else {
-        let living = living(services).await?;
-        println!("  clones of ours at the provider   living {living}");
-        check(living == 0, || String::from("A clone of ours is still at the provider."))?;
+        let left = existing_clones(services).await?;
+        println!("  clones at the provider           left {left}");
+        check(left == 0, || String::from("A clone of this stage still exists at the provider."))?;
     }
     let failed = |error: mongodb::error::Error| format!("The database cannot be read: {error}");
     let slots = backend.database.collection::<Document>("clone_slots");
@@ -135,12 +135,12 @@ async fn nothing_remains(services: &Services, backend: &Backend) -> Result<(), S
     let leased = users.count_documents(leased).await.map_err(failed)?;
     println!("  slots held, leases held          {held}, {leased}");
     check(held == 0 && leased == 0, || String::from("A slot or a lease is still held."))?;
-    println!("\nDone: one clone was made, heard and deleted. Listen to {OUTPUT}.");
+    println!("\nDone: one clone was created, used and deleted. Listen to {OUTPUT}.");
     Ok(())
 }
 
 /// Clones of this stage at the real provider.
-async fn living(services: &Services) -> Result<usize, String> {
+async fn existing_clones(services: &Services) -> Result<usize, String> {
     let http = http_client::client().map_err(|error| error.to_string())?;
     let names = VoiceNaming::from_env(&services.env);
     let voices = ElevenLabs::from_env(&services.env, http)
@@ -151,7 +151,7 @@ async fn living(services: &Services) -> Result<usize, String> {
     Ok(voices.iter().filter(|voice| names.lease(&voice.name).is_some()).count())
 }
 
-/// A client of the API that tells what it does.
+/// A client of the API that prints what it does.
 struct App {
     http: Client,
     base: String,
@@ -181,16 +181,16 @@ impl App {
             request = request.bearer_auth(token);
         }
         let started = Instant::now();
-        let answer = request.send().await.map_err(|error| format!("{what}: {error}"))?;
-        let answer = read(what, answer).await?;
+        let response = request.send().await.map_err(|error| format!("{what}: {error}"))?;
+        let body = read(what, response).await?;
         println!("  {what:<32} {}", seconds(started.elapsed()));
-        Ok(answer)
+        Ok(body)
     }
 }
 
-async fn read(what: &str, answer: Response) -> Result<Value, String> {
-    let status = answer.status();
-    let body: Value = answer.json().await.map_err(|error| format!("{what}: {error}"))?;
+async fn read(what: &str, response: Response) -> Result<Value, String> {
+    let status = response.status();
+    let body: Value = response.json().await.map_err(|error| format!("{what}: {error}"))?;
     if status.is_success() {
         return Ok(body);
     }
@@ -203,10 +203,10 @@ async fn read(what: &str, answer: Response) -> Result<Value, String> {
 
 fn decode(audio: &Value) -> Result<Vec<u8>, String> {
     use base64::{Engine, engine::general_purpose::STANDARD};
-    let text = audio.as_str().ok_or("The answer holds no audio.")?;
+    let text = audio.as_str().ok_or("The response has no audio.")?;
     STANDARD.decode(text).map_err(|_| String::from("The audio is not base64."))
 }
 
-fn check(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(otherwise()) }
+fn check(holds: bool, message: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(message()) }
 }

@@ -1,6 +1,6 @@
-//! `cargo local event NAME`: a sample event of `events/`, made whole, on standard output.
+//! `cargo local event NAME`: prints a sample event of `events/` with its placeholders filled in.
 //!
-//! For `cargo lambda invoke`: it is for the services that `cargo local services` runs in another terminal.
+//! For `cargo lambda invoke`, with the services that `cargo local services` runs in another terminal.
 
 use std::{fs, path::Path};
 
@@ -9,20 +9,19 @@ use tests::harness::{Backend, sample_events};
 
 use super::configuration;
 
-/// Prints the event, or the names of all if none is named.
+/// Prints the event, or the names of all events.
 pub async fn event(name: Option<&str>) -> Result<(), String> {
-    let given = configuration::given()?;
-    configuration::init_logs(&given, "error");
-    let folder = configuration::workspace(&given).join("events");
+    let env = configuration::load_env()?;
+    configuration::init_logs(&env, "error");
+    let folder = configuration::workspace(&env).join("events");
     let Some(name) = name else {
         println!("{}", names(&folder)?.join("\n"));
         return Ok(());
     };
-    let event = fs::read_to_string(folder.join(format!("{name}.json"))).map_err(|error| {
-        format!("There is no event {name} ({error}). `cargo local event` names those that there are.")
-    })?;
-    let recording = configuration::recording(&configuration::sample_recording(&given))?;
-    let backend = Backend::start(&of_services(&configuration::lambda_env(&given))?, &Clock::system()).await?;
+    let event = fs::read_to_string(folder.join(format!("{name}.json")))
+        .map_err(|error| format!("There is no event {name} ({error}). `cargo local event` lists them."))?;
+    let recording = configuration::recording(&configuration::sample_recording(&env))?;
+    let backend = Backend::start(&services_env(&configuration::lambda_env(&env))?, &Clock::system()).await?;
     println!("{}", sample_events::whole(&backend, &event, &recording).await?);
     Ok(())
 }
@@ -39,10 +38,10 @@ fn names(folder: &Path) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-/// How to reach the services that run.
-fn of_services(file: &Path) -> Result<Env, String> {
+/// The environment of the running services.
+fn services_env(file: &Path) -> Result<Env, String> {
     let not_running =
-        |_| "The services do not run: start `cargo local services` in another terminal.".to_owned();
+        |_| "The services are not running: start `cargo local services` in another terminal.".to_owned();
     let lines = dotenvy::from_path_iter(file).map_err(not_running)?;
     lines.collect::<Result<Env, _>>().map_err(|_| format!("{} cannot be read.", file.display()))
 }

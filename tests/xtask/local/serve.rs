@@ -9,21 +9,20 @@ use tokio::net::TcpListener;
 use super::configuration;
 
 /// As often as the schedule in `template.yaml`.
-const SWEEP_EVERY: Duration = Duration::from_mins(5);
+const SWEEP_INTERVAL: Duration = Duration::from_mins(5);
 
-/// Serves.
 pub async fn serve() -> Result<(), String> {
-    let given = configuration::given()?;
-    configuration::init_logs(&given, "info");
-    let listener = listen(&given).await?;
-    let folder = configuration::data_folder(&given);
-    let _occupied = configuration::occupied(&folder)?;
-    let key = configuration::kept_signing_key(&folder)?;
+    let env = configuration::load_env()?;
+    configuration::init_logs(&env, "info");
+    let listener = listen(&env).await?;
+    let folder = configuration::data_folder(&env);
+    let _lock = configuration::lock_data_folder(&folder)?;
+    let key = configuration::load_or_create_signing_key(&folder)?;
 
     println!("Starting New Visions (data in {}):", folder.display());
-    let services = configuration::start(given, Some(folder), &key).await?;
+    let services = configuration::start(env, Some(folder), &key).await?;
     let backend = Backend::start(&services.env, &Clock::system()).await?;
-    let code = backend.activation_code().await.map_err(|error| unreachable_database(&services, &error))?;
+    let code = backend.activation_code().await.map_err(|error| database_error(&services, &error))?;
 
     let url = listener.local_addr().map(|address| format!("http://{address}")).unwrap_or_default();
     println!(
@@ -41,21 +40,21 @@ Serving the API on {url} (Ctrl-C stops it). A fresh activation code: {code}
         let _ = stopped.await;
     }));
     tokio::select! {
-        asked = configuration::asked_to_stop() => asked?,
-        why = keep_swept(&services, &backend) => return Err(why),
+        asked = configuration::shutdown_signal() => asked?,
+        why = sweep_regularly(&services, &backend) => return Err(why),
     }
-    println!("Stopping: finishing the requests that run (Ctrl-C again gives up on them).");
+    println!("Stopping: waiting for the requests in progress (Ctrl-C again aborts them).");
     let _ = stop.send(());
     tokio::select! {
         _ = serving => {}
-        _ = configuration::asked_to_stop() => {}
+        _ = configuration::shutdown_signal() => {}
     }
     Ok(())
 }
 
-/// Sweeps as the schedule does. Ends only when the database is gone, with the reason.
-async fn keep_swept(services: &Services, backend: &Backend) -> String {
-    let mut sweeps = tokio::time::interval(SWEEP_EVERY);
+/// Sweeps on schedule. Returns only when the database has stopped, with the reason.
+async fn sweep_regularly(services: &Services, backend: &Backend) -> String {
+    let mut sweeps = tokio::time::interval(SWEEP_INTERVAL);
     loop {
         sweeps.tick().await;
         if let Err(error) = backend.sweep().await {
@@ -67,22 +66,22 @@ async fn keep_swept(services: &Services, backend: &Backend) -> String {
     }
 }
 
-/// Takes the port before anything slow is started.
-async fn listen(given: &Env) -> Result<TcpListener, String> {
+/// Binds the port before anything slow is started.
+async fn listen(env: &Env) -> Result<TcpListener, String> {
     let port: u16 =
-        given.parse_or("PORT", 9000).map_err(|_| String::from("PORT must be a number from 1 to 65535."))?;
+        env.parse_or("PORT", 9000).map_err(|_| String::from("PORT must be a number from 1 to 65535."))?;
     TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => format!(
-            "Port {port} is taken: stop what uses it, or choose another one, such as PORT={} cargo local.",
+            "Port {port} is in use: stop the other program, or choose another port, such as PORT={} cargo local.",
             port.checked_add(1).unwrap_or(9000)
         ),
         io::ErrorKind::PermissionDenied => {
-            format!("Port {port} may not be used by you: choose another one, such as PORT=9000 cargo local.")
+            format!("Port {port} needs privileges: choose another one, such as PORT=9000 cargo local.")
         }
         _ => format!("Port {port} cannot be used: {error}."),
     })
 }
 
-fn unreachable_database(services: &Services, error: &shared::error::Error) -> String {
+fn database_error(services: &Services, error: &shared::error::Error) -> String {
     services.mongodb.stopped().unwrap_or_else(|| format!("MongoDB does not answer: {error}"))
 }

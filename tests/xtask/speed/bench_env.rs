@@ -1,4 +1,4 @@
-//! The stage: the stand-ins, a performer with a recording, and the real programs that serve their requests.
+//! The environment of the benchmark: the fakes, a performer with a recording, and the real programs.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use tests::{
         elevenlabs::{self, ElevenLabs},
         faults::Operation,
         gemini::Gemini,
-        journal::Span,
+        requests::Span,
         s3::S3,
     },
     harness::{
@@ -23,10 +23,9 @@ use tests::{
 const RECORDING: &[u8] = include_bytes!("../../fixtures/recordings/speech-34s.webm");
 /// A second of speech at 128 kbit/s, in base64.
 const MIN_AUDIO: usize = 16_000 * 4 / 3;
-/// The performer's password.
 pub const PASSWORD: &str = "correct horse battery staple";
 
-/// What S3 and the providers take on a usual day.
+/// How long S3 and the providers take.
 pub struct Delays {
     s3: Duration,
     generate: Duration,
@@ -34,7 +33,7 @@ pub struct Delays {
 }
 
 impl Delays {
-    /// The usual slowness.
+    /// Realistic delays.
     pub const USUAL: Self = Self {
         s3: Duration::from_millis(30),
         generate: Duration::from_millis(800),
@@ -44,7 +43,7 @@ impl Delays {
             delete: Duration::from_millis(150),
         },
     };
-    /// As fast as the stand-ins are.
+    /// None: as fast as the fakes are.
     pub const NONE: Self = Self {
         s3: Duration::ZERO,
         generate: Duration::ZERO,
@@ -56,7 +55,6 @@ impl Delays {
     };
 }
 
-/// Everything that the programs need to work.
 pub struct BenchEnv {
     services: Services,
     backend: Backend,
@@ -65,15 +63,15 @@ pub struct BenchEnv {
 }
 
 impl BenchEnv {
-    /// Starts the stand-ins, and registers a performer and adopts a recording through the real programs.
-    pub async fn set(binaries: &LambdaBinaries) -> Result<Self, String> {
+    /// Starts the fakes, and registers a performer and uploads a recording through the real programs.
+    pub async fn start(binaries: &LambdaBinaries) -> Result<Self, String> {
         let key = SigningKey::generate();
         let given = Env::from_iter([
             ("STAGE", "speed"),
             ("LOG_LEVEL", "info"),
             ("JWT_SIGNING_KEY", &key.private),
             ("JWT_PUBLIC_KEYS", &key.public_set),
-            // Thousands of performs by one performer are nothing that a real account allows.
+            // More performs than a real account allows.
             ("ACCESS_TOKEN_SECONDS", "86400"),
             ("MONTHLY_CHAR_LIMIT", "1000000000"),
         ]);
@@ -86,19 +84,19 @@ impl BenchEnv {
         let services = Services::start(options, |_| {}).await?;
         let backend = Backend::start(&services.env, &Clock::system()).await?;
 
-        let mut stage = Self { services, backend, token: String::new() };
-        let auth = stage.function(binaries, "auth").await?;
-        let registration = stage.registration("speed").await?;
-        let registered = stage.call(&auth, Method::POST, "/auth/register", &registration).await?;
+        let mut bench = Self { services, backend, token: String::new() };
+        let auth = bench.function(binaries, "auth").await?;
+        let registration = bench.registration("speed").await?;
+        let registered = bench.call(&auth, Method::POST, "/auth/register", &registration).await?;
         let token = registered["access_token"].as_str().ok_or("A registration gave no access token.")?;
-        token.clone_into(&mut stage.token);
+        token.clone_into(&mut bench.token);
 
-        let users = stage.function(binaries, "users").await?;
-        stage.send(&users, Method::POST, "/users/me/voice", "audio/webm", RECORDING).await?;
-        Ok(stage)
+        let users = bench.function(binaries, "users").await?;
+        bench.send(&users, Method::POST, "/users/me/voice", "audio/webm", RECORDING).await?;
+        Ok(bench)
     }
 
-    /// Executes a function's program.
+    /// Starts a function's program.
     pub async fn function(&self, binaries: &LambdaBinaries, name: &str) -> Result<Function, String> {
         let options = lambda_runtime_api::Options {
             name: name.to_owned(),
@@ -119,7 +117,7 @@ impl BenchEnv {
         }))
     }
 
-    /// A request as the performer; gives the answer's JSON.
+    /// Sends a request as the performer and returns the response's JSON.
     pub async fn call(
         &self,
         function: &Function,
@@ -128,8 +126,8 @@ impl BenchEnv {
         body: &Value,
     ) -> Result<Value, String> {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        let answer = self.send(function, method, path, "application/json", &body).await?;
-        answer.json().map_err(|error| format!("{path} gave no JSON: {error}."))
+        let response = self.send(function, method, path, "application/json", &body).await?;
+        response.json().map_err(|error| format!("{path} gave no JSON: {error}."))
     }
 
     async fn send(
@@ -143,93 +141,94 @@ impl BenchEnv {
         let bearer = format!("Bearer {}", self.token);
         let headers = [("content-type", media_type), ("authorization", &bearer)];
         let headers = if self.token.is_empty() { &headers[..1] } else { &headers };
-        let answer = function.invoke_http(method.as_str(), path, headers, body).await;
-        let answer = answer.map_err(|failure| format!("{path}: {failure}"))?;
-        if answer.status.is_success() {
-            return Ok(answer);
+        let response = function.invoke_http(method.as_str(), path, headers, body).await;
+        let response = response.map_err(|failure| format!("{path}: {failure}"))?;
+        if response.status.is_success() {
+            return Ok(response);
         }
-        Err(format!("{path} answered {}: {}", answer.status, String::from_utf8_lossy(&answer.body)))
+        Err(format!("{path} responded {}: {}", response.status, String::from_utf8_lossy(&response.body)))
     }
 
-    /// A perform with a routine, which has the thought written and the voice cloned. Gives the time to its answer.
+    /// A perform with a thought and a cloned voice. Returns the time to its response.
     pub async fn perform(&self, function: &Function) -> Result<Duration, String> {
         let started = Instant::now();
         let body = json!({ "routine_type": "cards", "value": "Queen of Hearts" });
-        let answer = self.call(function, Method::POST, "/perform", &body).await?;
+        let response = self.call(function, Method::POST, "/perform", &body).await?;
         let time = started.elapsed();
-        // A fast answer is worth nothing if it is not the right one.
-        if answer["voiceSource"] != "ephemeral_clone" || answer["thoughtSource"] != "gemini" {
-            return Err(format!("A perform did not go as it should: {answer}"));
+        // A fast response counts only if it is correct.
+        if response["voiceSource"] != "ephemeral_clone" || response["thoughtSource"] != "gemini" {
+            return Err(format!("A perform did not go as it should: {response}"));
         }
-        let audio = answer["audio_base64"].as_str().unwrap_or_default();
+        let audio = response["audio_base64"].as_str().unwrap_or_default();
         if audio.len() < MIN_AUDIO {
             return Err(format!("A perform gave {} characters of audio.", audio.len()));
         }
         Ok(time)
     }
 
-    /// Makes the stand-ins that slow, and has them forget what they did.
-    pub fn begin(&self, delays: &Delays) -> Result<(), String> {
+    /// Sets the delays of the fakes and clears their logs.
+    pub fn reset(&self, delays: &Delays) -> Result<(), String> {
         let s3 = self.s3()?;
         s3.reset();
         s3.set_delay(delays.s3);
         let elevenlabs = self.elevenlabs()?;
-        elevenlabs.journal().clear();
+        elevenlabs.requests().clear();
         elevenlabs.set_delays(delays.voices);
         let gemini = self.gemini()?;
-        gemini.journal().clear();
+        gemini.requests().clear();
         gemini.set_generate_delay(delays.generate);
         Ok(())
     }
 
-    /// When S3 served the one recording that was fetched since [`begin`](Self::begin).
+    /// When S3 served the one recording that was fetched since [`reset`](Self::reset).
     pub fn fetch(&self) -> Result<(Instant, Instant), String> {
-        let journal = self.s3()?.journal();
-        match journal.as_slice() {
-            [entry] if entry.method == Method::GET => {
-                Ok((entry.started, entry.ended.ok_or("S3 has not answered.")?))
+        let requests = self.s3()?.requests();
+        match requests.as_slice() {
+            [request] if request.method == Method::GET => {
+                Ok((request.started, request.ended.ok_or("S3 has not responded.")?))
             }
-            _ => Err(format!("A perform should ask S3 for one thing: {journal:?}")),
+            _ => Err(format!("A perform should send one request to S3: {requests:?}")),
         }
     }
 
-    /// When a provider served the one request of its kind since [`begin`](Self::begin).
-    pub fn span(&self, operation: Operation) -> Result<(Instant, Instant), String> {
-        let journal = if operation == Operation::Generate {
-            self.gemini()?.journal()
+    /// When a provider served the one request of its kind since [`reset`](Self::reset).
+    pub async fn span(&self, operation: Operation) -> Result<(Instant, Instant), String> {
+        let requests = if operation == Operation::Generate {
+            self.gemini()?.requests()
         } else {
-            self.elevenlabs()?.journal()
+            self.elevenlabs()?.requests()
         };
+        requests.finished().await;
         let spans: Vec<Span> =
-            journal.spans().into_iter().filter(|span| span.operation == operation).collect();
+            requests.spans().into_iter().filter(|span| span.operation == operation).collect();
         match spans.as_slice() {
             [span] => Ok((span.started, span.ended)),
-            _ => Err(format!("A perform should ask for one {operation:?}: {spans:?}")),
+            _ => Err(format!("A perform should send one {operation:?}: {spans:?}")),
         }
     }
 
-    /// Puts a proxy before the database that counts commands, for the programs executed from now on.
+    /// Puts a proxy that counts commands before the database, for the programs started from now on.
     pub async fn count_commands(&mut self) -> Result<(), String> {
         self.services.count_commands().await
     }
 
-    /// The commands to the database since the last call, in the order they came.
+    /// The commands to the database since the last call, in order.
     pub fn commands(&self) -> Result<Vec<tests::fakes::mongodb_wire::Command>, String> {
-        let wire = self.services.wire.as_ref().ok_or("Nobody counts commands.")?;
+        let wire = self.services.wire.as_ref().ok_or("Commands are not counted.")?;
         let commands = wire.commands();
         wire.reset();
         Ok(commands)
     }
 
     fn s3(&self) -> Result<&S3, String> {
-        self.services.s3.as_ref().ok_or_else(|| String::from("S3 is not a stand-in."))
+        self.services.s3.as_ref().ok_or_else(|| String::from("The S3 fake does not run."))
     }
 
     fn elevenlabs(&self) -> Result<&ElevenLabs, String> {
-        self.services.elevenlabs.as_ref().ok_or_else(|| String::from("ElevenLabs is not a stand-in."))
+        self.services.elevenlabs.as_ref().ok_or_else(|| String::from("The ElevenLabs fake does not run."))
     }
 
     fn gemini(&self) -> Result<&Gemini, String> {
-        self.services.gemini.as_ref().ok_or_else(|| String::from("Gemini is not a stand-in."))
+        self.services.gemini.as_ref().ok_or_else(|| String::from("The Gemini fake does not run."))
     }
 }

@@ -1,7 +1,7 @@
-//! From the execution of each program to its first question for an event: the function's own part of a cold start.
+//! The time from the start of each program to its first request for an event: the function's own part of a cold start.
 //!
-//! At that moment the configuration is read and every client is there. The reference is `empty`, which has neither;
-//! the programs take turns, so that whatever else the machine does meets all of them.
+//! By then the configuration is read and every client is built. The reference is `empty`, which has neither. The programs
+//! take turns, so that other load on the machine affects all of them.
 
 use std::time::Duration;
 
@@ -16,14 +16,13 @@ use super::{
 /// Starts of each program.
 const STARTS: usize = 21;
 
-/// Measures.
-pub async fn measure(binaries: &LambdaBinaries, stage: &BenchEnv, report: &mut Report) -> Result<(), String> {
+pub async fn measure(binaries: &LambdaBinaries, bench: &BenchEnv, report: &mut Report) -> Result<(), String> {
     let names = [&[EMPTY], FUNCTIONS.as_slice()].concat();
     let mut times = vec![Vec::new(); names.len()];
     // The first start reads the programs from the disk, which is the platform's part.
     for round in 0..=STARTS {
         for (name, times) in names.iter().zip(&mut times) {
-            let time = start(binaries, stage, name).await?;
+            let time = start(binaries, bench, name).await?;
             if round > 0 {
                 times.push(time);
             }
@@ -39,8 +38,8 @@ pub async fn measure(binaries: &LambdaBinaries, stage: &BenchEnv, report: &mut R
     Ok(())
 }
 
-async fn start(binaries: &LambdaBinaries, stage: &BenchEnv, name: &str) -> Result<Duration, String> {
-    let function = stage.function(binaries, name).await?;
+async fn start(binaries: &LambdaBinaries, bench: &BenchEnv, name: &str) -> Result<Duration, String> {
+    let function = bench.function(binaries, name).await?;
     let time = function.time_to_first_next().await.map_err(|failure| format!("{name}: {failure}"))?;
     function.kill().await;
     Ok(time)

@@ -1,4 +1,4 @@
-//! How large the functions are: `perform`'s memory after many performs, and every function's deployment package.
+//! The memory of `perform` after many performs, and the size of every function's deployment package.
 
 use std::{fs, path::Path, process::Command};
 
@@ -12,26 +12,25 @@ use super::{
 
 /// Performs of one process.
 pub const PERFORMS: usize = 1000;
-/// After so many, what grows later is a leak or a pool that never shrinks.
+/// After so many, further growth is a leak or a pool that never shrinks.
 const WARM: usize = 10;
 
-/// Measures both.
-pub async fn measure(binaries: &LambdaBinaries, stage: &BenchEnv, report: &mut Report) -> Result<(), String> {
-    memory(binaries, stage, report).await?;
+pub async fn measure(binaries: &LambdaBinaries, bench: &BenchEnv, report: &mut Report) -> Result<(), String> {
+    memory(binaries, bench, report).await?;
     packages(binaries, report)
 }
 
-async fn memory(binaries: &LambdaBinaries, stage: &BenchEnv, report: &mut Report) -> Result<(), String> {
+async fn memory(binaries: &LambdaBinaries, bench: &BenchEnv, report: &mut Report) -> Result<(), String> {
     let no_proc = "The memory of a process cannot be read here: there is no /proc.";
-    stage.begin(&Delays::NONE)?;
-    let perform = stage.function(binaries, "perform").await?;
+    bench.reset(&Delays::NONE)?;
+    let perform = bench.function(binaries, "perform").await?;
     perform.time_to_first_next().await.map_err(|failure| failure.to_string())?;
     report.raw(
         "memory of perform at its start",
         format!("{:.1} MB", megabytes(perform.resident_bytes().ok_or(no_proc)?)),
     );
     for performed in 1..=PERFORMS {
-        stage.perform(&perform).await?;
+        bench.perform(&perform).await?;
         if performed == WARM {
             let bytes = perform.resident_bytes().ok_or(no_proc)?;
             report.raw(format!("memory of perform after {WARM}"), format!("{:.1} MB", megabytes(bytes)));
@@ -56,7 +55,7 @@ fn packages(binaries: &LambdaBinaries, report: &mut Report) -> Result<(), String
     Ok(())
 }
 
-/// Packs with deflate, as the platform takes it. Python, which the gate needs too, has it on board.
+/// Packs with deflate, as the platform requires. Python, which CI needs too, has it built in.
 fn zip(program: &Path, package: &Path) -> Result<(), String> {
     let zipped = Command::new("python3").args(["-m", "zipfile", "-c"]).args([package, program]).status();
     match zipped {

@@ -1,12 +1,12 @@
-//! `cargo speed`: what the shipped programs cost, measured in one run against the stand-ins.
+//! `cargo speed`: the benchmark of the release programs, against the fakes.
 //!
-//! Times on somebody's machine say little, so each of them stands beside a reference that was measured in the same
-//! run, and the goal is for their ratio. Sizes and counts are what they are anywhere.
+//! Times depend on the machine, so each is compared with a reference of the same run, and the goal is for the ratio. Sizes
+//! and counts are the same on any machine.
 //!
-//! - `stage`: the stand-ins, a performer, and the provider's usual slowness;
-//! - `perform_time`: what a perform adds to the time of those it waits for, and what the first one adds to that;
-//! - `sound`: checking a recording, and mixing the ambience under a voice;
-//! - `cold_start`: from the execution of a program to its first question for an event;
+//! - `bench_env`: the fakes, a performer, and realistic delays of the providers;
+//! - `perform_time`: the time of a perform beyond what it waits for, and of the first one beyond a later one;
+//! - `sound`: validating a recording, and mixing the ambience under a voice;
+//! - `cold_start`: from the start of a program to its first request for an event;
 //! - `footprint`: memory after many performs, and the size of the deployment packages;
 //! - `round_trips`: commands to the database for each call;
 //! - `report`: what is printed.
@@ -27,11 +27,10 @@ use bench_env::BenchEnv;
 use report::Report;
 use tests::harness::LambdaBinaries;
 
-/// Every function.
 const FUNCTIONS: [&str; 7] = ["auth", "users", "activation", "thought", "perform", "usage", "sweep"];
-/// The function that does nothing: the yardstick of cold starts.
+/// The function that does nothing: the reference of cold starts.
 const EMPTY: &str = "empty";
-/// The program that works on sound as the functions do.
+/// The program that processes audio as the functions do.
 const SOUND: &str = "sound";
 
 /// Build the release programs, measure what they cost, and report which goals are met.
@@ -53,18 +52,18 @@ async fn measure() -> Result<Report, String> {
     let binaries = LambdaBinaries::build(Some("--release"), &[&FUNCTIONS[..], &[EMPTY, SOUND]].concat())?;
     println!("Built in {:.0} s.", binaries.built_in.as_secs_f64());
 
-    println!("Starting the stand-ins and registering a performer …");
-    let stage = BenchEnv::set(&binaries).await?;
+    println!("Starting the fakes and registering a performer …");
+    let bench = BenchEnv::start(&binaries).await?;
     let mut report = Report::default();
     println!("Measuring performs, first and warm …");
-    perform_time::measure(&binaries, &stage, &mut report).await?;
-    println!("Measuring the work on sound …");
+    perform_time::measure(&binaries, &bench, &mut report).await?;
+    println!("Measuring audio processing …");
     sound::measure(&binaries, &mut report)?;
     println!("Measuring cold starts …");
-    cold_start::measure(&binaries, &stage, &mut report).await?;
+    cold_start::measure(&binaries, &bench, &mut report).await?;
     println!("Measuring memory over {} performs, and package sizes …", footprint::PERFORMS);
-    footprint::measure(&binaries, &stage, &mut report).await?;
+    footprint::measure(&binaries, &bench, &mut report).await?;
     println!("Counting commands to the database …");
-    round_trips::measure(&binaries, stage, &mut report).await?;
+    round_trips::measure(&binaries, bench, &mut report).await?;
     Ok(report)
 }

@@ -1,9 +1,8 @@
-//! What a perform takes beyond the time of those that it waits for, and what the first one in a process takes
-//! beyond a later one.
+//! The time of a perform beyond what it waits for, and of the first one in a process beyond a later one.
 //!
-//! The reference of the first ratio is the perform's critical path: the time that S3 and the providers themselves
-//! were busy with what must come one after another. The database is not in it: its round trips are the perform's own
-//! expense. The reference of the second is a warm perform of the same run.
+//! The reference of the first ratio is the perform's critical path: the time that S3 and the providers took for the calls
+//! that must be sequential. Database round trips are not in it: they are the perform's own cost. The reference of the second
+//! is a warm perform of the same run.
 
 use std::time::{Duration, Instant};
 
@@ -19,28 +18,27 @@ const WARM: usize = 7;
 /// Fresh processes.
 const FIRST: usize = 5;
 
-/// Measures both.
-pub async fn measure(binaries: &LambdaBinaries, stage: &BenchEnv, report: &mut Report) -> Result<(), String> {
+pub async fn measure(binaries: &LambdaBinaries, bench: &BenchEnv, report: &mut Report) -> Result<(), String> {
     let mut first = Vec::new();
     for _ in 0..FIRST {
-        stage.begin(&Delays::USUAL)?;
-        // The start of the process is a part of what the first caller waits for.
+        bench.reset(&Delays::USUAL)?;
+        // The first caller waits for the start of the process, too.
         let started = Instant::now();
-        let perform = stage.function(binaries, "perform").await?;
-        stage.perform(&perform).await?;
+        let perform = bench.function(binaries, "perform").await?;
+        bench.perform(&perform).await?;
         first.push(started.elapsed());
     }
 
-    let perform = stage.function(binaries, "perform").await?;
-    stage.perform(&perform).await?;
+    let perform = bench.function(binaries, "perform").await?;
+    bench.perform(&perform).await?;
     let mut warm = Vec::new();
     for _ in 0..WARM {
-        stage.begin(&Delays::USUAL)?;
-        let time = stage.perform(&perform).await?;
-        warm.push((time, critical_path(stage)?));
+        bench.reset(&Delays::USUAL)?;
+        let time = bench.perform(&perform).await?;
+        warm.push((time, critical_path(bench).await?));
     }
 
-    // Each perform is compared with its own critical path, and the one in the middle stands for all.
+    // Each perform is compared with its own critical path; the median is reported.
     warm.sort_by_key(|(time, path)| time.saturating_sub(*path));
     let (time, path) = warm[WARM / 2];
     report.ratio("a warm perform ÷ what it waits for", 1.05, time, path);
@@ -54,27 +52,27 @@ pub async fn measure(binaries: &LambdaBinaries, stage: &BenchEnv, report: &mut R
     let mut add = |what: &str, (started, ended): (Instant, Instant)| {
         report.raw(what, milliseconds(ended.duration_since(started)));
     };
-    add("  S3, in the last perform", stage.fetch()?);
-    add("  thought, in the last perform", stage.span(Operation::Generate)?);
-    add("  creating the clone, in the last perform", stage.span(Operation::Create)?);
-    add("  speech, in the last perform", stage.span(Operation::Synthesize)?);
-    add("  deleting the clone, in the last perform", stage.span(Operation::Delete)?);
+    add("  S3, in the last perform", bench.fetch()?);
+    add("  thought, in the last perform", bench.span(Operation::Generate).await?);
+    add("  creating the clone, in the last perform", bench.span(Operation::Create).await?);
+    add("  speech, in the last perform", bench.span(Operation::Synthesize).await?);
+    add("  deleting the clone, in the last perform", bench.span(Operation::Delete).await?);
     Ok(())
 }
 
 /// The critical path of the last perform.
-fn critical_path(stage: &BenchEnv) -> Result<Duration, String> {
+async fn critical_path(bench: &BenchEnv) -> Result<Duration, String> {
     let length = |(started, ended): (Instant, Instant)| ended.duration_since(started);
     Ok(least_time(
-        length(stage.fetch()?) + length(stage.span(Operation::Create)?),
-        length(stage.span(Operation::Generate)?),
-        length(stage.span(Operation::Synthesize)?) + length(stage.span(Operation::Delete)?),
+        length(bench.fetch()?) + length(bench.span(Operation::Create).await?),
+        length(bench.span(Operation::Generate).await?),
+        length(bench.span(Operation::Synthesize).await?) + length(bench.span(Operation::Delete).await?),
     ))
 }
 
-/// The least time in which S3 and the providers could have served a perform: fetching the recording and making the
-/// clone, then speech and deletion. The thought can be written beside the first two, so of it only what is longer
-/// counts, whether the perform did so or not.
+/// The least time in which S3 and the providers could have served a perform: fetching the recording and creating the
+/// clone, then speech and deletion. The thought can be generated concurrently with the first two, so only what it takes
+/// beyond them counts.
 fn least_time(fetch_and_create: Duration, thought: Duration, speech_and_deletion: Duration) -> Duration {
     fetch_and_create.max(thought) + speech_and_deletion
 }
@@ -84,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thought_counts_only_where_it_cannot_be_hidden() {
+    fn least_time_includes_the_thought_only_if_it_is_longer() {
         let seconds = Duration::from_secs;
         assert_eq!(least_time(seconds(3), seconds(1), seconds(2)), seconds(5));
         assert_eq!(least_time(seconds(3), seconds(4), seconds(2)), seconds(6));

@@ -1,15 +1,14 @@
-//! What is printed: a line for each goal, with its ratio and what it is made of, and a table of everything measured.
+//! The printed report: a line for each goal with its value and what it is computed from, and everything measured.
 
 use std::{fmt, time::Duration};
 
-/// Everything measured so far.
 #[derive(Default)]
 pub struct Report {
     goals: Vec<Goal>,
     raw: Vec<(String, String)>,
 }
 
-/// One figure that must not be exceeded.
+/// A limit, and the measured value.
 struct Goal {
     what: String,
     figure: f64,
@@ -19,7 +18,7 @@ struct Goal {
 }
 
 impl Report {
-    /// A time as a multiple of its reference.
+    /// Adds a goal: a time as a multiple of its reference.
     pub fn ratio(&mut self, what: &str, limit: f64, time: Duration, reference: Duration) {
         self.goals.push(Goal {
             what: what.to_owned(),
@@ -30,7 +29,7 @@ impl Report {
         });
     }
 
-    /// Bytes, compared in megabytes (2^20).
+    /// Adds a goal: bytes, compared in megabytes (2^20).
     pub fn bytes(&mut self, what: &str, limit: f64, bytes: u64) {
         self.goals.push(Goal {
             what: what.to_owned(),
@@ -41,7 +40,7 @@ impl Report {
         });
     }
 
-    /// A count of things that are named.
+    /// Adds a goal: a count of named things.
     pub fn count(&mut self, what: &str, limit: u32, things: &[String]) {
         self.goals.push(Goal {
             what: what.to_owned(),
@@ -52,12 +51,11 @@ impl Report {
         });
     }
 
-    /// A figure without a goal.
+    /// Adds a measurement without a goal.
     pub fn raw(&mut self, what: impl Into<String>, figure: impl Into<String>) {
         self.raw.push((what.into(), figure.into()));
     }
 
-    /// Whether no goal was missed.
     pub fn all_met(&self) -> bool {
         self.goals.iter().all(Goal::is_met)
     }
@@ -88,14 +86,14 @@ impl fmt::Display for Report {
     }
 }
 
-/// The middle one of several measurements; the later one of the two in the middle of an even number.
+/// The median; the upper one for an even number.
 pub fn median(times: &[Duration]) -> Duration {
     let mut sorted = times.to_vec();
     sorted.sort();
     sorted.get(sorted.len() / 2).copied().unwrap_or_default()
 }
 
-/// The median with the least and the most.
+/// The median with the minimum and the maximum.
 pub fn spread(times: &[Duration]) -> String {
     let least = times.iter().min().copied().unwrap_or_default();
     let most = times.iter().max().copied().unwrap_or_default();
@@ -108,7 +106,7 @@ pub fn spread(times: &[Duration]) -> String {
     )
 }
 
-/// A time in milliseconds, with the digits that matter.
+/// With two decimals below 100 ms.
 pub fn milliseconds(time: Duration) -> String {
     let milliseconds = time.as_secs_f64() * 1000.0;
     if milliseconds < 100.0 { format!("{milliseconds:.2} ms") } else { format!("{milliseconds:.0} ms") }
@@ -127,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_figure_at_its_limit_meets_the_goal_and_one_beyond_misses_it() {
+    fn goal_is_met_at_its_limit_and_missed_beyond_it() {
         let (second, millisecond) = (Duration::from_secs(1), Duration::from_millis(1));
         let mut report = Report::default();
         report.ratio("a", 2.0, second * 2, second);
@@ -146,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_median_is_the_middle_one_in_any_order() {
+    fn median_does_not_depend_on_the_order() {
         let times: Vec<Duration> = [9, 1, 5].into_iter().map(Duration::from_secs).collect();
         assert_eq!(median(&times), Duration::from_secs(5));
         assert_eq!(spread(&times), "5000 ms (1000 ms to 9000 ms, 3 times)");

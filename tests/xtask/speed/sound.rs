@@ -1,7 +1,6 @@
-//! What the work on sound takes: checking a recording, and mixing the ambience under a voice.
+//! The time of audio processing: validating a recording, and mixing the ambience under a voice.
 //!
-//! The reference is what decoding the same half minute of MP3 takes in the same run, without looking at what comes out.
-//! The times are of the processor alone: nothing waits here.
+//! The reference is decoding the same half minute of MP3 in the same run. All of it is CPU time.
 
 use std::{process::Command, time::Duration};
 
@@ -10,15 +9,14 @@ use serde::Deserialize;
 
 use super::report::{Report, megabytes, milliseconds};
 
-/// What the program prints.
+/// The output of the program `sound`.
 #[derive(Deserialize)]
-struct Measured {
+struct SoundTiming {
     nanoseconds: u64,
     seconds_of_sound: f64,
     peak_bytes: Option<u64>,
 }
 
-/// Measures both.
 pub fn measure(binaries: &LambdaBinaries, report: &mut Report) -> Result<(), String> {
     let decode = run(binaries, "decode-mp3")?;
     let check = run(binaries, "check-mp3")?;
@@ -44,14 +42,14 @@ pub fn measure(binaries: &LambdaBinaries, report: &mut Report) -> Result<(), Str
     Ok(())
 }
 
-fn run(binaries: &LambdaBinaries, work: &str) -> Result<Measured, String> {
-    let failed = |why: String| format!("The work on sound could not be measured ({work}): {why}.");
+fn run(binaries: &LambdaBinaries, work: &str) -> Result<SoundTiming, String> {
+    let failed = |why: String| format!("Audio processing could not be measured ({work}): {why}.");
     let output = Command::new(binaries.path("sound")?).arg(work).output();
     let output = output.map_err(|error| failed(error.to_string()))?;
     serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))
 }
 
-impl Measured {
+impl SoundTiming {
     fn time(&self) -> Duration {
         Duration::from_nanos(self.nanoseconds)
     }

@@ -1,4 +1,4 @@
-//! The yardstick for cold starts: a Lambda function behind the HTTP API with nothing in it.
+//! The reference for cold starts: an empty Lambda function behind the HTTP API.
 
 use lambda_http::{Body, Error, Request, Response, run, service_fn};
 

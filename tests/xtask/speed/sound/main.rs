@@ -1,8 +1,7 @@
-//! `sound WORK`: does one kind of work on the same half minute of speech several times, and prints, as JSON, the least
-//! time (whatever else the machine does only adds to it), the length of the speech, and how much memory the work needed
-//! at the most.
+//! `sound WORK`: repeats one kind of work on the same half minute of speech, and prints as JSON the minimum time (other load
+//! on the machine only adds to it), the length of the speech, and the peak memory of the work.
 //!
-//! One process for each kind, because a process tells only the peak of all that it did.
+//! One process for each kind, because the peak memory is that of the process.
 
 use std::{
     fs,
@@ -30,7 +29,7 @@ use symphonia::{
 const MP3: &[u8] = include_bytes!("../../../fixtures/recordings/speech-34s.mp3");
 const WEBM: &[u8] = include_bytes!("../../../fixtures/recordings/speech-34s.webm");
 const M4A: &[u8] = include_bytes!("../../../fixtures/recordings/speech-34s.m4a");
-/// How often each is done.
+/// Repetitions.
 const TIMES: usize = 15;
 
 fn main() -> ExitCode {
@@ -59,7 +58,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The reference: what anybody pays who wants the samples.
+/// The reference: decoding alone.
 fn decode() {
     let stream = MediaSourceStream::new(Box::new(Cursor::new(MP3)), MediaSourceStreamOptions::default());
     let mut reader = MpaReader::try_new(stream, FormatOptions::default()).expect("an MP3");
@@ -82,7 +81,7 @@ fn mix() {
     black_box(mixed.expect("a mix"));
 }
 
-/// The most memory that this process ever had, where the system tells.
+/// The peak memory of this process, where the system reports it.
 fn peak_kilobytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

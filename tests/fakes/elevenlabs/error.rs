@@ -1,8 +1,8 @@
-//! The vendor's error answers: <https://elevenlabs.io/docs/developers/resources/error-messages>.
+//! The vendor's error responses: <https://elevenlabs.io/docs/developers/resources/error-messages>.
 //!
 //! They come in four shapes, all of them in use: a full object (`type`, `code`, `message`, `status`,
-//! `request_id`), a short one (`status`, `message`), a bare string, and a list of invalid fields. The stand-in gives
-//! them when it means them; as [`Fault`]s they can be ordered at any time.
+//! `request_id`), a short one (`status`, `message`), a bare string, and a list of invalid fields. The fake responds with
+//! them where the vendor does; as [`Fault`]s they can be injected at any time.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
@@ -11,23 +11,23 @@ use serde_json::{Value, json};
 use super::super::faults::Fault;
 use super::account::random_id;
 
-/// A request that the provider does not fulfil.
+/// An error response.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct ApiError {
     status: u16,
     detail: Value,
 }
 
-impl Refusal {
-    fn full(status: u16, kind: &str, code: &str, word: &str, message: &str) -> Self {
+impl ApiError {
+    fn full(status: u16, kind: &str, code: &str, vendor_status: &str, message: &str) -> Self {
         let detail = json!({
-            "type": kind, "code": code, "message": message, "status": word, "request_id": random_id(),
+            "type": kind, "code": code, "message": message, "status": vendor_status, "request_id": random_id(),
         });
         Self { status, detail }
     }
 
-    fn short(status: u16, word: &str, message: &str) -> Self {
-        Self { status, detail: json!({ "status": word, "message": message }) }
+    fn short(status: u16, vendor_status: &str, message: &str) -> Self {
+        Self { status, detail: json!({ "status": vendor_status, "message": message }) }
     }
 
     pub fn bare(status: u16, detail: &str) -> Self {
@@ -94,7 +94,7 @@ impl Refusal {
         Self::full(400, "validation_error", "invalid_audio", "invalid_audio", message)
     }
 
-    /// Ids are letters and digits; anything else is not even looked up.
+    /// Ids are letters and digits; other ids are invalid and not looked up.
     pub fn unknown_voice(id: &str) -> Self {
         if id.chars().all(|letter| letter.is_ascii_alphanumeric()) {
             return Self::short(
@@ -137,10 +137,10 @@ impl Refusal {
         Self::short(403, "output_format_not_allowed", &message)
     }
 
-    /// A format of the vendor that this stand-in cannot make; the one answer the vendor would not give.
-    pub fn format_beyond_standin(format: &str) -> Self {
+    /// A format of the vendor that this fake does not support; the only error that the vendor does not have.
+    pub fn unsupported_by_fake(format: &str) -> Self {
         let message =
-            format!("The stand-in speaks mp3_44100_* and pcm_* only; {format} needs the real service.");
+            format!("The fake supports mp3_44100_* and pcm_* only; {format} needs the real service.");
         Self::short(501, "not_implemented", &message)
     }
 
@@ -158,23 +158,23 @@ impl Refusal {
         )
     }
 
-    /// The word a program switches on.
+    /// The machine-readable error code: `detail.status`.
     #[cfg(test)]
-    pub fn status_word(&self) -> String {
+    pub fn vendor_status(&self) -> String {
         self.detail["status"].as_str().unwrap_or_default().to_owned()
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).expect("an HTTP status");
         (status, Json(self.body())).into_response()
     }
 }
 
-impl From<Refusal> for Fault {
-    fn from(refusal: Refusal) -> Self {
-        Self::json(refusal.status, &refusal.body())
+impl From<ApiError> for Fault {
+    fn from(error: ApiError) -> Self {
+        Self::json(error.status, &error.body())
     }
 }
 
@@ -183,12 +183,12 @@ pub(super) fn problem(kind: &str, location: &[&str], message: &str, input: &Valu
     json!({ "type": kind, "loc": location, "msg": message, "input": input })
 }
 
-/// The voice provider's refusals.
+/// Errors of `ElevenLabs`.
 impl Fault {
     /// 401: the key is unknown.
     #[must_use]
     pub fn invalid_api_key() -> Self {
-        Refusal::invalid_api_key().into()
+        ApiError::invalid_api_key().into()
     }
 
     /// 401: the key may not do this.
@@ -196,27 +196,28 @@ impl Fault {
     pub fn missing_permissions() -> Self {
         let message =
             "The API key you used is missing the permission voices_write to execute this operation.";
-        Refusal::full(401, "authentication_error", "unauthorized", "missing_permissions", message).into()
+        ApiError::full(401, "authentication_error", "unauthorized", "missing_permissions", message).into()
     }
 
     /// 401: the month's characters are used up.
     #[must_use]
     pub fn characters_exhausted() -> Self {
-        Refusal::quota_exceeded(100_000, 0, 91).into()
+        ApiError::quota_exceeded(100_000, 0, 91).into()
     }
 
     /// 402: the newer form of [`Self::characters_exhausted`].
     #[must_use]
     pub fn insufficient_credits() -> Self {
         let message = "You have insufficient credits for this request.";
-        Refusal::full(402, "payment_required", "insufficient_credits", "insufficient_credits", message).into()
+        ApiError::full(402, "payment_required", "insufficient_credits", "insufficient_credits", message)
+            .into()
     }
 
     /// 400: the plan has no instant cloning.
     #[must_use]
     pub fn no_instant_voice_cloning() -> Self {
         let message = "Your subscription has no access to use instant voice cloning, please upgrade.";
-        Refusal::full(
+        ApiError::full(
             400,
             "payment_required",
             "paid_plan_required",
@@ -229,117 +230,117 @@ impl Fault {
     /// 400: every voice slot is taken.
     #[must_use]
     pub fn voice_limit_reached() -> Self {
-        Refusal::voice_limit_reached(10, 10).into()
+        ApiError::voice_limit_reached(10, 10).into()
     }
 
     /// 400: the month's add/edit operations are spent.
     #[must_use]
     pub fn voice_add_edit_limit_reached() -> Self {
-        Refusal::voice_add_edit_limit_reached(95).into()
+        ApiError::voice_add_edit_limit_reached(95).into()
     }
 
     /// 403: the other form of [`Self::voice_add_edit_limit_reached`].
     #[must_use]
     pub fn voice_add_edit_limit_reached_403() -> Self {
-        Refusal { status: 403, ..Refusal::voice_add_edit_limit_reached(95) }.into()
+        ApiError { status: 403, ..ApiError::voice_add_edit_limit_reached(95) }.into()
     }
 
     /// 400: a recording is over 11 MB.
     #[must_use]
     pub fn upload_file_size_exceeded() -> Self {
-        Refusal::upload_file_size_exceeded().into()
+        ApiError::upload_file_size_exceeded().into()
     }
 
     /// 400: the same recording twice.
     #[must_use]
     pub fn duplicated_files() -> Self {
-        Refusal::duplicated_files().into()
+        ApiError::duplicated_files().into()
     }
 
     /// 400: the recording is too short.
     #[must_use]
     pub fn voice_sample_too_short() -> Self {
-        Refusal::voice_sample_too_short().into()
+        ApiError::voice_sample_too_short().into()
     }
 
     /// 400: the recording cannot be decoded.
     #[must_use]
     pub fn invalid_audio() -> Self {
-        Refusal::invalid_audio().into()
+        ApiError::invalid_audio().into()
     }
 
     /// 404: no such voice.
     #[must_use]
     pub fn voice_not_found() -> Self {
-        Refusal::unknown_voice("gone").into()
+        ApiError::unknown_voice("gone").into()
     }
 
     /// 400: an older form of [`Self::voice_not_found`].
     #[must_use]
     pub fn voice_not_found_400() -> Self {
-        Refusal { status: 400, ..Refusal::unknown_voice("gone") }.into()
+        ApiError { status: 400, ..ApiError::unknown_voice("gone") }.into()
     }
 
     /// 400: another older form of [`Self::voice_not_found`].
     #[must_use]
     pub fn voice_does_not_exist() -> Self {
-        Refusal::short(400, "voice_does_not_exist", "Voice does not exist.").into()
+        ApiError::short(400, "voice_does_not_exist", "Voice does not exist.").into()
     }
 
-    /// 400: what the vendor says of an id that cannot be one.
+    /// 400: an id with invalid characters.
     #[must_use]
     pub fn invalid_uid() -> Self {
-        Refusal::unknown_voice("not-an-id").into()
+        ApiError::unknown_voice("not-an-id").into()
     }
 
     /// 400: no such model.
     #[must_use]
     pub fn model_not_found() -> Self {
-        Refusal::model_not_found("eleven_gone").into()
+        ApiError::model_not_found("eleven_gone").into()
     }
 
     /// 400: more text than the model takes.
     #[must_use]
     pub fn text_too_long() -> Self {
-        Refusal::text_too_long(10_001, 10_000).into()
+        ApiError::text_too_long(10_001, 10_000).into()
     }
 
     /// 403: no such output format.
     #[must_use]
     pub fn invalid_output_format() -> Self {
-        Refusal::invalid_output_format("mp3_44100_1").into()
+        ApiError::invalid_output_format("mp3_44100_1").into()
     }
 
     /// 429 without `Retry-After`: more requests at once than the plan allows.
     #[must_use]
     pub fn too_many_concurrent_requests() -> Self {
-        Refusal::too_many_concurrent_requests(5).into()
+        ApiError::too_many_concurrent_requests(5).into()
     }
 
     /// 429: the provider is overloaded.
     #[must_use]
     pub fn system_busy() -> Self {
         let message = "We are experiencing heavy traffic, please try again.";
-        Refusal::full(429, "rate_limit_error", "system_busy", "system_busy", message).into()
+        ApiError::full(429, "rate_limit_error", "system_busy", "system_busy", message).into()
     }
 
     /// 429: too many requests in a short time.
     #[must_use]
     pub fn rate_limit_exceeded() -> Self {
         let message = "Rate limit exceeded.";
-        Refusal::full(429, "rate_limit_error", "rate_limit_exceeded", "rate_limit_exceeded", message).into()
+        ApiError::full(429, "rate_limit_error", "rate_limit_exceeded", "rate_limit_exceeded", message).into()
     }
 
-    /// 422: what the vendor says of a body without `text`.
+    /// 422: a body without `text`.
     #[must_use]
     pub fn unprocessable() -> Self {
-        Refusal::invalid(vec![problem("missing", &["body", "text"], "Field required", &json!({}))]).into()
+        ApiError::invalid(vec![problem("missing", &["body", "text"], "Field required", &json!({}))]).into()
     }
 
-    /// 404 with the barest of bodies.
+    /// 404 with a bare string.
     #[must_use]
     pub fn bare_not_found() -> Self {
-        Refusal::bare(404, "Not Found").into()
+        ApiError::bare(404, "Not Found").into()
     }
 
     /// 500 with a body that is neither JSON nor HTML.

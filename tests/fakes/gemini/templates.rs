@@ -1,10 +1,10 @@
-//! What the model writes: somebody just woke up and tells a dream, in 80 to 120 characters.
+//! The text that the model writes: a dream, told right after waking up, in 80 to 120 characters.
 
 use serde::Deserialize;
 
-/// The question, as the backend puts it.
+/// The prompt, as the backend sends it.
 #[derive(Deserialize)]
-struct Question {
+struct SpectatorPrompt {
     #[serde(default)]
     topic: String,
     value: String,
@@ -14,37 +14,37 @@ struct Question {
 
 const LENGTH: std::ops::RangeInclusive<usize> = 80..=120;
 
-/// Writes about what was asked, or about something when `asked` is no JSON with a `value`. A different `turn` gives
-/// another variant where several fit.
-pub(super) fn answer(asked: &str, turn: usize) -> String {
-    let question = serde_json::from_str::<Question>(asked).unwrap_or_else(|_| Question {
+/// Fills a template with the prompt's value, or with a fixed one if `prompt` is not JSON with a `value`. `turn` chooses
+/// among the templates that fit.
+pub(super) fn generate(prompt: &str, turn: usize) -> String {
+    let prompt = serde_json::from_str::<SpectatorPrompt>(prompt).unwrap_or_else(|_| SpectatorPrompt {
         topic: String::new(),
         value: "an open door".to_owned(),
         language: "en".to_owned(),
     });
-    let topic = question.topic.to_lowercase();
-    let variants = variants(&question.language);
-    // A variant must not give the topic away, nor happen to contain the value outside its place.
-    let told: Vec<String> = variants
+    let topic = prompt.topic.to_lowercase();
+    let templates = templates(&prompt.language);
+    // A text must not name the topic, nor contain the value twice.
+    let texts: Vec<String> = templates
         .iter()
-        .filter(|variant| topic.is_empty() || !variant.to_lowercase().contains(&topic))
-        .map(|variant| variant.replace("{}", &question.value))
-        .filter(|told| told.matches(&question.value).count() == 1)
+        .filter(|template| topic.is_empty() || !template.to_lowercase().contains(&topic))
+        .map(|template| template.replace("{}", &prompt.value))
+        .filter(|text| text.matches(&prompt.value).count() == 1)
         .collect();
-    let fitting: Vec<&String> = told.iter().filter(|told| LENGTH.contains(&told.chars().count())).collect();
+    let fitting: Vec<&String> = texts.iter().filter(|text| LENGTH.contains(&text.chars().count())).collect();
     match fitting.as_slice() {
-        // A value too long for any of them gets the shortest frame.
-        [] => told
+        // A value too long for all of them gets the shortest.
+        [] => texts
             .iter()
-            .min_by_key(|told| told.chars().count())
+            .min_by_key(|text| text.chars().count())
             .cloned()
-            .unwrap_or_else(|| variants[0].replace("{}", &question.value)),
+            .unwrap_or_else(|| templates[0].replace("{}", &prompt.value)),
         fitting => fitting[turn % fitting.len()].clone(),
     }
 }
 
-/// Frames of about 60, 75, 85 and 100 characters, so that one fits to short and to long values.
-fn variants(language: &str) -> &'static [&'static str] {
+/// Templates of about 60, 75, 85 and 100 characters, so that one fits short and long values.
+fn templates(language: &str) -> &'static [&'static str] {
     match language.split('-').next().unwrap_or_default() {
         "es" => &[
             "Acabo de despertar y todavía lo veo delante de mí: {}.",
@@ -89,12 +89,15 @@ fn variants(language: &str) -> &'static [&'static str] {
 mod tests {
     use super::*;
 
-    fn ask(topic: &str, value: &str, language: &str, turn: usize) -> String {
-        answer(&serde_json::json!({ "topic": topic, "value": value, "language": language }).to_string(), turn)
+    fn generate_about(topic: &str, value: &str, language: &str, turn: usize) -> String {
+        generate(
+            &serde_json::json!({ "topic": topic, "value": value, "language": language }).to_string(),
+            turn,
+        )
     }
 
     #[test]
-    fn a_dream_tells_the_value_once_in_80_to_120_characters_of_its_language() {
+    fn text_contains_the_value_once_in_80_to_120_characters_of_its_language() {
         for language in ["en", "es", "fr", "de", "it", "pt"] {
             for value in [
                 "7",
@@ -104,30 +107,30 @@ mod tests {
                 "a fear of very tall spiders in the dark",
             ] {
                 for turn in 0..4 {
-                    let dream = ask("playing cards", value, language, turn);
+                    let dream = generate_about("playing cards", value, language, turn);
                     assert_eq!(dream.matches(value).count(), 1, "{dream}");
                     assert!(LENGTH.contains(&dream.chars().count()), "{} {dream}", dream.chars().count());
                 }
             }
         }
-        assert_ne!(ask("cards", "Leo", "en", 0), ask("cards", "Leo", "de", 0));
-        assert_ne!(ask("cards", "Leo", "en", 0), ask("cards", "Leo", "en", 1));
+        assert_ne!(generate_about("cards", "Leo", "en", 0), generate_about("cards", "Leo", "de", 0));
+        assert_ne!(generate_about("cards", "Leo", "en", 0), generate_about("cards", "Leo", "en", 1));
     }
 
     #[test]
-    fn the_topic_is_never_told() {
+    fn text_never_names_the_topic() {
         for turn in 0..4 {
-            assert!(!ask("dream", "Leo", "en", turn).contains("dream"));
+            assert!(!generate_about("dream", "Leo", "en", turn).contains("dream"));
         }
     }
 
     #[test]
-    fn a_value_that_the_frames_contain_is_still_told_once() {
-        assert_eq!(ask("words", "night", "en", 0).matches("night").count(), 1);
+    fn text_contains_the_value_once_even_if_a_template_has_it() {
+        assert_eq!(generate_about("words", "night", "en", 0).matches("night").count(), 1);
     }
 
     #[test]
-    fn any_other_question_gets_a_dream_too() {
-        assert!(answer("Tell me something.", 0).contains("an open door"));
+    fn text_is_written_for_any_other_prompt() {
+        assert!(generate("Tell me something.", 0).contains("an open door"));
     }
 }

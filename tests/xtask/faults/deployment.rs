@@ -1,5 +1,5 @@
-//! One deployment to break: stand-ins, a database of its own, the real programs `perform` and `sweep`, two users with
-//! recordings, and voices at the provider that are not this deployment's.
+//! One deployment to inject faults into: fakes, its own database, the real programs `perform` and `sweep`, two users with
+//! recordings, and voices of other deployments at the provider.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -27,23 +27,22 @@ use tower::ServiceExt as _;
 /// Half a minute of speech as Chrome records it.
 const RECORDING: &[u8] = include_bytes!("../../fixtures/recordings/speech-34s.webm");
 const PASSWORD: &str = "correct horse battery staple";
-/// Both what `perform` is told and what its platform keeps to: as little as lets it do everything.
+/// The configured timeout of `perform` and that of its platform: the least that lets it do everything.
 const PERFORM_TIMEOUT: Duration = Duration::from_secs(22);
 /// The same for `sweep`.
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(30);
-/// One, so that a slot held too long is in everybody's way.
+/// One, so that a leaked slot blocks every other perform.
 pub const CLONE_SLOTS: usize = 1;
 const STAGE: &str = "faults";
 
-/// A deployment.
-pub struct World {
+pub struct Deployment {
     services: Services,
     backend: Backend,
     pub perform: Function,
     pub sweep: Function,
-    /// Whose performs meet the faults.
+    /// The user whose performs have the faults.
     pub ada: Performer,
-    /// Who performs at the same deployment.
+    /// Another user of the same deployment.
     pub bob: Performer,
     foreign: BTreeSet<String>,
 }
@@ -54,22 +53,21 @@ pub struct Performer {
     token: String,
 }
 
-/// A request of a performer.
 pub struct PerformRequest {
     pub body: Value,
-    /// Its `Idempotency-Key`.
+    /// The `Idempotency-Key`.
     pub key: Option<String>,
 }
 
 impl PerformRequest {
-    /// A thought, spoken in the performer's own voice.
+    /// The body for a thought in the performer's own voice.
     pub fn routine() -> Value {
         json!({ "routine_type": "cards", "value": "Queen of Hearts" })
     }
 }
 
-impl World {
-    /// Starts everything, with a database of its own on the server.
+impl Deployment {
+    /// Starts everything, with a new database on the server.
     pub async fn start(binaries: &LambdaBinaries, mongodb_uri: &str) -> Result<Self, String> {
         let key = SigningKey::generate();
         let mut given = Env::from_iter([
@@ -87,7 +85,7 @@ impl World {
             ("PERFORM_TIMEOUT_SECONDS", PERFORM_TIMEOUT.as_secs().to_string()),
         ]);
         let elevenlabs = elevenlabs::Config {
-            // What keeps to CLONE_SLOTS shall be the backend and not the provider.
+            // The backend must keep to CLONE_SLOTS by itself, not because the provider limits it.
             voice_limit: 1000,
             max_voice_add_edits: None,
             character_limit: 1_000_000_000,
@@ -96,7 +94,7 @@ impl World {
         };
         let options = Options { given, elevenlabs, ..Options::default() };
         let mut services = Services::start(options, |_| {}).await?;
-        // Past the proxy, which is the functions' own.
+        // Before the proxy, which only the programs under test use.
         let backend = Backend::start(&services.env, &Clock::system()).await?;
         services.count_commands().await?;
 
@@ -111,8 +109,8 @@ impl World {
         };
         let (perform, sweep) =
             (function("perform", PERFORM_TIMEOUT).await?, function("sweep", SWEEP_TIMEOUT).await?);
-        let provider = services.elevenlabs.as_ref().ok_or("ElevenLabs is not a stand-in.")?;
-        let foreign = plant_foreign_voices(provider);
+        let provider = services.elevenlabs.as_ref().ok_or("The ElevenLabs fake does not run.")?;
+        let foreign = seed_foreign_voices(provider);
         let ada = register(&backend).await?;
         let bob = register(&backend).await?;
         Ok(Self { services, backend, perform, sweep, ada, bob, foreign })
@@ -134,7 +132,7 @@ impl World {
         self.services.gemini.as_ref().expect("started so")
     }
 
-    /// Takes back every fault, and forgets what was received.
+    /// Removes every fault, and forgets the requests received.
     pub fn heal(&self) {
         self.wire().set_down(false);
         self.wire().reset();
@@ -142,29 +140,33 @@ impl World {
         for faults in [self.elevenlabs().faults(), self.gemini().faults()] {
             faults.clear();
         }
-        for journal in [self.elevenlabs().journal(), self.gemini().journal()] {
-            journal.clear();
+        for requests in [self.elevenlabs().requests(), self.gemini().requests()] {
+            requests.clear();
         }
     }
 
-    /// Has the real program perform.
-    pub async fn perform(&self, performer: &Performer, wish: &PerformRequest) -> Result<HttpAnswer, Failure> {
+    /// Invokes the real program `perform`.
+    pub async fn perform(
+        &self,
+        performer: &Performer,
+        request: &PerformRequest,
+    ) -> Result<HttpAnswer, Failure> {
         let bearer = format!("Bearer {}", performer.token);
         let mut headers = vec![("content-type", "application/json"), ("authorization", &bearer)];
-        if let Some(key) = &wish.key {
+        if let Some(key) = &request.key {
             headers.push(("idempotency-key", key));
         }
-        let body = wish.body.to_string();
+        let body = request.body.to_string();
         self.perform.invoke_http("POST", "/perform", &headers, body.as_bytes()).await
     }
 
-    /// Has the real program sweep.
+    /// Invokes the real program `sweep`.
     pub async fn sweep(&self) -> Result<Value, Failure> {
         self.sweep.invoke(&json!({})).await
     }
 
-    /// As if the time had come at which every lease has run out. The leases run on the database's clock.
-    pub async fn run_out_leases(&self) -> Result<(), String> {
+    /// Moves the expiry of every lease into the past. Leases use the database's clock, which cannot be set.
+    pub async fn expire_leases(&self) -> Result<(), String> {
         let past = DateTime::from_millis(0);
         let held = doc! { "$map": {
             "input": { "$ifNull": ["$held", []] },
@@ -180,7 +182,7 @@ impl World {
         changed.await.map_err(|error: mongodb::error::Error| format!("The leases cannot be changed: {error}"))
     }
 
-    /// Characters charged to a user; 0 if there is none.
+    /// The characters charged to a user; 0 if the user does not exist.
     pub async fn charged(&self, performer: &Performer) -> Result<i64, String> {
         let user = self.collection("users").find_one(doc! { "_id": performer.id }).await;
         let user = user.map_err(|error| format!("The user cannot be read: {error}"))?;
@@ -188,7 +190,7 @@ impl World {
         Ok(chars.unwrap_or(0))
     }
 
-    /// What is held in the database, in words; empty if nothing is.
+    /// Descriptions of what is held in the database.
     pub async fn held(&self) -> Result<Vec<String>, String> {
         let mut held = Vec::new();
         let slots = self.collection("clone_slots").find_one(doc! {}).await;
@@ -198,7 +200,7 @@ impl World {
         }
         for (what, filter) in [
             ("a lease is held", doc! { "lease": { "$exists": true, "$ne": null } }),
-            ("a clone is noted", doc! { "voice_clone_id": { "$exists": true, "$ne": null } }),
+            ("a voice id is recorded", doc! { "voice_clone_id": { "$exists": true, "$ne": null } }),
         ] {
             let users = self.collection("users").count_documents(filter).await;
             if users.map_err(|error| format!("The users cannot be counted: {error}"))? > 0 {
@@ -208,30 +210,30 @@ impl World {
         Ok(held)
     }
 
-    /// Voices of this deployment that live at the provider.
-    pub fn living(&self) -> Vec<String> {
-        let living = self.elevenlabs().ledger().living.into_iter();
-        living.filter(|voice| !self.foreign.contains(&voice.voice_id)).map(|voice| voice.name).collect()
+    /// The voices of this deployment that still exist at the provider.
+    pub fn existing(&self) -> Vec<String> {
+        let existing = self.elevenlabs().state().existing.into_iter();
+        existing.filter(|voice| !self.foreign.contains(&voice.voice_id)).map(|voice| voice.name).collect()
     }
 
-    /// Foreign voices that are gone.
-    pub fn foreign_gone(&self) -> usize {
-        let living = self.elevenlabs().ledger().living;
-        self.foreign.len() - living.iter().filter(|voice| self.foreign.contains(&voice.voice_id)).count()
+    /// How many foreign voices were deleted.
+    pub fn foreign_deleted(&self) -> usize {
+        let existing = self.elevenlabs().state().existing;
+        self.foreign.len() - existing.iter().filter(|voice| self.foreign.contains(&voice.voice_id)).count()
     }
 
-    /// The most voices of this deployment that ever lived at once, while no foreign one is gone.
-    pub fn most_living(&self) -> usize {
-        self.elevenlabs().ledger().most_living - self.foreign.len()
+    /// The most voices of this deployment that ever existed at once, as long as no foreign one was deleted.
+    pub fn max_existing(&self) -> usize {
+        self.elevenlabs().state().max_existing - self.foreign.len()
     }
 
-    /// Objects in S3 that belong to a user.
+    /// The keys of the S3 objects of a user.
     pub fn objects_of(&self, performer: &Performer) -> Vec<String> {
         let id = performer.id.to_hex();
         self.s3().keys().into_iter().filter(|key| key.contains(&id)).collect()
     }
 
-    /// The first performer deletes their account.
+    /// Deletes the account of the first user.
     pub async fn delete_account(&self) -> Result<(), String> {
         let body = json!({ "password": PASSWORD }).to_string();
         send(&self.backend, Method::DELETE, "/users/me", &self.ada.token, "application/json", body.into())
@@ -239,7 +241,7 @@ impl World {
             .map(drop)
     }
 
-    /// The first performer is somebody new.
+    /// Replaces the first user with a new one.
     pub async fn register_again(&mut self) -> Result<(), String> {
         self.ada = register(&self.backend).await?;
         Ok(())
@@ -250,8 +252,8 @@ impl World {
     }
 }
 
-/// Voices of the same account that a sweep must not touch; more than a page of the provider's list.
-fn plant_foreign_voices(provider: &ElevenLabs) -> BTreeSet<String> {
+/// Seeds voices that a sweep must not delete; more than a page of the provider's list.
+fn seed_foreign_voices(provider: &ElevenLabs) -> BTreeSet<String> {
     let mut names: Vec<String> = (0..100).map(|number| format!("A narrator {number}")).collect();
     names.extend([
         format!("newvisions:{STAGE}-eu:{}", ObjectId::new()),
@@ -260,7 +262,7 @@ fn plant_foreign_voices(provider: &ElevenLabs) -> BTreeSet<String> {
         format!("newvisions:{STAGE}:my favourite"),
         format!(" newvisions:{STAGE}:{}", ObjectId::new()),
     ]);
-    // Created long ago, and so listed on either end of ours.
+    // Created long ago, so listed before or after those of this deployment.
     names.iter().map(|name| provider.seed_voice(name, "cloned", Some(1_700_000_000))).collect()
 }
 
@@ -282,7 +284,7 @@ async fn register(backend: &Backend) -> Result<Performer, String> {
     Ok(Performer { id, token })
 }
 
-/// A request to the functions' routers in this process: to those that are not under test.
+/// A request to the routers in this process, for functions that are not under test.
 async fn send(
     backend: &Backend,
     method: Method,
@@ -296,11 +298,11 @@ async fn send(
         request = request.header("authorization", format!("Bearer {token}"));
     }
     let request = request.body(Body::from(body)).map_err(|error| error.to_string())?;
-    let answer = backend.routes.clone().oneshot(request).await.map_err(|never| never.to_string())?;
-    let status = answer.status();
-    let body = answer.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
+    let response = backend.routes.clone().oneshot(request).await.map_err(|never| never.to_string())?;
+    let status = response.status();
+    let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
     if status.is_success() {
         return Ok(serde_json::from_slice(&body).unwrap_or_default());
     }
-    Err(format!("{path} answered {status}: {}", String::from_utf8_lossy(&body)))
+    Err(format!("{path} responded {status}: {}", String::from_utf8_lossy(&body)))
 }

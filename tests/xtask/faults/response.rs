@@ -1,4 +1,4 @@
-//! What the client of a perform got.
+//! The response that a client got, as far as the checks need it.
 
 use std::fmt;
 
@@ -10,27 +10,26 @@ use tests::harness::{
     mp3,
 };
 
-/// An answer, as far as it matters here.
+/// The response to an invocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Response {
     /// Audio that plays.
     Audio {
-        /// The whole answer.
         body: Bytes,
-        /// The characters that it says it cost.
+        /// In characters, as the response reports it.
         cost: i64,
     },
-    /// A problem from the contract.
+    /// An error of the contract: status and code.
     Problem(u16, String),
-    /// A sweep's own account of itself, or its failure.
+    /// A sweep succeeded or failed.
     Sweep(String),
-    /// The platform's error: the process ended.
+    /// The process ended.
     Killed,
-    /// What no client should ever see.
+    /// A response that is not in the contract.
     Violation(String),
 }
 
-/// What a perform may answer when something beside it goes wrong.
+/// The errors that a perform may respond with when a dependency fails.
 const DOCUMENTED: [(u16, &str); 10] = [
     (401, "invalid_token"),
     (409, "voice_required"),
@@ -44,19 +43,20 @@ const DOCUMENTED: [(u16, &str); 10] = [
     (504, "deadline_exceeded"),
 ];
 
-impl Answer {
-    /// Reads what a program answered.
-    pub fn read(answer: Result<HttpAnswer, Failure>) -> Self {
-        let answer = match answer {
-            Ok(answer) => answer,
+impl Response {
+    pub fn read(response: Result<HttpAnswer, Failure>) -> Self {
+        let response = match response {
+            Ok(response) => response,
             Err(Failure::Exited(_)) => return Self::Killed,
             Err(failure) => return Self::Violation(failure.to_string()),
         };
-        let Ok(json) = answer.json() else { return Self::Violation(format!("{}, not JSON", answer.status)) };
-        let status = answer.status.as_u16();
+        let Ok(json) = response.json() else {
+            return Self::Violation(format!("{}, not JSON", response.status));
+        };
+        let status = response.status.as_u16();
         if status == 200 {
             return match (plays(&json), json["charsUsedEffective"].as_i64()) {
-                (true, Some(cost)) => Self::Audio { body: answer.body, cost },
+                (true, Some(cost)) => Self::Audio { body: response.body, cost },
                 _ => Self::Violation(String::from("200 without audio that plays")),
             };
         }
@@ -68,9 +68,9 @@ impl Answer {
         }
     }
 
-    /// Reads what a sweep answered: it may fail as long as it says so in time.
-    pub fn of_sweep(answer: Result<Value, Failure>) -> Self {
-        match answer {
+    /// A sweep may fail as long as it reports that in time.
+    pub fn read_sweep(response: Result<Value, Failure>) -> Self {
+        match response {
             Ok(_) => Self::Sweep(String::from("swept")),
             Err(Failure::Function { .. }) => Self::Sweep(String::from("failed")),
             Err(Failure::Exited(_)) => Self::Killed,
@@ -78,28 +78,27 @@ impl Answer {
         }
     }
 
-    /// What it cost; nothing without audio.
+    /// In characters; 0 without audio.
     pub fn cost(&self) -> i64 {
         if let Self::Audio { cost, .. } = self { *cost } else { 0 }
     }
 
-    /// Whether there is audio.
     pub fn is_audio(&self) -> bool {
         matches!(self, Self::Audio { .. })
     }
 }
 
-/// Whether the audio plays: of several takes that of each one that did not fail, and of one at least.
-fn plays(answer: &Value) -> bool {
-    let Some(takes) = answer["takes"].as_array() else {
-        let audio = answer["audio_base64"].as_str().and_then(|audio| STANDARD.decode(audio).ok());
+/// Whether the audio plays: that of every take that did not fail, and of at least one.
+fn plays(response: &Value) -> bool {
+    let Some(takes) = response["takes"].as_array() else {
+        let audio = response["audio_base64"].as_str().and_then(|audio| STANDARD.decode(audio).ok());
         return audio.as_deref().and_then(mp3::listen).is_some_and(|heard| heard.seconds > 1.0);
     };
     let mut heard = takes.iter().filter(|take| take["status"] == "ok").peekable();
     heard.peek().is_some() && heard.all(plays)
 }
 
-impl fmt::Display for Answer {
+impl fmt::Display for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Audio { .. } => f.write_str("200"),

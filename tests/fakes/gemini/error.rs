@@ -1,5 +1,5 @@
-//! Gemini's errors, <https://ai.google.dev/gemini-api/docs/troubleshooting>, and the answers that are errors in
-//! truth although they come with a 200.
+//! Gemini's errors, <https://ai.google.dev/gemini-api/docs/troubleshooting>, and the responses with status 200 that hold
+//! no usable text.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
@@ -10,14 +10,14 @@ use super::with_usage;
 
 /// An error as all of Google's APIs word it: <https://google.aip.dev/193>.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct ApiError {
     code: u16,
     status: &'static str,
     message: String,
     details: Vec<Value>,
 }
 
-impl Refusal {
+impl ApiError {
     fn new(code: u16, status: &'static str, message: impl Into<String>) -> Self {
         Self { code, status, message: message.into(), details: Vec::new() }
     }
@@ -82,32 +82,32 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.code).expect("an HTTP status");
         (status, Json(self.body())).into_response()
     }
 }
 
-impl From<Refusal> for Fault {
-    fn from(refusal: Refusal) -> Self {
-        Self::json(refusal.code, &refusal.body())
+impl From<ApiError> for Fault {
+    fn from(error: ApiError) -> Self {
+        Self::json(error.code, &error.body())
     }
 }
 
 /// A 200 whose only candidate has these parts, for example `[{"text": "…", "thought": true}]`.
 #[must_use]
-pub fn answer_of_parts(parts: &Value) -> Fault {
+pub fn response_of_parts(parts: &Value) -> Fault {
     let candidate =
         json!({ "content": { "parts": parts, "role": "model" }, "finishReason": "STOP", "index": 0 });
     ok(json!({ "candidates": [candidate] }))
 }
 
-fn ok(answer: Value) -> Fault {
-    Fault::json(200, &with_usage(answer, "gemini-3.5-flash-lite", "", ""))
+fn ok(response: Value) -> Fault {
+    Fault::json(200, &with_usage(response, "gemini-3.5-flash-lite", "", ""))
 }
 
-/// A 200 with a candidate that says nothing but why.
+/// A 200 with a candidate that holds only the reason why it has no content.
 fn finished(reason: &str) -> Fault {
     ok(
         json!({ "candidates": [{ "finishReason": reason, "index": 0, "safetyRatings": ratings("HIGH", true) }] }),
@@ -129,37 +129,37 @@ pub(super) fn ratings(probability: &str, blocked: bool) -> Value {
         .collect()
 }
 
-/// Gemini's failures.
+/// Gemini's errors.
 impl Fault {
     /// 400: the key is unknown.
     #[must_use]
     pub fn gemini_invalid_key() -> Self {
-        Refusal::invalid_key().into()
+        ApiError::invalid_key().into()
     }
 
     /// 403: the key may not use this service.
     #[must_use]
     pub fn gemini_permission_denied() -> Self {
-        Refusal::new(403, "PERMISSION_DENIED", "The caller does not have permission").into()
+        ApiError::new(403, "PERMISSION_DENIED", "The caller does not have permission").into()
     }
 
     /// 404: the model was retired.
     #[must_use]
     pub fn retired_model() -> Self {
-        Refusal::unknown_model("gemini-2.0-flash").into()
+        ApiError::unknown_model("gemini-2.0-flash").into()
     }
 
-    /// 429 that says to come back in 27 seconds.
+    /// 429 with a retry delay of 27 seconds.
     #[must_use]
     pub fn resource_exhausted_with_retry_info() -> Self {
         Self::resource_exhausted_for("27s")
     }
 
-    /// 429 that says when to come back: a duration as Google's JSON has it, such as `0.5s`.
+    /// 429 with a retry delay in Google's JSON format, such as `0.5s`.
     #[must_use]
     pub fn resource_exhausted_for(delay: &str) -> Self {
         let message = "You exceeded your current quota, please check your plan and billing details.";
-        Refusal::new(429, "RESOURCE_EXHAUSTED", message)
+        ApiError::new(429, "RESOURCE_EXHAUSTED", message)
             .with(json!({
                 "@type": "type.googleapis.com/google.rpc.QuotaFailure",
                 "violations": [{
@@ -176,20 +176,20 @@ impl Fault {
     /// 500 INTERNAL.
     #[must_use]
     pub fn gemini_internal() -> Self {
-        Refusal::new(500, "INTERNAL", "An internal error has occurred. Please retry.").into()
+        ApiError::new(500, "INTERNAL", "An internal error has occurred. Please retry.").into()
     }
 
     /// 503 UNAVAILABLE.
     #[must_use]
     pub fn gemini_unavailable() -> Self {
-        Refusal::new(503, "UNAVAILABLE", "The model is overloaded. Please try again later.").into()
+        ApiError::new(503, "UNAVAILABLE", "The model is overloaded. Please try again later.").into()
     }
 
     /// 504 `DEADLINE_EXCEEDED`.
     #[must_use]
     pub fn gemini_deadline_exceeded() -> Self {
         let message = "The request timed out. Please try again.";
-        Refusal::new(504, "DEADLINE_EXCEEDED", message).into()
+        ApiError::new(504, "DEADLINE_EXCEEDED", message).into()
     }
 
     /// 200 without candidates: the prompt was blocked.
@@ -200,19 +200,19 @@ impl Fault {
         }))
     }
 
-    /// 200 with a candidate without content: the answer was blocked.
+    /// 200 with a candidate without content: the response was blocked.
     #[must_use]
-    pub fn blocked_answer() -> Self {
+    pub fn blocked_response() -> Self {
         finished("SAFETY")
     }
 
-    /// The other way of [`Self::blocked_answer`].
+    /// Another form of [`Self::blocked_response`].
     #[must_use]
-    pub fn prohibited_answer() -> Self {
+    pub fn prohibited_response() -> Self {
         finished("PROHIBITED_CONTENT")
     }
 
-    /// 200: all tokens went into thinking, and there is a content without parts.
+    /// 200: all tokens were used for thinking, and the content has no parts.
     #[must_use]
     pub fn max_tokens_without_parts() -> Self {
         let candidate = json!({ "content": { "role": "model" }, "finishReason": "MAX_TOKENS", "index": 0 });
@@ -226,16 +226,16 @@ impl Fault {
         ok(json!({ "candidates": [{ "content": content, "finishReason": "MAX_TOKENS", "index": 0 }] }))
     }
 
-    /// 200 with this thought in the JSON that the backend asks for, after a part that is not meant for anybody.
+    /// 200 with this thought in the JSON that the backend asks for, after a part with internal reasoning.
     #[must_use]
-    pub fn gemini_answers(thought: &str) -> Self {
-        Self::gemini_says(&json!({ "thought": thought }).to_string())
+    pub fn gemini_thought(thought: &str) -> Self {
+        Self::gemini_text(&json!({ "thought": thought }).to_string())
     }
 
-    /// 200 with this very text, after a part that is not meant for anybody.
+    /// 200 with exactly this text, after a part with internal reasoning.
     #[must_use]
-    pub fn gemini_says(text: &str) -> Self {
+    pub fn gemini_text(text: &str) -> Self {
         let thinking = json!({ "text": "The user wants a dream.", "thought": true });
-        answer_of_parts(&json!([thinking, { "text": text }]))
+        response_of_parts(&json!([thinking, { "text": text }]))
     }
 }
