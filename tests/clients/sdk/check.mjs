@@ -1,5 +1,5 @@
-// The providers' official JavaScript clients against the stand-ins: every call that the backend makes, and its errors.
-// The ElevenLabs client refuses answers that lack a field or have one of the wrong type. Needs the variables that
+// The providers' official JavaScript clients against the fakes: every call that the backend makes, and its errors.
+// The ElevenLabs client rejects responses with a missing field or a wrong type. Needs the variables that
 // `cargo local with` sets.
 //
 // Usage: check.mjs RECORDING
@@ -21,8 +21,8 @@ async function bytes(stream) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-/** The call fails with this HTTP status, and with this word in the error's body. */
-async function refused(status, word, call) {
+/** Asserts that the call fails with this HTTP status, and with this word in the error's body. */
+async function failsWith(status, word, call) {
   await assert.rejects(call, (error) => {
     assert.ok(error instanceof ElevenLabsError, String(error));
     assert.equal(error.statusCode, status, JSON.stringify(error.body));
@@ -60,17 +60,17 @@ async function voices() {
   const streamed = await client.textToSpeech.stream(added.voiceId, { text: "Hearts.", modelId: model });
   assert.ok((await bytes(streamed)).length > 1000);
 
-  await refused(401, "invalid_api_key", () => clientOf("wrong").user.subscription.get());
-  await refused(404, "voice_not_found", () => speak("aVoiceThatIsNotThere"));
-  await refused(400, "model_not_found", () => speak(added.voiceId, { modelId: "eleven_nonsense" }));
+  await failsWith(401, "invalid_api_key", () => clientOf("wrong").user.subscription.get());
+  await failsWith(404, "voice_not_found", () => speak("aVoiceThatIsNotThere"));
+  await failsWith(400, "model_not_found", () => speak(added.voiceId, { modelId: "eleven_nonsense" }));
 
   assert.equal((await client.voices.delete(added.voiceId)).status, "ok");
-  await refused(404, "voice_not_found", () => client.voices.delete(added.voiceId));
+  await failsWith(404, "voice_not_found", () => client.voices.delete(added.voiceId));
   const after = await client.user.subscription.get();
   assert.equal(after.voiceAddEditCounter, before.voiceAddEditCounter + 1);
   assert.equal(after.voiceSlotsUsed, before.voiceSlotsUsed);
   for (let free = after.voiceLimit - after.voiceSlotsUsed; free > 0; free -= 1) await add(`sdk check ${free}`);
-  await refused(400, "voice_limit_reached", () => add("one too many"));
+  await failsWith(400, "voice_limit_reached", () => add("one too many"));
 }
 
 async function thoughts() {
@@ -89,14 +89,14 @@ async function thoughts() {
   const fails = (status, call) =>
     assert.rejects(call, (error) => error instanceof ApiError && error.status === status);
 
-  const answer = await ask(clientOf(GEMINI_API_KEY));
-  assert.ok(answer.text.length > 10);
-  assert.equal(answer.candidates[0].finishReason, "STOP");
-  assert.equal(answer.modelVersion, geminiModel);
+  const response = await ask(clientOf(GEMINI_API_KEY));
+  assert.ok(response.text.length > 10);
+  assert.equal(response.candidates[0].finishReason, "STOP");
+  assert.equal(response.modelVersion, geminiModel);
   await fails(400, () => ask(clientOf("wrong")));
   await fails(404, () => ask(clientOf(GEMINI_API_KEY), "gemini-1.5-flash"));
 }
 
 await voices();
 await thoughts();
-console.log("The JavaScript clients read every answer.");
+console.log("The JavaScript clients accept every response.");

@@ -1,6 +1,6 @@
-"""The providers' official Python clients against the stand-ins: every call that the backend makes, and its errors.
+"""The providers' official Python clients against the fakes: every call that the backend makes, and its errors.
 
-What a stand-in answers is validated by the client's own models, strictly. Needs the variables that
+The responses are validated strictly by the client's own models. Needs the variables that
 `cargo local with` sets.
 
 Usage: check.py RECORDING
@@ -22,31 +22,31 @@ MODEL = "eleven_flash_v2_5"
 GEMINI_MODEL = "gemini-3.5-flash-lite"
 
 
-def strict(answer):
-    """The answer again, but read by its model with nothing forgiven: the client itself forgives much."""
-    return type(answer).model_validate(json.loads(answer.model_dump_json()))
+def strict(response):
+    """The response, validated strictly by its model: the client itself is lenient."""
+    return type(response).model_validate(json.loads(response.model_dump_json()))
 
 
-def refused(status, word, call):
-    """The call fails with this HTTP status, and with this word in the error's body."""
+def fails_with(status, word, call):
+    """Asserts that the call fails with this HTTP status, and with this word in the error's body."""
     try:
-        answer = call()
-        # Speech is sent when it is asked for.
-        if hasattr(answer, "__next__"):
-            b"".join(answer)
+        response = call()
+        # A stream sends its request when it is read.
+        if hasattr(response, "__next__"):
+            b"".join(response)
     except ApiError as error:
-        assert error.status_code == status, f"{error.status_code} in place of {status}: {error.body}"
+        assert error.status_code == status, f"{error.status_code} instead of {status}: {error.body}"
         assert word in json.dumps(error.body), f"no {word}: {error.body}"
         return
-    raise AssertionError(f"{word}: not refused")
+    raise AssertionError(f"{word}: no error")
 
 
-def elevenlabs_of(key):
+def elevenlabs_client(key):
     return ElevenLabs(base_url=os.environ["ELEVENLABS_BASE_URL"], api_key=key)
 
 
 def voices():
-    client = elevenlabs_of(os.environ["ELEVENLABS_API_KEY"])
+    client = elevenlabs_client(os.environ["ELEVENLABS_API_KEY"])
 
     def add(name, recording):
         return client.voices.ivc.create(name=name, files=[recording], remove_background_noise=False)
@@ -73,28 +73,28 @@ def voices():
     streamed = client.text_to_speech.stream(added.voice_id, text="Hearts.", model_id=MODEL)
     assert len(b"".join(streamed)) > 1000
 
-    refused(401, "invalid_api_key", lambda: elevenlabs_of("wrong").user.subscription.get())
-    refused(400, "invalid_", lambda: add("sdk noise", ("noise.webm", bytes(50_000), "audio/webm")))
-    refused(404, "voice_not_found", lambda: speak("aVoiceThatIsNotThere"))
-    refused(400, "model_not_found", lambda: speak(model_id="eleven_nonsense"))
-    refused(403, "invalid_output_format", lambda: speak(output_format="mp3_1_1"))
-    refused(422, "loc", lambda: client.text_to_speech.convert(added.voice_id, text=None))
+    fails_with(401, "invalid_api_key", lambda: elevenlabs_client("wrong").user.subscription.get())
+    fails_with(400, "invalid_", lambda: add("sdk noise", ("noise.webm", bytes(50_000), "audio/webm")))
+    fails_with(404, "voice_not_found", lambda: speak("aVoiceThatIsNotThere"))
+    fails_with(400, "model_not_found", lambda: speak(model_id="eleven_nonsense"))
+    fails_with(403, "invalid_output_format", lambda: speak(output_format="mp3_1_1"))
+    fails_with(422, "loc", lambda: client.text_to_speech.convert(added.voice_id, text=None))
 
     assert strict(client.voices.delete(added.voice_id)).status == "ok"
-    refused(404, "voice_not_found", lambda: client.voices.get(added.voice_id))
-    refused(404, "voice_not_found", lambda: client.voices.delete(added.voice_id))
+    fails_with(404, "voice_not_found", lambda: client.voices.get(added.voice_id))
+    fails_with(404, "voice_not_found", lambda: client.voices.delete(added.voice_id))
     after = strict(client.user.subscription.get())
-    assert after.voice_add_edit_counter == before.voice_add_edit_counter + 1, "a creation stays spent"
-    assert after.voice_slots_used == before.voice_slots_used, "a slot does not"
+    assert after.voice_add_edit_counter == before.voice_add_edit_counter + 1, "a creation stays counted"
+    assert after.voice_slots_used == before.voice_slots_used, "a slot is freed"
     assert after.character_count > before.character_count
 
     for number in range(after.voice_limit - after.voice_slots_used):
         strict(add(f"sdk check {number}", RECORDING.open("rb")))
-    refused(400, "voice_limit_reached", lambda: add("one too many", RECORDING.open("rb")))
+    fails_with(400, "voice_limit_reached", lambda: add("one too many", RECORDING.open("rb")))
 
 
 def thoughts():
-    def client_of(key):
+    def gemini_client(key):
         options = types.HttpOptions(base_url=os.environ["GEMINI_BASE_URL"])
         return genai.Client(api_key=key, http_options=options)
 
@@ -120,16 +120,16 @@ def thoughts():
         except errors.ClientError as error:
             assert (error.code, error.status) == (code, status), error
             return
-        raise AssertionError(f"{status}: not refused")
+        raise AssertionError(f"{status}: no error")
 
-    client = client_of(os.environ["GEMINI_API_KEY"])
-    answer = strict(ask(client))
-    assert answer.text and answer.candidates[0].finish_reason == types.FinishReason.STOP, answer
-    assert answer.usage_metadata.total_token_count > 0 and answer.model_version == GEMINI_MODEL, answer
-    fails(400, "INVALID_ARGUMENT", lambda: ask(client_of("wrong")))
+    client = gemini_client(os.environ["GEMINI_API_KEY"])
+    response = strict(ask(client))
+    assert response.text and response.candidates[0].finish_reason == types.FinishReason.STOP, response
+    assert response.usage_metadata.total_token_count > 0 and response.model_version == GEMINI_MODEL, response
+    fails(400, "INVALID_ARGUMENT", lambda: ask(gemini_client("wrong")))
     fails(404, "NOT_FOUND", lambda: ask(client, "gemini-1.5-flash"))
 
 
 voices()
 thoughts()
-print("The Python clients read every answer.")
+print("The Python clients accept every response.")

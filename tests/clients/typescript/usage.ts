@@ -1,5 +1,5 @@
-// The API as a typed client sees it: compiled and never run. What must not compile is marked, so that a description
-// that lost its types fails here too. `schema.d.ts` is made from functions/usage/openapi.json by openapi-typescript.
+// The API in a typed client: compiled, never run. Lines that must not compile are marked, so that a description
+// that lost its types fails here too. `schema.d.ts` is generated from functions/usage/openapi.json by openapi-typescript.
 import createClient from "openapi-fetch";
 import type { components, paths } from "./schema.js";
 
@@ -72,5 +72,5 @@ export async function perform(): Promise<string[]> {
 await client.POST("/perform", { body: { routine_type: "coins", value: "a penny" } });
 
 type Settings = components["schemas"]["Settings"];
-// @ts-expect-error an answer holds all settings
+// @ts-expect-error a response has all settings
 export const partial: Settings = { voice_language: "en" };
