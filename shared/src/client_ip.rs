@@ -1,13 +1,13 @@
-//! The address that a request comes from.
+//! The IP address that a request comes from.
 
 use std::{convert::Infallible, net::IpAddr};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use lambda_http::request::RequestContext;
 
-/// Where a request comes from, as the platform saw it; headers are the client's own words and not asked.
+/// The client's address as API Gateway saw it. `X-Forwarded-For` is not read, because the client can set it.
 ///
-/// An IPv6 host has a whole /64 to choose from, so that is what counts.
+/// An IPv6 address is cut to its /64, because a single host usually has all of it.
 #[derive(Clone, Debug)]
 pub struct ClientIp(String);
 

@@ -1,4 +1,4 @@
-//! The one seam of the code: what time it is. The only file that reads the system clock.
+//! The time. The only file that reads the system clock, so that tests can set it.
 //!
 //! Wall-clock time decides sessions and quota months. Leases and slots expire by the database's own clock
 //! instead (`$$NOW`), so that machines with skewed clocks agree about them.
@@ -14,25 +14,24 @@ use std::{
 use mongodb::bson::DateTime;
 use time::OffsetDateTime;
 
-/// The system's clock, or one that stands still until a test advances it. Clones share their time.
+/// The system's clock, or one that a test advances. Clones of a fixed clock share its time.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Option<Arc<AtomicI64>>);
 
 impl Clock {
-    /// The real time.
     #[must_use]
     pub fn system() -> Self {
         Self(None)
     }
 
-    /// A clock that shows `at` until it is advanced.
+    /// A clock that stands still at `at` until it is advanced.
     #[must_use]
     pub fn fixed(at: OffsetDateTime) -> Self {
         let millis = at.unix_timestamp() * 1000 + i64::from(at.millisecond());
         Self(Some(Arc::new(AtomicI64::new(millis))))
     }
 
-    /// Moves a fixed clock forward; the system's clock is not moved.
+    /// Moves a fixed clock forward; does nothing to the system's clock.
     pub fn advance(&self, by: Duration) {
         if let Some(millis) = &self.0 {
             let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
@@ -50,7 +49,6 @@ impl Clock {
         }
     }
 
-    /// Now, as a calendar time in UTC.
     #[must_use]
     pub fn utc(&self) -> OffsetDateTime {
         calendar(self.now())

@@ -22,7 +22,6 @@ use crate::{
     env::{Env, EnvError},
     error::Error,
     mongo,
-    users::from_now,
 };
 
 /// How long whoever waits for a slot keeps their place in the line without asking again: several times as long as
@@ -111,14 +110,14 @@ impl CloneSlots {
         ttl: Duration,
     ) -> Result<Option<(Slot, u64)>, Error> {
         let slot = doc! {
-            "lease_id": lease_id, "user_id": user_id, "until": from_now(ttl),
+            "lease_id": lease_id, "user_id": user_id, "until": mongo::from_now(ttl),
             "voice_id": null, "created_at": null, "orphaned": false,
         };
         let filtered = |list: &str, condition: Document| {
             doc! { "$filter": { "input": { "$ifNull": [list, []] }, "cond": condition } }
         };
         let others = doc! { "$ne": ["$$this.lease_id", lease_id] };
-        let place = doc! { "lease_id": lease_id, "until": from_now(IN_LINE) };
+        let place = doc! { "lease_id": lease_id, "until": mongo::from_now(IN_LINE) };
         let kept = doc! { "$map": {
             "input": "$line",
             "in": { "$cond": [&others, "$$this", &place] },

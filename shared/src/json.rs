@@ -13,9 +13,11 @@ use bytes::Bytes;
 use deserr::{DeserializeError, Deserr, ErrorKind, IntoValue, MergeWithError, ValueKind, ValuePointerRef};
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
-use crate::error::{Error, FieldError};
+use crate::{
+    digest::sha256_hex,
+    error::{Error, FieldError},
+};
 
 /// Why a value is refused: a sentence that names the rule and not the value.
 #[derive(Debug)]
@@ -45,7 +47,7 @@ impl<T: Deserr<ValidationErrors>, S: Send + Sync> FromRequest<S> for HashedJson<
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
         let bytes = read_json(request, state).await?;
-        Ok(Self(parse(&bytes)?, BodyHash(hex::encode(Sha256::digest(&bytes)))))
+        Ok(Self(parse(&bytes)?, BodyHash(sha256_hex(&bytes))))
     }
 }
 

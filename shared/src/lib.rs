@@ -25,6 +25,7 @@ pub mod clock;
 pub mod clone_slots;
 pub mod content;
 pub mod deadline;
+pub mod digest;
 pub mod elevenlabs;
 pub mod env;
 pub mod error;

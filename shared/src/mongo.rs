@@ -1,4 +1,4 @@
-//! The connection to MongoDB and the indexes that the stores rely on.
+//! The connection to MongoDB, the indexes, and what the stores share.
 
 use std::{future::IntoFuture, io, time::Duration};
 
@@ -11,20 +11,18 @@ use mongodb::{
 
 use crate::env::{Env, EnvError};
 
-/// The database could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// A variable is missing.
     #[error(transparent)]
     Env(#[from] EnvError),
-    /// The URI is not one, or its DNS name does not resolve. The driver's text can repeat the URI and with it
-    /// the password, so it is not shown.
+    /// The URI is malformed, or its DNS name does not resolve. The driver's message is dropped, because it can repeat
+    /// the URI and with it the password.
     #[error("MONGODB_URI cannot be used: check its form, its host and that its name resolves")]
     Uri,
 }
 
-/// Prepares a client for `MONGODB_URI` and gives the database `MONGODB_DATABASE` (default `newvisions`).
-/// Connections open at first use.
+/// A client for `MONGODB_URI`, with the database `MONGODB_DATABASE` (default `newvisions`). Connections open at first
+/// use.
 pub async fn connect(env: &Env) -> Result<Database, ConnectError> {
     let mut options =
         ClientOptions::parse(env.required("MONGODB_URI")?).await.map_err(|_| ConnectError::Uri)?;
@@ -35,11 +33,11 @@ pub async fn connect(env: &Env) -> Result<Database, ConnectError> {
     Ok(client.database(env.get("MONGODB_DATABASE").unwrap_or("newvisions")))
 }
 
-/// One operation may take this long, the wait for a server included.
+/// The limit of one operation, server selection included.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the database answers, if it does so in time: the driver itself waits for a reply without end, and a
-/// connection that died while its Lambda was frozen gives none. Whether the operation had its effect is then unknown.
+/// Runs an operation with a timeout. The driver has none for replies, and a connection that died while its Lambda was
+/// frozen never gives one. After a timeout it is unknown whether the operation took effect.
 pub async fn with_timeout<T>(
     operation: impl IntoFuture<Output = Result<T, MongoError>>,
 ) -> Result<T, MongoError> {
@@ -47,8 +45,8 @@ pub async fn with_timeout<T>(
     operation.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// Makes every index that is missing. Safe to repeat; the sweep does so at each run, so a fresh deployment
-/// needs one sweep (or `cargo ops indexes`) before its first registration.
+/// Creates the missing indexes. Idempotent. Each sweep calls it, so a fresh deployment needs one sweep (or
+/// `cargo ops indexes`) before its first registration.
 pub async fn ensure_indexes(database: &Database) -> Result<(), MongoError> {
     for (collection, indexes) in indexes() {
         database.collection::<Document>(collection).create_indexes(indexes).await?;
@@ -56,24 +54,26 @@ pub async fn ensure_indexes(database: &Database) -> Result<(), MongoError> {
     Ok(())
 }
 
-/// The indexes that [`ensure_indexes`] would make, as `collection.index`.
+/// The indexes that [`ensure_indexes`] would create, as `collection.index`.
 pub async fn missing_indexes(database: &Database) -> Result<Vec<String>, MongoError> {
     let mut missing = Vec::new();
     for (name, indexes) in indexes() {
         let collection = database.collection::<Document>(name);
-        let there = match collection.list_index_names().await {
-            Ok(there) => there,
-            // Nothing was stored in it yet.
+        let existing = match collection.list_index_names().await {
+            Ok(names) => names,
+            // The collection does not exist yet.
             Err(error) if code(&error) == Some(NAMESPACE_NOT_FOUND) => Vec::new(),
             Err(error) => return Err(error),
         };
-        let wanted = indexes.into_iter().filter_map(|index| index.options?.name);
-        missing.extend(wanted.filter(|index| !there.contains(index)).map(|index| format!("{name}.{index}")));
+        let required = indexes.into_iter().filter_map(|index| index.options?.name);
+        missing.extend(
+            required.filter(|index| !existing.contains(index)).map(|index| format!("{name}.{index}")),
+        );
     }
     Ok(missing)
 }
 
-/// The indexes that the stores rely on, by collection.
+/// By collection.
 fn indexes() -> [(&'static str, Vec<IndexModel>); 2] {
     let leased = IndexOptions::builder()
         .name(String::from("lease_until"))
@@ -87,7 +87,7 @@ fn indexes() -> [(&'static str, Vec<IndexModel>); 2] {
             vec![
                 unique("username_key"),
                 unique("email_key"),
-                // The claim on an activation code: whoever inserts the account first has it.
+                // Decides a race on one activation code: whoever inserts the account first has it.
                 unique("activation_code"),
                 index(doc! { "lease.until": 1 }, leased),
             ],
@@ -96,7 +96,7 @@ fn indexes() -> [(&'static str, Vec<IndexModel>); 2] {
     ]
 }
 
-/// A unique index that leaves out documents without the field, such as the earlier backend's.
+/// A unique index over the documents that have the field; the earlier backend's may not.
 fn unique(field: &str) -> IndexModel {
     IndexModel::builder()
         .keys(doc! { field: 1 })
@@ -110,7 +110,13 @@ fn unique(field: &str) -> IndexModel {
         .build()
 }
 
-/// Whether a write failed because another document holds a value that must be unique, and of which index.
+/// `time` from now by the database's clock, as an aggregation expression.
+pub(crate) fn from_now(time: Duration) -> Document {
+    let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    doc! { "$dateAdd": { "startDate": "$$NOW", "unit": "millisecond", "amount": millis } }
+}
+
+/// Which of the unique `indexes` a write violated; `None` for any other error.
 #[must_use]
 pub fn violated_index<'a>(error: &MongoError, indexes: &[&'a str]) -> Option<&'a str> {
     let text = match error.kind.as_ref() {
@@ -121,13 +127,13 @@ pub fn violated_index<'a>(error: &MongoError, indexes: &[&'a str]) -> Option<&'a
     indexes.iter().copied().find(|index| text.contains(&format!("index: {index}")))
 }
 
-/// Whether a write failed because a unique value is taken.
+/// Whether a write violated a unique index.
 #[must_use]
 pub fn is_duplicate(error: &MongoError) -> bool {
     code(error) == Some(DUPLICATE_KEY)
 }
 
-/// The server's number of an error that it answered.
+/// The server's error code; `None` if the error is not the server's.
 fn code(error: &MongoError) -> Option<i32> {
     match error.kind.as_ref() {
         ErrorKind::Write(WriteFailure::WriteError(error)) => Some(error.code),
@@ -136,23 +142,21 @@ fn code(error: &MongoError) -> Option<i32> {
     }
 }
 
-/// What went wrong, for the log. The server's own text is left out: it can repeat what was written, and with it a
+/// A description for the log. The server's message is left out, because it can repeat what was written, and with it a
 /// user's name or address.
 #[must_use]
 pub fn redacted(error: &MongoError) -> String {
     match error.kind.as_ref() {
         ErrorKind::Command(error) => format!("command failed: {} {}", error.code, error.code_name),
         ErrorKind::Write(WriteFailure::WriteError(error)) => format!("write failed: {}", error.code),
-        ErrorKind::ServerSelection { .. } => String::from("no server could be reached in time"),
-        ErrorKind::Io(error) => format!("the connection broke: {}", error.kind()),
-        ErrorKind::Authentication { .. } => String::from("the credentials were refused"),
-        ErrorKind::ConnectionPoolCleared { .. } => {
-            String::from("the connections were dropped after a failure")
-        }
+        ErrorKind::ServerSelection { .. } => String::from("server selection timed out"),
+        ErrorKind::Io(error) => format!("connection failed: {}", error.kind()),
+        ErrorKind::Authentication { .. } => String::from("authentication failed"),
+        ErrorKind::ConnectionPoolCleared { .. } => String::from("connection pool cleared"),
         ErrorKind::BsonDeserialization(_) | ErrorKind::Bson(_) => {
-            String::from("a stored document cannot be read")
+            String::from("a stored document could not be deserialized")
         }
-        _ => String::from("the driver failed"),
+        _ => String::from("driver error"),
     }
 }
 

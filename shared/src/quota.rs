@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use mongodb::bson::DateTime;
-use serde::{Deserialize, Serialize};
 use time::{Month, OffsetDateTime, Time};
 
 use crate::{
@@ -27,26 +26,6 @@ impl Quota {
         let model = SpeechModel::named(env.get("ELEVENLABS_MODEL").unwrap_or(DEFAULT_MODEL));
         model.warn_if_not_current();
         Ok(Self { monthly_limit: env.parse_or("MONTHLY_CHAR_LIMIT", 4000)?, model })
-    }
-}
-
-/// Characters spent in one month, as stored with the user.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Usage {
-    /// The month, as `2026-11`.
-    #[serde(default)]
-    pub period: String,
-    /// Characters spent in it.
-    #[serde(default)]
-    pub chars: i64,
-}
-
-impl Usage {
-    /// Characters spent in the month that is now; nothing has to reset what an earlier month left. If a machine whose
-    /// clock is ahead has already begun the next month, that is the month.
-    #[must_use]
-    pub fn now(&self, clock: &Clock) -> i64 {
-        if [period(clock.now()), next_period(clock)].contains(&self.period) { self.chars } else { 0 }
     }
 }
 
@@ -91,10 +70,6 @@ mod tests {
         let clock = Clock::fixed(datetime!(2026-12-31 23:59:59 UTC));
         assert_eq!(resets_at(&clock), datetime!(2027-01-01 0:00 UTC));
         assert_eq!(resets_in(&clock), Duration::from_secs(1));
-        let usage = Usage { period: period(clock.now()), chars: 12 };
-        assert_eq!(usage.now(&clock), 12);
-        clock.advance(Duration::from_secs(1));
-        assert_eq!(usage.now(&clock), 0);
         let clock = Clock::fixed(datetime!(2028-01-31 12:00 UTC));
         assert_eq!(resets_at(&clock), datetime!(2028-02-01 0:00 UTC));
     }

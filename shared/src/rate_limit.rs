@@ -1,10 +1,10 @@
-//! The collection `attempts`: how often somebody has guessed lately, so that guessing is slow.
+//! Rate limiting of guesses at passwords and activation codes; the collection `attempts`.
 //!
-//! RateLimiter are counted before they are judged, in one atomic update per counter, so a burst of parallel guesses
-//! gains nothing. Counters are kept per account and source, per source, and per account. The last one alone could be
-//! used to lock an owner out, so it does not hold for sources from which that account has signed in lately. Every
-//! counter ends with its window, by the database's clock, and vanishes by itself. Names and addresses are stored as
-//! hashes only.
+//! Fixed windows. An attempt is counted before it is checked, in one atomic update per counter, so parallel guesses gain
+//! nothing. There is one counter per account and address, one per address, and one per account. The last one alone
+//! would let a stranger lock an owner out, so addresses from which the account has signed in recently are exempt from
+//! it. Windows are measured by the database's clock, and a TTL index deletes counters. Names and addresses are stored
+//! as hashes only.
 
 use std::time::Duration;
 
@@ -14,36 +14,31 @@ use mongodb::{
     options::ReturnDocument,
 };
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use crate::client_ip::ClientIp;
-use crate::{error::Error, users::from_now};
+use crate::{client_ip::ClientIp, digest::sha256_hex, error::Error, mongo::from_now};
 
-/// How long failures are remembered.
+/// The length of a counter's window.
 const WINDOW: Duration = Duration::from_mins(15);
-/// How long a source counts as the account's own after a sign-in.
-const KNOWN: Duration = Duration::from_hours(30 * 24);
-/// Attempts in a window on one account from one source.
+/// How long an address is trusted by an account after a sign-in.
+const TRUSTED_SOURCE_TTL: Duration = Duration::from_hours(30 * 24);
+/// Attempts in a window on one account from one address.
 const MAX_PER_PAIR: i64 = 10;
-/// Attempts in a window from one source, on any account: a theatre's guests may share one address.
-const MAX_PER_SOURCE: i64 = 100;
-/// Attempts in a window on one account, from sources that it does not know.
+/// Attempts in a window from one address, on any account: the guests of a theatre may share one.
+const MAX_PER_IP: i64 = 100;
+/// Attempts in a window on one account, from addresses that it does not trust.
 const MAX_PER_ACCOUNT: i64 = 50;
 
-/// The counters. Cloning it is cheap.
+/// Cheap to clone.
 #[derive(Clone)]
 pub struct RateLimiter(Collection<Counter>);
 
-/// What is attempted: each has counters of its own.
+/// What is attempted; each has counters of its own. The names are part of the counters' ids.
 #[derive(Clone, Copy, Debug)]
 pub enum Attempt {
-    /// Signing in.
     Login,
-    /// Resetting a password.
     PasswordReset,
-    /// Confirming with the password what takes more than a token; the account is the session.
+    /// Re-authentication with the password. The session takes the place of the account.
     Confirmation,
-    /// Trying an activation code.
     ActivationCode,
 }
 
@@ -54,70 +49,69 @@ struct Counter {
     id: String,
     count: i64,
     window_ends: DateTime,
-    /// Until when the source is the account's own.
-    #[serde(default)]
-    known_until: Option<DateTime>,
-    /// When the document vanishes.
+    /// Until when the account trusts the address.
+    #[serde(default, rename = "known_until")]
+    trusted_until: Option<DateTime>,
+    /// When the TTL index deletes the document.
     expires_at: DateTime,
-    /// The database's own time, to compare with.
+    /// The database's time of the latest attempt, to compare the other times with.
     now: DateTime,
 }
 
 impl RateLimiter {
-    /// The store in `database`.
     #[must_use]
     pub fn new(database: &Database) -> Self {
         Self(database.collection("attempts"))
     }
 
-    /// Counts an attempt on an account, and refuses it with 429 if there were too many.
-    pub async fn on_account(&self, attempt: Attempt, account: &str, ip: &ClientIp) -> Result<(), Error> {
-        let (pair, of_source, of_account) = tokio::try_join!(
+    /// Counts an attempt on an account and returns [`Error::TooManyAttempts`] if there were too many.
+    pub async fn check_account(&self, attempt: Attempt, account: &str, ip: &ClientIp) -> Result<(), Error> {
+        let (pair, by_ip, by_account) = tokio::try_join!(
             self.count(id(attempt, &[account, &ip.as_str()])),
             self.count(id(attempt, &["*", &ip.as_str()])),
             self.count(id(attempt, &[account, "*"])),
         )?;
-        let known = pair.known_until.is_some_and(|until| until > pair.now);
-        let judged = pair.within(MAX_PER_PAIR).and_then(|()| of_source.within(MAX_PER_SOURCE));
-        if judged.is_err() {
-            // No guess at the account, so not counted as one: a single source shall not use up everybody's.
-            self.uncount(id(attempt, &[account, "*"])).await?;
-            return judged;
+        let is_trusted = pair.trusted_until.is_some_and(|until| until > pair.now);
+        let checked = pair.check(MAX_PER_PAIR).and_then(|()| by_ip.check(MAX_PER_IP));
+        if checked.is_err() {
+            // Not counted against the account: one address must not exhaust the limit that all share.
+            self.decrement(id(attempt, &[account, "*"])).await?;
+            return checked;
         }
-        if known { Ok(()) } else { of_account.within(MAX_PER_ACCOUNT) }
+        if is_trusted { Ok(()) } else { by_account.check(MAX_PER_ACCOUNT) }
     }
 
-    /// Counts an attempt that names no account.
-    pub async fn from_source(&self, attempt: Attempt, ip: &ClientIp) -> Result<(), Error> {
-        self.count(id(attempt, &["*", &ip.as_str()])).await?.within(MAX_PER_SOURCE)
+    /// Counts an attempt that names no account and returns [`Error::TooManyAttempts`] if there were too many.
+    pub async fn check_ip(&self, attempt: Attempt, ip: &ClientIp) -> Result<(), Error> {
+        self.count(id(attempt, &["*", &ip.as_str()])).await?.check(MAX_PER_IP)
     }
 
-    /// The attempt succeeded: what was counted for this account and source is forgotten, and the source is known.
-    pub async fn succeeded(&self, attempt: Attempt, account: &str, ip: &ClientIp) -> Result<(), Error> {
-        let known_until = from_now(KNOWN);
+    /// After a success: resets the counter of this account and address, and lets the account trust the address.
+    pub async fn reset(&self, attempt: Attempt, account: &str, ip: &ClientIp) -> Result<(), Error> {
+        let trusted_until = from_now(TRUSTED_SOURCE_TTL);
         let update =
-            doc! { "$set": { "count": 0_i64, "known_until": &known_until, "expires_at": known_until } };
+            doc! { "$set": { "count": 0_i64, "known_until": &trusted_until, "expires_at": trusted_until } };
         self.0.update_one(doc! { "_id": id(attempt, &[account, &ip.as_str()]) }, vec![update]).await?;
-        // What the right password was typed after is no attack on the account, nor from the source.
+        // A success undoes the two other counts that the check has just made.
         tokio::try_join!(
-            self.uncount(id(attempt, &["*", &ip.as_str()])),
-            self.uncount(id(attempt, &[account, "*"])),
+            self.decrement(id(attempt, &["*", &ip.as_str()])),
+            self.decrement(id(attempt, &[account, "*"])),
         )?;
         Ok(())
     }
 
-    async fn uncount(&self, id: String) -> Result<(), Error> {
+    async fn decrement(&self, id: String) -> Result<(), Error> {
         let counted = doc! { "_id": id, "count": { "$gt": 0 } };
         self.0.update_one(counted, doc! { "$inc": { "count": -1_i64 } }).await?;
         Ok(())
     }
 
     async fn count(&self, id: String) -> Result<Counter, Error> {
-        let runs = doc! { "$gt": [{ "$ifNull": ["$window_ends", DateTime::MIN] }, "$$NOW"] };
+        let is_running = doc! { "$gt": [{ "$ifNull": ["$window_ends", DateTime::MIN] }, "$$NOW"] };
         let update = vec![
             doc! { "$set": {
-                "count": { "$cond": [&runs, { "$add": ["$count", 1_i64] }, 1_i64] },
-                "window_ends": { "$cond": [&runs, "$window_ends", from_now(WINDOW)] },
+                "count": { "$cond": [&is_running, { "$add": ["$count", 1_i64] }, 1_i64] },
+                "window_ends": { "$cond": [&is_running, "$window_ends", from_now(WINDOW)] },
                 "now": "$$NOW",
             } },
             doc! { "$set": { "expires_at": { "$cond": [
@@ -132,14 +126,14 @@ impl RateLimiter {
             .upsert(true)
             .return_document(ReturnDocument::After)
             .await?;
-        // Of parallel upserts, some servers answer only the first with the document; the others are counted too.
+        // Some servers return no document for a concurrent upsert, although it was counted; then read it.
         let counter = if counter.is_some() { counter } else { self.0.find_one(doc! { "_id": id }).await? };
         counter.ok_or_else(|| Error::internal("a counter was not stored"))
     }
 }
 
 impl Counter {
-    fn within(&self, limit: i64) -> Result<(), Error> {
+    fn check(&self, limit: i64) -> Result<(), Error> {
         if self.count <= limit {
             return Ok(());
         }
@@ -148,7 +142,7 @@ impl Counter {
     }
 }
 
-/// A counter's id: tells nothing of whom it counts.
+/// A counter's id. It is a hash, so that it does not reveal the account or the address.
 fn id(attempt: Attempt, parts: &[&str]) -> String {
-    hex::encode(Sha256::digest(format!("{attempt:?}\n{}", parts.join("\n").to_lowercase())))
+    sha256_hex(format!("{attempt:?}\n{}", parts.join("\n").to_lowercase()))
 }

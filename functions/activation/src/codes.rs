@@ -1,4 +1,4 @@
-//! `POST /activation/codes` (admin): fresh activation codes.
+//! `POST /activation/codes`, for admins.
 
 use axum::{extract::State, http::StatusCode};
 use deserr::Deserr;
@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 #[derive(Deserr, ToSchema)]
 #[deserr(error = ValidationErrors)]
-pub struct Issue {
+pub struct IssueCodes {
     count: Count,
 }
 
@@ -25,18 +25,18 @@ pub struct Issue {
 struct Count(usize);
 
 #[derive(Serialize, ToSchema)]
-pub struct Codes {
+pub struct IssuedCodes {
     #[schema(value_type = Vec<ActivationCode>)]
     codes: Vec<String>,
 }
 
-/// Creates activation codes. For admins only.
+/// Issues new activation codes. Only for admins.
 #[utoipa::path(
     post,
     path = "/activation/codes",
     operation_id = "issueActivationCodes",
-    request_body = Issue,
-    responses((status = 201, body = Codes)),
+    request_body = IssueCodes,
+    responses((status = 201, body = IssuedCodes)),
     security(("bearer" = [])),
     extensions(("x-codes" = json!(["forbidden"]))),
 )]
@@ -44,15 +44,16 @@ pub async fn issue(
     State(users): State<Users>,
     State(codes): State<ActivationCodes>,
     caller: Caller,
-    Json(body): Json<Issue>,
-) -> Result<(StatusCode, Json<Codes>), Error> {
+    Json(body): Json<IssueCodes>,
+) -> Result<(StatusCode, Json<IssuedCodes>), Error> {
+    // The role is read from the database, so that revoking it takes effect at once.
     if !users.find_by_session(&caller).await?.is_admin() {
         return Err(Error::Forbidden);
     }
-    let fresh = (0..body.count.0).map(|_| ActivationCode::random()).collect::<Result<Vec<_>, _>>()?;
-    codes.issue(&fresh).await?;
-    let fresh = fresh.iter().map(|code| code.as_str().to_owned()).collect();
-    Ok((StatusCode::CREATED, Json(Codes { codes: fresh })))
+    let issued = (0..body.count.0).map(|_| ActivationCode::random()).collect::<Result<Vec<_>, _>>()?;
+    codes.issue(&issued).await?;
+    let codes = issued.iter().map(|code| code.as_str().to_owned()).collect();
+    Ok((StatusCode::CREATED, Json(IssuedCodes { codes })))
 }
 
 impl TryFrom<f64> for Count {

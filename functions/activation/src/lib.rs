@@ -1,4 +1,4 @@
-//! Activation codes: checked, made, and used once to reset a forgotten password.
+//! Activation codes: verified, issued, and used once to reset a forgotten password.
 
 mod codes;
 mod reset_password;
@@ -11,31 +11,28 @@ use shared::{
 };
 use utoipa::OpenApi;
 
-/// What this function touches.
 #[derive(Clone, FromRef)]
 pub struct AppState {
     users: Users,
     codes: ActivationCodes,
     passwords: Passwords,
-    attempts: RateLimiter,
+    rate_limiter: RateLimiter,
     verifier: TokenVerifier,
 }
 
 impl AppState {
-    /// Reads the configuration and prepares the clients.
     pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
         let database = mongo::connect(env).await?;
         Ok(Self {
             users: Users::new(&database, clock.clone()),
             codes: ActivationCodes::new(&database, clock.clone()),
             passwords: Passwords::from_env(env)?,
-            attempts: RateLimiter::new(&database),
+            rate_limiter: RateLimiter::new(&database),
             verifier: TokenVerifier::from_env(env, clock)?,
         })
     }
 }
 
-/// The routes.
 pub fn router(state: AppState) -> Router {
     Router::new()
         .route("/activation/verify", post(verify::verify))
@@ -44,7 +41,7 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
-/// The description of the routes.
+/// The OpenAPI description of the routes.
 #[derive(OpenApi)]
 #[openapi(paths(verify::verify, reset_password::reset_password, codes::issue,))]
 pub struct Api;

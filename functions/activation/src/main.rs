@@ -1,4 +1,4 @@
-//! The Lambda function `activation`.
+//! The entry point of the Lambda function `activation`.
 
 use shared::{clock::Clock, env::Env, http, telemetry};
 

@@ -1,4 +1,4 @@
-//! `POST /activation/reset-password`: a forgotten password, once per activation code.
+//! `POST /activation/reset-password`.
 
 use axum::{extract::State, http::StatusCode};
 use deserr::Deserr;
@@ -21,7 +21,9 @@ pub struct ResetPassword {
     new_password: NewPassword,
 }
 
-/// Sets a new password and ends every session. A wrong email and a wrong code are indistinguishable.
+/// Resets a forgotten password with the account's activation code, once per code, and ends every session.
+///
+/// A wrong email address and a wrong code get the same response.
 #[utoipa::path(
     post,
     path = "/activation/reset-password",
@@ -33,13 +35,14 @@ pub struct ResetPassword {
 pub async fn reset_password(
     State(users): State<Users>,
     State(passwords): State<Passwords>,
-    State(attempts): State<RateLimiter>,
+    State(rate_limiter): State<RateLimiter>,
     ip: ClientIp,
     Json(body): Json<ResetPassword>,
 ) -> Result<StatusCode, Error> {
-    attempts.on_account(Attempt::PasswordReset, &body.email.key(), &ip).await?;
+    rate_limiter.check_account(Attempt::PasswordReset, &body.email.key(), &ip).await?;
     let email = body.email.to_string();
     let context = PasswordContext { field: "new_password", user_inputs: &[&email] };
+    // Hashed before the lookup, so that a wrong address or code takes as long as a right one.
     let hash = passwords.hash(body.new_password, &context).await?;
     users.reset_password(&body.email, &body.activation_code, &hash).await?;
     Ok(StatusCode::NO_CONTENT)

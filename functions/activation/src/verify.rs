@@ -1,4 +1,4 @@
-//! `POST /activation/verify`: whether a code can still make an account.
+//! `POST /activation/verify`.
 
 use axum::extract::State;
 use deserr::Deserr;
@@ -13,7 +13,7 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-/// A malformed code is not an error here; it is not valid.
+// `code` is a string, because a malformed code is not an error here: it is merely not valid.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = ValidationErrors)]
 pub struct Verify {
@@ -22,34 +22,36 @@ pub struct Verify {
 }
 
 #[derive(Serialize, ToSchema)]
-pub struct Verdict {
+pub struct VerifyResponse {
     valid: bool,
 }
 
-/// Tells whether an activation code can be used. Unknown, used and malformed codes are indistinguishable.
+/// Tells whether an activation code can be used to register.
+///
+/// Unknown, used and malformed codes get the same response.
 #[utoipa::path(
     post,
     path = "/activation/verify",
     operation_id = "verifyActivationCode",
     request_body = Verify,
-    responses((status = 200, body = Verdict)),
+    responses((status = 200, body = VerifyResponse)),
     extensions(("x-codes" = json!(["too_many_attempts"]))),
 )]
 pub async fn verify(
     State(codes): State<ActivationCodes>,
     State(users): State<Users>,
-    State(attempts): State<RateLimiter>,
+    State(rate_limiter): State<RateLimiter>,
     ip: ClientIp,
     Json(body): Json<Verify>,
-) -> Result<Json<Verdict>, Error> {
+) -> Result<Json<VerifyResponse>, Error> {
     let Ok(code) = ActivationCode::try_from(body.code) else {
-        return Ok(Json(Verdict { valid: false }));
+        return Ok(Json(VerifyResponse { valid: false }));
     };
     let (issued, has_made_account, ()) = tokio::try_join!(
         codes.find(&code),
         users.has_used(&code),
-        attempts.from_source(Attempt::ActivationCode, &ip),
+        rate_limiter.check_ip(Attempt::ActivationCode, &ip),
     )?;
     let valid = issued.is_some_and(|issued| issued.used_by.is_none()) && !has_made_account;
-    Ok(Json(Verdict { valid }))
+    Ok(Json(VerifyResponse { valid }))
 }

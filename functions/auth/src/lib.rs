@@ -1,4 +1,4 @@
-//! Sign-up, sign-in and sessions. The only function that can make access tokens.
+//! Registration, login and sessions. The only function with the key that signs access tokens.
 
 mod login;
 mod logout;
@@ -20,33 +20,30 @@ use utoipa::OpenApi;
 
 use tokens::TokenSigner;
 
-/// What this function touches.
 #[derive(Clone, FromRef)]
 pub struct AppState {
     users: Users,
     codes: ActivationCodes,
     passwords: Passwords,
-    attempts: RateLimiter,
+    rate_limiter: RateLimiter,
     signer: TokenSigner,
     verifier: TokenVerifier,
 }
 
 impl AppState {
-    /// Reads the configuration and prepares the clients.
     pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
         let database = mongo::connect(env).await?;
         Ok(Self {
             users: Users::new(&database, clock.clone()),
             codes: ActivationCodes::new(&database, clock.clone()),
             passwords: Passwords::from_env(env)?,
-            attempts: RateLimiter::new(&database),
+            rate_limiter: RateLimiter::new(&database),
             signer: TokenSigner::from_env(env, clock.clone())?,
             verifier: TokenVerifier::from_env(env, clock)?,
         })
     }
 }
 
-/// The routes.
 pub fn router(state: AppState) -> Router {
     Router::new()
         .route("/auth/register", post(register::register))
@@ -57,7 +54,7 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
-/// The description of the routes.
+/// The OpenAPI description of the routes.
 #[derive(OpenApi)]
 #[openapi(paths(register::register, login::login, refresh::refresh, logout::logout, session::session,))]
 pub struct Api;

@@ -14,16 +14,18 @@ use utoipa::ToSchema;
 
 use crate::tokens::{self, TokenResponse, TokenSigner};
 
-/// `username` is a username or an email address.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = ValidationErrors)]
 pub struct Login {
+    /// The username or the email address.
     #[schema(example = "ada")]
     username: String,
     password: PasswordInput,
 }
 
-/// Opens a session. An unknown user and a wrong password are indistinguishable.
+/// Starts a session.
+///
+/// An unknown user and a wrong password get the same response.
 #[utoipa::path(
     post,
     path = "/auth/login",
@@ -35,34 +37,36 @@ pub struct Login {
 pub async fn login(
     State(users): State<Users>,
     State(passwords): State<Passwords>,
-    State(attempts): State<RateLimiter>,
+    State(rate_limiter): State<RateLimiter>,
     State(signer): State<TokenSigner>,
     ip: ClientIp,
     Json(body): Json<Login>,
 ) -> Result<Json<TokenResponse>, Error> {
-    // As it is looked up, or every blank around it would begin another count.
+    // Trimmed as the lookup does, or padding would bypass the rate limit.
     let username = body.username.trim();
-    // Side by side: as slow as the slower. A user who is known by two logins has two counters.
-    let (user, ()) =
-        tokio::try_join!(users.by_login(username), attempts.on_account(Attempt::Login, username, &ip),)?;
-    let right = passwords.verify(&body.password, user.as_ref().map(|user| &user.password_hash)).await?;
-    let user = user.filter(|_| right).ok_or(Error::InvalidCredentials)?;
-    let upgraded = passwords.rehash_if_needed(&body.password, &user.password_hash).await?;
+    // A username and an email address of one user have separate counters.
+    let (user, ()) = tokio::try_join!(
+        users.find_by_login(username),
+        rate_limiter.check_account(Attempt::Login, username, &ip),
+    )?;
+    let is_correct = passwords.verify(&body.password, user.as_ref().map(|user| &user.password_hash)).await?;
+    let user = user.filter(|_| is_correct).ok_or(Error::InvalidCredentials)?;
+    let rehashed = passwords.rehash_if_needed(&body.password, &user.password_hash).await?;
     let refresh_token = tokens::refresh_token(user.id, &tokens::session_id())?;
-    let session = users.open_session(&refresh_token);
+    let session = users.new_session(&refresh_token);
     let (signed_in, ()) = tokio::try_join!(
-        users.sign_in(&user, &session, upgraded),
-        attempts.succeeded(Attempt::Login, username, &ip),
+        users.sign_in(&user, &session, rehashed),
+        rate_limiter.reset(Attempt::Login, username, &ip),
     )?;
     if !signed_in {
-        // The hash is another one by now. If that was another login's upgrade, the password is right still.
-        let again = users.by_login(username).await?.filter(|again| again.id == user.id);
-        let again = again.ok_or(Error::InvalidCredentials)?;
-        if !passwords.verify(&body.password, Some(&again.password_hash)).await?
-            || !users.sign_in(&again, &session, None).await?
+        // The stored hash has changed meanwhile. If a concurrent login rehashed it, the password is still correct.
+        let current = users.find_by_login(username).await?.filter(|current| current.id == user.id);
+        let current = current.ok_or(Error::InvalidCredentials)?;
+        if !passwords.verify(&body.password, Some(&current.password_hash)).await?
+            || !users.sign_in(&current, &session, None).await?
         {
             return Err(Error::InvalidCredentials);
         }
     }
-    signer.signed_in(user.id, user.username, user.email, &refresh_token).map(Json)
+    signer.token_response(user.id, user.username, user.email, &refresh_token).map(Json)
 }

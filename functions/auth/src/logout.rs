@@ -3,7 +3,7 @@
 use axum::{extract::State, http::StatusCode};
 use shared::{error::Error, session::Caller, users::Users};
 
-/// Ends the caller's session. Its access and refresh tokens stop working at once.
+/// Ends the caller's session: its access and refresh tokens are invalid at once.
 #[utoipa::path(
     post,
     path = "/auth/logout",

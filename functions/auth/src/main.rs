@@ -1,4 +1,4 @@
-//! The Lambda function `auth`.
+//! The entry point of the Lambda function `auth`.
 
 use shared::{clock::Clock, env::Env, http, telemetry};
 

@@ -1,4 +1,4 @@
-//! `POST /auth/refresh`: the next tokens of a session.
+//! `POST /auth/refresh`.
 
 use axum::extract::State;
 use deserr::Deserr;
@@ -17,7 +17,9 @@ pub struct Refresh {
     refresh_token: String,
 }
 
-/// Exchanges a refresh token for new tokens. Using the old refresh token again ends the session.
+/// Exchanges a refresh token for new tokens of the same session.
+///
+/// A refresh token can be used once; using it again ends the session.
 #[utoipa::path(
     post,
     path = "/auth/refresh",
@@ -34,5 +36,5 @@ pub async fn refresh(
     let old = RefreshToken::parse(&body.refresh_token).ok_or(Error::InvalidRefreshToken)?;
     let new = tokens::refresh_token(old.user_id(), old.session_id())?;
     let user = users.refresh(&old, &new).await?;
-    signer.signed_in(user.id, user.username, user.email, &new).map(Json)
+    signer.token_response(user.id, user.username, user.email, &new).map(Json)
 }

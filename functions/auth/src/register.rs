@@ -1,10 +1,9 @@
-//! `POST /auth/register`: one activation code makes one account.
+//! `POST /auth/register`.
 //!
-//! The account is stored with its code under a unique index, so any race is decided by that one write; marking
-//! the code as used comes after it. A crash in between loses nothing: the index still knows.
+//! The account is stored with its activation code under a unique index, so that one write decides a race on the code.
+//! The code is marked as used afterwards; after a crash in between, the index still rejects a second registration.
 
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::{extract::State, http::StatusCode};
 use deserr::Deserr;
 use mongodb::bson::oid::ObjectId;
 use shared::{
@@ -31,7 +30,7 @@ pub struct Register {
     activation_code: ActivationCode,
 }
 
-/// Creates an account with an activation code and signs it in.
+/// Creates an account and starts its first session. An activation code is good for one account.
 #[utoipa::path(
     post,
     path = "/auth/register",
@@ -44,15 +43,15 @@ pub async fn register(
     State(users): State<Users>,
     State(codes): State<ActivationCodes>,
     State(passwords): State<Passwords>,
-    State(attempts): State<RateLimiter>,
+    State(rate_limiter): State<RateLimiter>,
     State(signer): State<TokenSigner>,
     ip: ClientIp,
     Json(body): Json<Register>,
 ) -> Result<(StatusCode, Json<TokenResponse>), Error> {
-    // A registration tells whether a code is valid, so it is counted as an attempt at one.
+    // A registration reveals whether a code is valid, so it counts as an attempt at one.
     let (issued, ()) = tokio::try_join!(
         codes.find(&body.activation_code),
-        attempts.from_source(Attempt::ActivationCode, &ip),
+        rate_limiter.check_ip(Attempt::ActivationCode, &ip),
     )?;
     let issued = issued.ok_or(Error::InvalidActivationCode)?;
     if issued.used_by.is_some() {
@@ -70,12 +69,12 @@ pub async fn register(
             email: body.email,
             password_hash,
             activation_code: body.activation_code,
-            session: users.open_session(&refresh_token),
+            session: users.new_session(&refresh_token),
         })
         .await?;
     if let Err(error) = codes.mark_used(&issued.code, id).await {
-        // Too late to fail: the account is there and holds the code. Its deletion makes up for the mark.
+        // Not a failure: the account exists and owns the code. Deleting the account marks the code again.
         error.log();
     }
-    Ok((StatusCode::CREATED, Json(signer.signed_in(id, username, email, &refresh_token)?)))
+    Ok((StatusCode::CREATED, Json(signer.token_response(id, username, email, &refresh_token)?)))
 }

@@ -1,4 +1,4 @@
-//! `GET /auth/session`: the login state.
+//! `GET /auth/session`.
 
 use axum::extract::State;
 use serde::Serialize;
@@ -13,43 +13,46 @@ use shared::{
 use utoipa::ToSchema;
 
 #[derive(Serialize, ToSchema)]
-pub struct LoginState {
+pub struct SessionResponse {
     #[schema(value_type = Id)]
     user_id: String,
     #[schema(value_type = String, example = "ada")]
     username: String,
     #[schema(example = "ada@example.com")]
     email: String,
-    session: Times,
+    session: SessionTimes,
 }
 
 #[derive(Serialize, ToSchema)]
-struct Times {
+struct SessionTimes {
     #[schema(value_type = Timestamp)]
     created_at: String,
     #[schema(value_type = Timestamp)]
     expires_at: String,
 }
 
-/// Who is signed in, and until when.
+/// The signed-in user and when the session expires.
 #[utoipa::path(
     get,
     path = "/auth/session",
     operation_id = "getSession",
-    responses((status = 200, body = LoginState)),
+    responses((status = 200, body = SessionResponse)),
     security(("bearer" = [])),
 )]
-pub async fn session(State(users): State<Users>, caller: Caller) -> Result<Json<LoginState>, Error> {
+pub async fn session(State(users): State<Users>, caller: Caller) -> Result<Json<SessionResponse>, Error> {
     let user = users.find_by_session(&caller).await?;
     let session = user
         .sessions
         .into_iter()
         .find(|session| session.id == caller.session_id)
         .ok_or(Error::InvalidToken)?;
-    Ok(Json(LoginState {
+    Ok(Json(SessionResponse {
         user_id: user.id.to_hex(),
         username: user.username,
         email: user.email,
-        session: Times { created_at: rfc3339(session.created_at), expires_at: rfc3339(session.expires_at) },
+        session: SessionTimes {
+            created_at: rfc3339(session.created_at),
+            expires_at: rfc3339(session.expires_at),
+        },
     }))
 }

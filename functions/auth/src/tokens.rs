@@ -1,4 +1,4 @@
-//! Making tokens: the half that [`shared::session`] cannot do.
+//! Issues access and refresh tokens ([`shared::session`] only verifies them).
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-/// Signs access tokens. Cloning it is cheap; it does not print.
+/// Signs access tokens. Cheap to clone. No `Debug`, so that the key is not logged.
 #[derive(Clone)]
 pub struct TokenSigner(Arc<Inner>);
 
@@ -45,16 +45,16 @@ pub struct TokenResponse {
     access_token: String,
     #[schema(pattern = "^Bearer$")]
     token_type: &'static str,
-    /// Seconds until the access token ends.
+    /// Seconds until the access token expires.
     #[schema(minimum = 1, example = 900)]
     expires_in: i64,
     refresh_token: String,
 }
 
 impl TokenSigner {
-    /// Reads `JWT_SIGNING_KEY` (an Ed25519 private key: PKCS #8
-    /// version 1 in DER, 48 bytes, as base64) and `ACCESS_TOKEN_SECONDS`
-    /// (default 900). The key's id is its RFC 7638 thumbprint, which the public key set must name as `kid`.
+    /// Reads `JWT_SIGNING_KEY` (an Ed25519 private key: PKCS #8 version 1 in DER, 48 bytes, as base64) and
+    /// `ACCESS_TOKEN_SECONDS` (default 900). The key's id is its RFC 7638 thumbprint, which the public key set must
+    /// contain as a `kid`.
     pub fn from_env(env: &Env, clock: Clock) -> Result<Self, EnvError> {
         const MALFORMED: EnvError = EnvError::Malformed {
             name: "JWT_SIGNING_KEY",
@@ -75,8 +75,8 @@ impl TokenSigner {
         })))
     }
 
-    /// The tokens of a session.
-    pub fn signed_in(
+    /// The response with a session's refresh token and a new access token.
+    pub fn token_response(
         &self,
         user_id: ObjectId,
         username: String,
@@ -94,7 +94,7 @@ impl TokenSigner {
             exp: now + self.0.lifetime_seconds,
         };
         let access_token = jsonwebtoken::encode(&self.0.header, &claims, &self.0.key)
-            .map_err(|_| Error::internal("an access token could not be signed"))?;
+            .map_err(|_| Error::internal("signing an access token failed"))?;
         Ok(TokenResponse {
             user_id: user_id.to_hex(),
             username,
@@ -107,14 +107,13 @@ impl TokenSigner {
     }
 }
 
-/// A fresh refresh token for a session, new or running.
+/// A random refresh token for a session.
 pub fn refresh_token(user_id: ObjectId, session_id: &str) -> Result<RefreshToken, Error> {
     let mut random = [0; REFRESH_SECRET_BYTES];
-    rand::fill(&mut random).map_err(|_| Error::internal("the system gave no random bytes"))?;
+    rand::fill(&mut random).map_err(|_| Error::internal("system RNG failed"))?;
     Ok(RefreshToken::new(user_id, session_id, &random))
 }
 
-/// A fresh session id.
 pub fn session_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }

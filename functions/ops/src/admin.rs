@@ -13,7 +13,7 @@ pub async fn set(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let users = deployment.users();
-    let user = users.by_login(username).await?;
+    let user = users.find_by_login(username).await?;
     let user = user.ok_or_else(|| Failure::Because(format!("There is no account {username}.")))?;
     let name = &user.username;
     let (is, becomes) =

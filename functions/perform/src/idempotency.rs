@@ -2,8 +2,8 @@
 //! <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>
 
 use axum::{extract::FromRequestParts, http::request::Parts};
-use sha2::{Digest as _, Sha256};
 use shared::{
+    digest::sha256_hex,
     error::{Error, FieldError},
     json::BodyHash,
     users::Idempotency,
@@ -36,6 +36,6 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
 impl IdempotencyKey {
     /// The key together with the body that it belongs to.
     pub fn with(self, body: BodyHash) -> Option<Idempotency> {
-        self.0.map(|key| Idempotency { key: hex::encode(Sha256::digest(key)), body: body.0 })
+        self.0.map(|key| Idempotency { key: sha256_hex(key), body: body.0 })
     }
 }

@@ -117,7 +117,7 @@ async fn run(
         Taken::Lease(user) => user,
         Taken::Before(replay) => return again(&state, &caller, *replay).await,
     };
-    let spent_before = user.usage.now(&state.clones.clock);
+    let spent_before = user.usage.current(&state.clones.clock);
 
     let mut clone = CloneRecord::default();
     let performed = AssertUnwindSafe(speak(&state, &user, want.lease_id, &request, deadline, &mut clone));

@@ -1,4 +1,4 @@
-//! Thoughts without a voice.
+//! Generates thoughts as text, without speech.
 
 mod thought;
 
@@ -9,7 +9,6 @@ use shared::{
 };
 use utoipa::OpenApi;
 
-/// What this function touches.
 #[derive(Clone, FromRef)]
 pub struct AppState {
     users: Users,
@@ -18,7 +17,6 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// Reads the configuration and prepares the clients.
     pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
         let database = mongo::connect(env).await?;
         Ok(Self {
@@ -29,15 +27,15 @@ impl AppState {
     }
 }
 
-/// The routes. The second is the earlier backend's.
 pub fn router(state: AppState) -> Router {
     Router::new()
         .route("/thought", post(thought::thought))
+        // The earlier backend's name of the same route.
         .route("/generate-thought", post(thought::thought))
         .with_state(state)
 }
 
-/// The description of the routes.
+/// The OpenAPI description of the routes.
 #[derive(OpenApi)]
 #[openapi(paths(thought::thought,))]
 pub struct Api;

@@ -1,4 +1,4 @@
-//! The Lambda function `thought`.
+//! The entry point of the Lambda function `thought`.
 
 use shared::{clock::Clock, env::Env, http, telemetry};
 

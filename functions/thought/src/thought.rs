@@ -1,4 +1,4 @@
-//! `POST /thought`: what somebody just awake says of a strange dream.
+//! `POST /thought`: generates a short dream narration about a value.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-/// Shorter than the function's timeout.
+/// Below the function's timeout in `template.yaml`.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
 #[derive(Deserr, ToSchema)]
 #[deserr(error = ValidationErrors)]
-pub struct Ask {
+pub struct ThoughtRequest {
     topic: TopicText,
     value: SpectatorValue,
     #[deserr(default)]
@@ -35,19 +35,19 @@ pub struct Ask {
 struct TopicText(String);
 
 #[derive(Serialize, ToSchema)]
-pub struct Written {
+pub struct ThoughtResponse {
     thought: String,
     source: ThoughtSource,
     language: String,
 }
 
-/// Writes a thought, in the requested language or the user's own.
+/// Writes a thought in the requested language, or in the one of the user's settings.
 #[utoipa::path(
     post,
     path = "/thought",
     operation_id = "writeThought",
-    request_body = Ask,
-    responses((status = 200, body = Written)),
+    request_body = ThoughtRequest,
+    responses((status = 200, body = ThoughtResponse)),
     security(("bearer" = [])),
     extensions(("x-codes" = json!(["content_rejected"]))),
 )]
@@ -55,14 +55,14 @@ pub async fn thought(
     State(users): State<Users>,
     State(thoughts): State<Thoughts>,
     caller: Caller,
-    Json(body): Json<Ask>,
-) -> Result<Json<Written>, Error> {
+    Json(body): Json<ThoughtRequest>,
+) -> Result<Json<ThoughtResponse>, Error> {
     let topic = Topic::Named(Speakable::check(body.topic.0)?);
     let value = Speakable::check(body.value.0)?;
     let user = users.find_by_session(&caller).await?;
     let language = body.language.unwrap_or(user.settings.voice_language);
     let thought = thoughts.write(topic, &value, &language, Deadline::after(TIMEOUT)).await;
-    Ok(Json(Written {
+    Ok(Json(ThoughtResponse {
         thought: thought.text.as_str().to_owned(),
         source: thought.source,
         language: thought.language,

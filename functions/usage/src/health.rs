@@ -1,4 +1,4 @@
-//! `GET /health`: open to everybody, and touches no network.
+//! `GET /health`: public, and makes no outbound call.
 
 use axum::extract::State;
 use serde::Serialize;
@@ -20,7 +20,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Reads which keys are there, and not the keys.
+    /// Reads whether the keys are set, not the keys.
     pub fn from_env(env: &Env, quota: &Quota) -> Self {
         Self {
             status: "ok",
@@ -35,7 +35,7 @@ impl Health {
     }
 }
 
-/// Whether the service is up, and how it is configured.
+/// Tells that the service is up, and how it is configured.
 #[utoipa::path(
     get,
     path = "/health",

@@ -1,4 +1,4 @@
-//! What was used, and whether the service is up.
+//! Usage of the monthly quota, the provider's account, health, and the API's description.
 
 mod health;
 mod openapi;
@@ -14,7 +14,6 @@ use utoipa::OpenApi;
 
 use health::Health;
 
-/// What this function touches.
 #[derive(Clone, FromRef)]
 pub struct AppState {
     users: Users,
@@ -26,8 +25,7 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// Reads the configuration and prepares the clients. Without a provider's key the function starts all the
-    /// same, so that `/health` can say that it is missing.
+    /// Without a provider's key the function starts all the same, so that `/health` can report that it is missing.
     pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
         let database = mongo::connect(env).await?;
         let quota = Quota::from_env(env)?;
@@ -42,7 +40,6 @@ impl AppState {
     }
 }
 
-/// The routes.
 pub fn router(state: AppState) -> Router {
     Router::new()
         .route("/usage", get(usage::usage))
@@ -53,7 +50,7 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
-/// The description of the routes.
+/// The OpenAPI description of the routes.
 #[derive(OpenApi)]
 #[openapi(paths(usage::usage, usage::meta, provider::provider, health::health, openapi::openapi,))]
 pub struct Api;

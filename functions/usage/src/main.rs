@@ -1,4 +1,4 @@
-//! The Lambda function `usage`.
+//! The entry point of the Lambda function `usage`.
 
 use shared::{clock::Clock, env::Env, http, telemetry};
 

@@ -1,13 +1,13 @@
-//! `GET /openapi.json`: the description of the whole API, without a token.
+//! `GET /openapi.json`: the description of the whole API; public.
 //!
-//! `cargo local openapi` generates the document from the code; a test fails if the file is out of date.
+//! The document is generated from the code by `cargo local openapi` and checked in; a test compares it with the code.
 
 use axum::{http::header, response::IntoResponse};
 
 /// OpenAPI 3.1, <https://spec.openapis.org/oas/v3.1.1.html>.
 const DOCUMENT: &str = include_str!("../openapi.json");
 
-/// This document: OpenAPI 3.1.
+/// This document, OpenAPI 3.1.
 #[utoipa::path(
     get,
     path = "/openapi.json",

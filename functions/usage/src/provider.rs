@@ -1,4 +1,4 @@
-//! `GET /usage/provider` (admin): what is left of the account at ElevenLabs.
+//! `GET /usage/provider`, for admins: the account at ElevenLabs.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use shared::{
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::ToSchema;
 
-/// Shorter than the function's timeout.
+/// Below the function's timeout in `template.yaml`.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Null where ElevenLabs does not say.
+/// What ElevenLabs does not report is null.
 #[derive(Serialize, ToSchema)]
-pub struct Account {
+pub struct ProviderAccount {
     tier: String,
     #[schema(required)]
     voice_slots_used: Option<i64>,
@@ -38,12 +38,12 @@ pub struct Account {
     next_reset: Option<String>,
 }
 
-/// The ElevenLabs plan, and what is used of it. For admins only.
+/// The plan of the account at the speech provider, and how much of it is used. Only for admins.
 #[utoipa::path(
     get,
     path = "/usage/provider",
     operation_id = "getProviderAccount",
-    responses((status = 200, body = Account)),
+    responses((status = 200, body = ProviderAccount)),
     security(("bearer" = [])),
     extensions(("x-codes" = json!(["forbidden", "provider_unavailable"]))),
 )]
@@ -51,7 +51,8 @@ pub async fn provider(
     State(users): State<Users>,
     State(elevenlabs): State<Option<ElevenLabs>>,
     caller: Caller,
-) -> Result<Json<Account>, Error> {
+) -> Result<Json<ProviderAccount>, Error> {
+    // The role is read from the database, so that revoking it takes effect at once.
     if !users.find_by_session(&caller).await?.is_admin() {
         return Err(Error::Forbidden);
     }
@@ -61,7 +62,7 @@ pub async fn provider(
     Ok(Json(subscription.into()))
 }
 
-impl From<Subscription> for Account {
+impl From<Subscription> for ProviderAccount {
     fn from(subscription: Subscription) -> Self {
         Self {
             tier: subscription.tier,

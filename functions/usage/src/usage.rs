@@ -1,4 +1,4 @@
-//! `GET /usage` and `GET /users/{user_id}/meta`: the caller's characters of this month.
+//! `GET /usage` and `GET /users/{user_id}/meta`: the characters that the caller has spent this month.
 
 use axum::extract::State;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct UsageNow {
+pub struct UsageResponse {
     char_count: i64,
     monthly_limit: i64,
     remaining: i64,
@@ -31,17 +31,17 @@ pub struct UsageNow {
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Meta {
+pub struct UsageSummary {
     char_count: i64,
     monthly_limit: i64,
 }
 
-/// Characters used this month, characters left, and when the count resets.
+/// The characters spent this month, how many remain, and when the month resets.
 #[utoipa::path(
     get,
     path = "/usage",
     operation_id = "getUsage",
-    responses((status = 200, body = UsageNow)),
+    responses((status = 200, body = UsageResponse)),
     security(("bearer" = [])),
 )]
 pub async fn usage(
@@ -49,9 +49,9 @@ pub async fn usage(
     State(quota): State<Quota>,
     State(clock): State<Clock>,
     caller: Caller,
-) -> Result<Json<UsageNow>, Error> {
-    let char_count = users.find_by_session(&caller).await?.usage.now(&clock);
-    Ok(Json(UsageNow {
+) -> Result<Json<UsageResponse>, Error> {
+    let char_count = users.find_by_session(&caller).await?.usage.current(&clock);
+    Ok(Json(UsageResponse {
         char_count,
         monthly_limit: quota.monthly_limit,
         remaining: (quota.monthly_limit - char_count).max(0),
@@ -62,12 +62,12 @@ pub async fn usage(
     }))
 }
 
-/// Characters used this month, and the limit.
+/// The characters spent this month, in short, for the app's header.
 #[utoipa::path(
     get,
     path = "/users/{user_id}/meta",
     operation_id = "getUsageInShort",
-    responses((status = 200, body = Meta)),
+    responses((status = 200, body = UsageSummary)),
     security(("bearer" = [])),
 )]
 pub async fn meta(
@@ -75,7 +75,7 @@ pub async fn meta(
     State(quota): State<Quota>,
     State(clock): State<Clock>,
     caller: Caller,
-) -> Result<Json<Meta>, Error> {
-    let char_count = users.find_by_session(&caller).await?.usage.now(&clock);
-    Ok(Json(Meta { char_count, monthly_limit: quota.monthly_limit }))
+) -> Result<Json<UsageSummary>, Error> {
+    let char_count = users.find_by_session(&caller).await?.usage.current(&clock);
+    Ok(Json(UsageSummary { char_count, monthly_limit: quota.monthly_limit }))
 }

@@ -1,4 +1,4 @@
-//! `DELETE /users/{user_id}`: the account, its sessions and its recording are gone.
+//! `DELETE /users/{user_id}`.
 
 use std::collections::HashSet;
 
@@ -19,15 +19,13 @@ use utoipa::ToSchema;
 
 use crate::reauth::Reauthenticator;
 
-/// The body.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = ValidationErrors)]
 pub struct DeleteAccount {
     password: PasswordInput,
 }
 
-/// Deletes the account, in an order that a crash cannot turn into something left behind: its code stays used,
-/// then the recording goes, and the document that names them goes last.
+/// Deletes the caller's account, sessions, recording and stored audio. Its activation code stays used.
 #[utoipa::path(
     delete,
     path = "/users/{user_id}",
@@ -41,13 +39,14 @@ pub async fn delete(
     State(users): State<Users>,
     State(codes): State<ActivationCodes>,
     State(recordings): State<ObjectStore>,
-    State(owner): State<Reauthenticator>,
+    State(reauthenticator): State<Reauthenticator>,
     caller: Caller,
     ip: ClientIp,
     Json(body): Json<DeleteAccount>,
 ) -> Result<StatusCode, Error> {
     let user = users.find_by_session(&caller).await?;
-    owner.confirm(&caller, &user, &body.password, &ip).await?;
+    reauthenticator.verify_password(&caller, &user, &body.password, &ip).await?;
+    // The document goes last: after a crash, it still names what is left to delete.
     if let Some(code) = &user.activation_code {
         codes.mark_used(code, user.id).await?;
     }
@@ -58,11 +57,11 @@ pub async fn delete(
         recordings.delete_replay(user.id, replay.lease_id).await?;
     }
     recordings.delete(user.id).await?;
-    let last = users.delete(&caller).await?;
-    // A perform may have ended meanwhile. One that ends from now on finds no account, and deletes its audio itself.
-    let known: HashSet<ObjectId> = user.replays.iter().map(|replay| replay.lease_id).collect();
-    for replay in last.into_iter().flat_map(|user| user.replays) {
-        if !known.contains(&replay.lease_id) {
+    let deleted = users.delete(&caller).await?;
+    // A perform may have finished meanwhile. One that finishes later finds no account and deletes its audio itself.
+    let done: HashSet<ObjectId> = user.replays.iter().map(|replay| replay.lease_id).collect();
+    for replay in deleted.into_iter().flat_map(|user| user.replays) {
+        if !done.contains(&replay.lease_id) {
             recordings.delete_replay(user.id, replay.lease_id).await?;
         }
     }

@@ -1,4 +1,4 @@
-//! A user's own things: profile, password, settings, recording, and the account's end.
+//! A user's own data: profile, password, settings, recording, and deletion of the account.
 
 mod account;
 mod password;
@@ -7,6 +7,7 @@ mod reauth;
 mod settings;
 mod upload;
 mod voice;
+mod voice_body;
 mod voice_meta;
 
 use axum::{
@@ -23,20 +24,18 @@ use utoipa::OpenApi;
 
 use reauth::Reauthenticator;
 
-/// What this function touches.
 #[derive(Clone, FromRef)]
 pub struct AppState {
     users: Users,
     codes: ActivationCodes,
     recordings: ObjectStore,
     passwords: Passwords,
-    owner: Reauthenticator,
+    reauthenticator: Reauthenticator,
     verifier: TokenVerifier,
     clock: Clock,
 }
 
 impl AppState {
-    /// Reads the configuration and prepares the clients.
     pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
         let database = mongo::connect(env).await?;
         let passwords = Passwords::from_env(env)?;
@@ -44,7 +43,10 @@ impl AppState {
             users: Users::new(&database, clock.clone()),
             codes: ActivationCodes::new(&database, clock.clone()),
             recordings: ObjectStore::from_env(env, http_client::client()?)?,
-            owner: Reauthenticator { passwords: passwords.clone(), attempts: RateLimiter::new(&database) },
+            reauthenticator: Reauthenticator {
+                passwords: passwords.clone(),
+                rate_limiter: RateLimiter::new(&database),
+            },
             passwords,
             verifier: TokenVerifier::from_env(env, clock.clone())?,
             clock,
@@ -52,32 +54,31 @@ impl AppState {
     }
 }
 
-/// The routes.
 pub fn router(state: AppState) -> Router {
-    // A recording in base64 takes a third more bytes, and a little JSON around it.
+    // Base64 takes a third more bytes, and there is a little JSON around it.
     let recording = DefaultBodyLimit::max(MAX_BYTES / 3 * 4 + 4096);
     Router::new()
-        .route("/users/{user_id}", get(profile::show).patch(profile::rename).delete(account::delete))
+        .route("/users/{user_id}", get(profile::get).patch(profile::update).delete(account::delete))
         .route("/users/{user_id}/password", put(password::change))
-        .route("/users/{user_id}/settings", get(settings::show).put(settings::replace))
-        .route("/users/{user_id}/voice", post(voice::adopt).delete(voice::delete).layer(recording))
-        .route("/users/{user_id}/voice/upload", post(upload::offer))
-        .route("/users/{user_id}/voice/meta", get(voice_meta::show))
+        .route("/users/{user_id}/settings", get(settings::get).put(settings::replace))
+        .route("/users/{user_id}/voice", post(voice::upload).delete(voice::delete).layer(recording))
+        .route("/users/{user_id}/voice/upload", post(upload::create_upload_url))
+        .route("/users/{user_id}/voice/meta", get(voice_meta::get))
         .with_state(state)
 }
 
-/// The description of the routes.
+/// The OpenAPI description of the routes.
 #[derive(OpenApi)]
 #[openapi(paths(
-    profile::show,
-    profile::rename,
+    profile::get,
+    profile::update,
     account::delete,
     password::change,
-    settings::show,
+    settings::get,
     settings::replace,
-    voice::adopt,
+    voice::upload,
     voice::delete,
-    upload::offer,
-    voice_meta::show,
+    upload::create_upload_url,
+    voice_meta::get,
 ))]
 pub struct Api;

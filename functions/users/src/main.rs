@@ -1,4 +1,4 @@
-//! The Lambda function `users`.
+//! The entry point of the Lambda function `users`.
 
 use shared::{clock::Clock, env::Env, http, telemetry};
 

@@ -14,7 +14,6 @@ use utoipa::ToSchema;
 
 use crate::reauth::Reauthenticator;
 
-/// The body.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = ValidationErrors)]
 pub struct ChangePassword {
@@ -22,7 +21,7 @@ pub struct ChangePassword {
     new_password: NewPassword,
 }
 
-/// Changes the caller's password; every other session ends.
+/// Changes the caller's password and ends every other session.
 #[utoipa::path(
     put,
     path = "/users/{user_id}/password",
@@ -35,13 +34,13 @@ pub struct ChangePassword {
 pub async fn change(
     State(users): State<Users>,
     State(passwords): State<Passwords>,
-    State(owner): State<Reauthenticator>,
+    State(reauthenticator): State<Reauthenticator>,
     caller: Caller,
     ip: ClientIp,
     Json(body): Json<ChangePassword>,
 ) -> Result<StatusCode, Error> {
     let user = users.find_by_session(&caller).await?;
-    owner.confirm(&caller, &user, &body.current_password, &ip).await?;
+    reauthenticator.verify_password(&caller, &user, &body.current_password, &ip).await?;
     let context = PasswordContext { field: "new_password", user_inputs: &[&user.username, &user.email] };
     users.change_password(&caller, &passwords.hash(body.new_password, &context).await?).await?;
     Ok(StatusCode::NO_CONTENT)

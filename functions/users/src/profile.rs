@@ -16,7 +16,6 @@ use utoipa::ToSchema;
 
 use crate::voice_meta::VoiceMeta;
 
-/// The answer of both.
 #[derive(Serialize, ToSchema)]
 pub struct Profile {
     #[schema(value_type = Id)]
@@ -31,10 +30,10 @@ pub struct Profile {
     voice: VoiceMeta,
 }
 
-/// The body of the `PATCH`; what is left out stays.
+/// A member that is left out stays as it is.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = ValidationErrors)]
-pub struct Rename {
+pub struct UpdateProfile {
     #[deserr(default)]
     username: Option<Username>,
     #[deserr(default)]
@@ -49,7 +48,7 @@ pub struct Rename {
     responses((status = 200, body = Profile)),
     security(("bearer" = [])),
 )]
-pub async fn show(State(users): State<Users>, caller: Caller) -> Result<Json<Profile>, Error> {
+pub async fn get(State(users): State<Users>, caller: Caller) -> Result<Json<Profile>, Error> {
     users.find_by_session(&caller).await.map(|user| Json(user.into()))
 }
 
@@ -58,17 +57,17 @@ pub async fn show(State(users): State<Users>, caller: Caller) -> Result<Json<Pro
     patch,
     path = "/users/{user_id}",
     operation_id = "updateProfile",
-    request_body = Rename,
+    request_body = UpdateProfile,
     responses((status = 200, body = Profile)),
     security(("bearer" = [])),
     extensions(("x-codes" = json!(["username_taken", "email_taken"]))),
 )]
-pub async fn rename(
+pub async fn update(
     State(users): State<Users>,
     caller: Caller,
-    Json(body): Json<Rename>,
+    Json(body): Json<UpdateProfile>,
 ) -> Result<Json<Profile>, Error> {
-    let user = users.rename(&caller, body.username.as_ref(), body.email.as_ref()).await?;
+    let user = users.update_profile(&caller, body.username.as_ref(), body.email.as_ref()).await?;
     Ok(Json(user.into()))
 }
 
@@ -76,7 +75,7 @@ impl From<User> for Profile {
     fn from(user: User) -> Self {
         Self {
             user_id: user.id.to_hex(),
-            voice: VoiceMeta::of(&user),
+            voice: VoiceMeta::from(&user),
             username: user.username,
             email: user.email,
             created_at: rfc3339(user.created_at),

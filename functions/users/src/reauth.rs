@@ -1,4 +1,4 @@
-//! What takes more than a token: the caller proves to be the owner with the password.
+//! Re-authentication: sensitive actions require the password as well as the access token.
 
 use shared::{
     client_ip::ClientIp,
@@ -9,26 +9,23 @@ use shared::{
     users::User,
 };
 
-/// Checks that a caller knows their password.
 #[derive(Clone)]
 pub struct Reauthenticator {
-    /// Checks the hash.
     pub passwords: Passwords,
-    /// Counts the guesses.
-    pub attempts: RateLimiter,
+    pub rate_limiter: RateLimiter,
 }
 
 impl Reauthenticator {
-    /// Refuses a wrong password. Counted for each session: who stole a token may guess no faster than at the
-    /// login, and cannot lock the owner's other sessions out.
-    pub async fn confirm(
+    /// Returns [`Error::InvalidCredentials`] for a wrong password. Attempts are limited per session: a stolen token allows no
+    /// faster guessing than the login does, and cannot lock out the owner's other sessions.
+    pub async fn verify_password(
         &self,
         caller: &Caller,
         user: &User,
         password: &PasswordInput,
         ip: &ClientIp,
     ) -> Result<(), Error> {
-        self.attempts.on_account(Attempt::Confirmation, &caller.session_id, ip).await?;
+        self.rate_limiter.check_account(Attempt::Confirmation, &caller.session_id, ip).await?;
         if self.passwords.verify(password, Some(&user.password_hash)).await? {
             Ok(())
         } else {

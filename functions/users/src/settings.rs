@@ -9,7 +9,7 @@ use shared::{
     users::Users,
 };
 
-/// The caller's settings. One round trip.
+/// The caller's settings.
 #[utoipa::path(
     get,
     path = "/users/{user_id}/settings",
@@ -17,11 +17,11 @@ use shared::{
     responses((status = 200, body = Settings)),
     security(("bearer" = [])),
 )]
-pub async fn show(State(users): State<Users>, caller: Caller) -> Result<Json<Settings>, Error> {
+pub async fn get(State(users): State<Users>, caller: Caller) -> Result<Json<Settings>, Error> {
     users.find_by_session(&caller).await.map(|user| Json(user.settings))
 }
 
-/// Replaces the caller's settings; what the body leaves out gets its default.
+/// Replaces the caller's settings. A member that the body leaves out gets its default.
 #[utoipa::path(
     put,
     path = "/users/{user_id}/settings",

@@ -1,4 +1,4 @@
-//! `POST /users/{user_id}/voice/upload`: a presigned upload for recordings too large for the gateway.
+//! `POST /users/{user_id}/voice/upload`: a presigned URL, for recordings that are too large for API Gateway.
 
 use axum::{extract::State, http::StatusCode};
 use deserr::Deserr;
@@ -14,34 +14,32 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-/// The body.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = ValidationErrors)]
-pub struct Offer {
+pub struct UploadUrlRequest {
     mime_type: AudioType,
     bytes: Size,
 }
 
-/// What the client says the recording is. Its bytes decide later.
+/// The media type that the client declares. The recording's format is detected from its bytes later.
 #[derive(Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> ValidationError)]
 #[schema(pattern = r#"^audio/[0-9A-Za-z/.+;= "-]*$"#, max_length = 100, example = "audio/webm")]
 struct AudioType(String);
 
-/// A size within the limit.
+/// The exact size in bytes.
 #[derive(Deserr, ToSchema)]
 #[deserr(try_from(f64) = Self::try_from -> ValidationError)]
 #[schema(minimum = 1, maximum = 10_485_760, example = 9_000_000)]
 struct Size(i64);
 
-/// The answer.
 #[derive(Serialize, ToSchema)]
-pub struct UploadOffer {
+pub struct UploadUrl {
     #[schema(format = "uri")]
     upload_url: String,
     #[schema(pattern = "^PUT$")]
     method: &'static str,
-    /// To be sent exactly so; they are part of the signature.
+    /// Headers to send unchanged with the PUT: they are part of the signature.
     #[schema(value_type = BTreeMap<String, String>)]
     headers: Map<String, Value>,
     key: String,
@@ -50,44 +48,46 @@ pub struct UploadOffer {
     expires_in: u64,
 }
 
-/// Offers one upload of exactly that size; the signature makes S3 refuse any other.
+/// Creates a URL for uploading one recording of exactly that size.
+///
+/// PUT the recording there, then send its `key` to `POST /users/{user_id}/voice`. A new URL invalidates the key of an
+/// earlier one.
 #[utoipa::path(
     post,
     path = "/users/{user_id}/voice/upload",
     operation_id = "offerUpload",
-    request_body = Offer,
-    responses((status = 201, body = UploadOffer)),
+    request_body = UploadUrlRequest,
+    responses((status = 201, body = UploadUrl)),
     security(("bearer" = [])),
 )]
-pub async fn offer(
+pub async fn create_upload_url(
     State(users): State<Users>,
     State(recordings): State<ObjectStore>,
     caller: Caller,
-    Json(body): Json<Offer>,
-) -> Result<(StatusCode, Json<UploadOffer>), Error> {
+    Json(body): Json<UploadUrlRequest>,
+) -> Result<(StatusCode, Json<UploadUrl>), Error> {
     let key = ObjectStore::upload_key(caller.user_id);
-    let replaced = users.offer_upload(&caller, &key).await?;
-    if let Some(replaced) = replaced {
-        recordings.delete_upload(&replaced).await?;
+    if let Some(previous) = users.set_pending_upload(&caller, &key).await? {
+        recordings.delete_upload(&previous).await?;
     }
     let upload = recordings.presign_upload(&key, &body.mime_type.0, body.bytes.0).await?;
     let headers = upload.headers.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
-    let offer = UploadOffer {
+    let upload_url = UploadUrl {
         upload_url: upload.url,
         method: "PUT",
         headers,
         key,
         expires_in: UPLOAD_LIFETIME.as_secs(),
     };
-    Ok((StatusCode::CREATED, Json(offer)))
+    Ok((StatusCode::CREATED, Json(upload_url)))
 }
 
 impl TryFrom<String> for AudioType {
     type Error = ValidationError;
 
     fn try_from(mime_type: String) -> Result<Self, ValidationError> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "/.+-;= \"".contains(c);
-        if mime_type.starts_with("audio/") && mime_type.len() <= 100 && mime_type.chars().all(plain) {
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "/.+-;= \"".contains(c);
+        if mime_type.starts_with("audio/") && mime_type.len() <= 100 && mime_type.chars().all(is_allowed) {
             Ok(Self(mime_type))
         } else {
             Err(ValidationError("must be an audio media type, such as \"audio/webm\""))

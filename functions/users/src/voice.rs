@@ -1,51 +1,25 @@
 //! `POST` and `DELETE /users/{user_id}/voice`: the recording of the caller's voice.
 //!
-//! It arrives as base64 in JSON, as the bare audio, or as the key of an upload; either way its bytes are judged
-//! before anything is stored. No endpoint ever gives it out again.
-//!
-//! With it, the client may say that the speaker consents to being cloned, which the provider's usage policy asks for
-//! (<https://elevenlabs.io/use-policy>): `"consent": true` in JSON, or `X-Consent: true` beside bare audio. When that
-//! was is kept with the recording. Whoever says no is refused: the recording would serve nothing else.
+//! The audio is validated before anything is stored. No endpoint returns it.
 
-use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode},
-};
-use deserr::Deserr;
+use axum::{extract::State, http::StatusCode};
+use bytes::Bytes;
 use serde::Serialize;
 use shared::{
     audio,
     clock::Clock,
-    error::{Error, FieldError},
-    json::{self, Json, ValidationErrors},
+    error::Error,
+    json::Json,
     object_store::{ObjectStore, Recording},
     session::Caller,
-    users::{RecordingMetadata, Users},
+    users::{RecordingMetadata, User, Users},
 };
 use utoipa::ToSchema;
 
-/// The JSON body: one of `audio_base64` and `key`. The client's `mime_type` and `duration_seconds` are ignored:
-/// the bytes tell both.
-#[derive(Deserr, ToSchema)]
-#[deserr(error = ValidationErrors)]
-struct Adopt {
-    /// Base64 of the file, with or without a data URL's head.
-    #[deserr(default)]
-    audio_base64: Option<String>,
-    /// The key of an offered upload.
-    #[deserr(default)]
-    key: Option<String>,
-    /// Whether the speaker consents to being cloned.
-    #[deserr(default)]
-    consent: Option<bool>,
-}
+use crate::voice_body::{AudioSource, VoiceBody, VoiceUpload, invalid};
 
-/// Says the same of bare audio, which has no members.
-const CONSENT_HEADER: &str = "x-consent";
-
-/// The answer.
 #[derive(Serialize, ToSchema)]
-pub struct Adopted {
+pub struct VoiceUploaded {
     #[schema(pattern = "^ok$")]
     status: &'static str,
     #[schema(minimum = 1, example = 550_000)]
@@ -60,71 +34,37 @@ pub struct Adopted {
     mime_type: &'static str,
 }
 
-/// Checks a recording and stores it in place of any earlier one.
+/// Validates a recording and stores it in place of an earlier one.
 #[utoipa::path(
     post,
     path = "/users/{user_id}/voice",
     operation_id = "replaceVoice",
-    params(("X-Consent" = Option<bool>, Header, description = "With bare audio: what `consent` says in JSON.")),
-    request_body(content((Adopt = "application/json"), (Vec<u8> = "audio/*"))),
-    responses((status = 200, body = Adopted)),
+    params(("X-Consent" = Option<bool>, Header, description = "With bare audio: what `consent` is in JSON.")),
+    request_body(content((VoiceUpload = "application/json"), (Vec<u8> = "audio/*"))),
+    responses((status = 200, body = VoiceUploaded)),
     security(("bearer" = [])),
     extensions(("x-codes" = json!(["invalid_recording"]))),
 )]
-pub async fn adopt(
+pub async fn upload(
     State(users): State<Users>,
     State(recordings): State<ObjectStore>,
     State(clock): State<Clock>,
     caller: Caller,
-    headers: HeaderMap,
-    request: Request,
-) -> Result<Json<Adopted>, Error> {
+    body: VoiceBody,
+) -> Result<Json<VoiceUploaded>, Error> {
     let user = users.find_by_session(&caller).await?;
-    let (bytes, consents) = match source(&headers)? {
-        BodyKind::Audio => {
-            let consents = consent_header(&headers)?;
-            (json::read(request, &()).await?, consents)
-        }
-        BodyKind::Json => {
-            let body: Adopt = json::parse(&json::read(request, &()).await?)?;
-            let consents = consent("consent", body.consent)?;
-            let bytes = match (body.audio_base64, body.key) {
-                (Some(text), None) => {
-                    Recording::decode(&text).ok_or_else(|| invalid("audio_base64", "is not valid base64"))?
-                }
-                (None, Some(key)) if user.pending_upload.as_deref() == Some(&key) => {
-                    let upload = recordings.get_upload(&key).await?;
-                    upload
-                        .ok_or_else(|| {
-                            invalid("key", "has no upload yet: PUT the recording to its upload_url first")
-                        })?
-                        .bytes
-                }
-                (None, Some(_)) => {
-                    return Err(invalid("key", "is not the key of your latest upload offer"));
-                }
-                _ => {
-                    return Err(invalid(
-                        "audio_base64",
-                        "is missing (or send the key of an upload, not both)",
-                    ));
-                }
-            };
-            (bytes, consents)
-        }
+    let bytes = match body.audio {
+        AudioSource::Bytes(bytes) => bytes,
+        AudioSource::UploadKey(key) => fetch_upload(&recordings, &user, &key).await?,
     };
+    let audio = validate(bytes.clone()).await?;
 
-    let judged = bytes.clone();
-    let audio = tokio::task::spawn_blocking(move || audio::inspect(&judged))
-        .await
-        .map_err(|_| Error::internal("judging a recording panicked"))??;
-
-    let mut facts = RecordingMetadata::new(&bytes, &audio, &clock);
-    facts.consent_at = consents.then_some(facts.uploaded_at);
-    let recording = Recording { bytes, mime_type: facts.mime_type.clone() };
+    let mut metadata = RecordingMetadata::new(&bytes, &audio, &clock);
+    metadata.consent_at = body.has_consent.then_some(metadata.uploaded_at);
+    let recording = Recording { bytes, mime_type: metadata.mime_type.clone() };
     recordings.put(caller.user_id, recording).await?;
-    if let Err(error) = users.set_recording(&caller, &facts).await {
-        // The session ended meanwhile; if the account is gone too, its recording must not stay.
+    if let Err(error) = users.set_recording(&caller, &metadata).await {
+        // The session ended meanwhile. If the account is gone too, its recording must not stay.
         if matches!(error, Error::InvalidToken) && !users.exists(caller.user_id).await? {
             recordings.delete(caller.user_id).await?;
         }
@@ -133,16 +73,16 @@ pub async fn adopt(
     if let Some(upload) = &user.pending_upload {
         recordings.delete_upload(upload).await?;
     }
-    Ok(Json(Adopted {
+    Ok(Json(VoiceUploaded {
         status: "ok",
-        bytes: usize::try_from(facts.bytes).unwrap_or_default(),
-        hash: facts.hash,
-        duration: facts.duration,
+        bytes: usize::try_from(metadata.bytes).unwrap_or_default(),
+        hash: metadata.hash,
+        duration: metadata.duration,
         mime_type: audio.format.mime_type(),
     }))
 }
 
-/// Deletes the caller's recording; having none is no error.
+/// Deletes the caller's recording. Not an error if there is none.
 #[utoipa::path(
     delete,
     path = "/users/{user_id}/voice",
@@ -161,45 +101,18 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-enum BodyKind {
-    Json,
-    Audio,
-}
-
-fn source(headers: &HeaderMap) -> Result<BodyKind, Error> {
-    match json::media_type(headers).as_deref() {
-        _ if json::is_json(headers) => Ok(BodyKind::Json),
-        // Recorders label sound alone as video too.
-        Some(media_type)
-            if media_type.starts_with("audio/")
-                || media_type == "video/webm"
-                || media_type == "video/mp4" =>
-        {
-            Ok(BodyKind::Audio)
-        }
-        _ => Err(Error::UnsupportedMediaType(
-            "application/json with audio_base64, or the audio itself as audio/*",
-        )),
+async fn fetch_upload(recordings: &ObjectStore, user: &User, key: &str) -> Result<Bytes, Error> {
+    if user.pending_upload.as_deref() != Some(key) {
+        return Err(invalid("key", "is not the key of your latest upload URL"));
     }
+    let upload = recordings.get_upload(key).await?;
+    let upload = upload
+        .ok_or_else(|| invalid("key", "has no upload yet: PUT the recording to its upload_url first"))?;
+    Ok(upload.bytes)
 }
 
-/// Whether consent was given; that it is refused is an error.
-fn consent(field: &str, said: Option<bool>) -> Result<bool, Error> {
-    match said {
-        Some(false) => Err(invalid(field, "must be true: without the speaker's consent no voice is cloned")),
-        said => Ok(said.unwrap_or(false)),
-    }
-}
-
-fn consent_header(headers: &HeaderMap) -> Result<bool, Error> {
-    match headers.get(CONSENT_HEADER).map(HeaderValue::as_bytes) {
-        None => Ok(false),
-        Some(b"true") => Ok(true),
-        Some(b"false") => consent("X-Consent", Some(false)),
-        Some(_) => Err(invalid("X-Consent", "must be true or left out")),
-    }
-}
-
-fn invalid(field: &str, message: &str) -> Error {
-    Error::Invalid(vec![FieldError { field: field.to_owned(), message: message.to_owned() }])
+/// Off the async threads, because decoding keeps a core busy.
+async fn validate(bytes: Bytes) -> Result<audio::Audio, Error> {
+    let validation = tokio::task::spawn_blocking(move || audio::inspect(&bytes)).await;
+    Ok(validation.map_err(|_| Error::internal("recording validation panicked"))??)
 }

@@ -1,4 +1,4 @@
-//! `GET /users/{user_id}/voice/meta`: what is known of the caller's voice, never the recording itself.
+//! `GET /users/{user_id}/voice/meta`: metadata of the caller's voice, never the recording itself.
 
 use axum::extract::State;
 use serde::Serialize;
@@ -12,7 +12,6 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-/// The answer; also part of the profile.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VoiceMeta {
@@ -34,13 +33,13 @@ pub struct VoiceMeta {
     #[serde(rename = "uploaded_at")]
     #[schema(required, value_type = Option<Timestamp>)]
     uploaded_at: Option<String>,
-    /// When the speaker's consent to cloning this recording was given; null if the client did not say.
+    /// When the client confirmed the speaker's consent to cloning this recording; null if it did not.
     #[serde(rename = "consent_at")]
     #[schema(required, value_type = Option<Timestamp>)]
     consent_at: Option<String>,
 }
 
-/// What is known of the caller's voice.
+/// Metadata of the caller's recording and clone.
 #[utoipa::path(
     get,
     path = "/users/{user_id}/voice/meta",
@@ -48,13 +47,12 @@ pub struct VoiceMeta {
     responses((status = 200, body = VoiceMeta)),
     security(("bearer" = [])),
 )]
-pub async fn show(State(users): State<Users>, caller: Caller) -> Result<Json<VoiceMeta>, Error> {
-    users.find_by_session(&caller).await.map(|user| Json(VoiceMeta::of(&user)))
+pub async fn get(State(users): State<Users>, caller: Caller) -> Result<Json<VoiceMeta>, Error> {
+    users.find_by_session(&caller).await.map(|user| Json(VoiceMeta::from(&user)))
 }
 
-impl VoiceMeta {
-    /// What is known of this user's voice.
-    pub fn of(user: &User) -> Self {
+impl From<&User> for VoiceMeta {
+    fn from(user: &User) -> Self {
         let recording = user.recording.as_ref();
         Self {
             has_sample: recording.is_some(),

@@ -1,35 +1,29 @@
-//! Accounts: made, found, changed and deleted.
+//! Accounts: created, found, updated and deleted.
 
 use mongodb::{
     bson::{doc, oid::ObjectId},
     options::ReturnDocument,
 };
 
-use super::{Email, RecordingMetadata, Session, User, Username, Users};
+use super::{Email, RecordingMetadata, Session, Usage, User, Username, Users};
 use crate::{
-    activation_codes::ActivationCode, error::Error, mongo, password::PasswordHash, quota::Usage,
-    session::Caller, settings::Settings,
+    activation_codes::ActivationCode, error::Error, mongo, password::PasswordHash, session::Caller,
+    settings::Settings,
 };
 
-/// An account about to be made.
 pub struct NewUser {
-    /// Chosen beforehand, so that tokens can be made before the account is stored.
+    /// Chosen by the caller, because the first session's refresh token contains it.
     pub id: ObjectId,
-    /// The username.
     pub username: Username,
-    /// The email address.
     pub email: Email,
-    /// The password's hash.
     pub password_hash: PasswordHash,
-    /// The code that pays for the account.
     pub activation_code: ActivationCode,
-    /// The first session.
     pub session: Session,
 }
 
 impl Users {
-    /// Stores a new account. The unique indexes decide every race: of any number of registrations with one
-    /// code, one name or one address, one is stored, and nothing has to be undone for the others.
+    /// Stores a new account. The unique indexes decide races: of concurrent registrations with one code, username or
+    /// address, one succeeds, and the others have stored nothing that would have to be undone.
     pub async fn insert(&self, new: NewUser) -> Result<(), Error> {
         let user = User {
             id: new.id,
@@ -51,27 +45,27 @@ impl Users {
             lease_asked_at: None,
             replays: Vec::new(),
         };
-        self.collection.insert_one(user).await.map_err(taken)?;
+        self.collection.insert_one(user).await.map_err(unique_violation)?;
         Ok(())
     }
 
     /// The account with this username or email address, compared without case.
-    pub async fn by_login(&self, login: &str) -> Result<Option<User>, Error> {
-        // A username has no @, so one field can match and one index is read.
+    pub async fn find_by_login(&self, login: &str) -> Result<Option<User>, Error> {
+        // A username cannot contain an @, so only one of the two can match.
         let field = if login.contains('@') { "email_key" } else { "username_key" };
         Ok(self.collection.find_one(doc! { field: login.trim().to_lowercase() }).await?)
     }
 
-    /// Whether an account was made with this code. The answer survives a crash between the making of the
-    /// account and the marking of its code.
+    /// Whether an account was registered with this code. Still right after a crash between storing the account and
+    /// marking its code as used.
     pub async fn has_used(&self, code: &ActivationCode) -> Result<bool, Error> {
         let users = self.documents();
         let found = users.find_one(doc! { "activation_code": code.as_str() }).projection(doc! { "_id": 1 });
         Ok(found.await?.is_some())
     }
 
-    /// Renames the caller. One round trip.
-    pub async fn rename(
+    /// Changes the caller's username, email address, or both.
+    pub async fn update_profile(
         &self,
         caller: &Caller,
         username: Option<&Username>,
@@ -90,10 +84,10 @@ impl Users {
             return self.find_by_session(caller).await;
         }
         self.collection
-            .find_one_and_update(self.of(caller), doc! { "$set": set })
+            .find_one_and_update(self.session_filter(caller), doc! { "$set": set })
             .return_document(ReturnDocument::After)
             .await
-            .map_err(taken)?
+            .map_err(unique_violation)?
             .ok_or(Error::InvalidToken)
     }
 
@@ -103,11 +97,11 @@ impl Users {
             "$set": { "password_hash": hash.stored() },
             "$pull": { "sessions": { "id": { "$ne": &caller.session_id } } },
         };
-        self.change(caller, update, ReturnDocument::Before).await.map(drop)
+        self.find_and_update(caller, update, ReturnDocument::Before).await.map(drop)
     }
 
-    /// Sets a forgotten password, once per activation code, and ends every session. A wrong address, a wrong
-    /// code and a code that has reset before are told apart by nothing.
+    /// Resets a forgotten password, once per activation code, and ends every session. A wrong address, a wrong code and
+    /// a code that was already used for a reset are indistinguishable.
     pub async fn reset_password(
         &self,
         email: &Email,
@@ -126,38 +120,38 @@ impl Users {
         if updated.matched_count == 0 { Err(Error::InvalidActivationCode) } else { Ok(()) }
     }
 
-    /// Replaces the caller's settings.
     pub async fn set_settings(&self, caller: &Caller, settings: &Settings) -> Result<(), Error> {
         let settings = mongodb::bson::serialize_to_bson(settings).map_err(mongodb::error::Error::from)?;
         let update = doc! { "$set": { "settings": settings } };
-        self.change(caller, update, ReturnDocument::After).await.map(drop)
+        self.find_and_update(caller, update, ReturnDocument::After).await.map(drop)
     }
 
-    /// Notes the key of an offered upload, and gives the one that it replaces.
-    pub async fn offer_upload(&self, caller: &Caller, key: &str) -> Result<Option<String>, Error> {
+    /// Stores the key of the caller's pending upload and returns the key that it replaces.
+    pub async fn set_pending_upload(&self, caller: &Caller, key: &str) -> Result<Option<String>, Error> {
         let update = doc! { "$set": { "pending_upload": key } };
-        Ok(self.change(caller, update, ReturnDocument::Before).await?.pending_upload)
+        Ok(self.find_and_update(caller, update, ReturnDocument::Before).await?.pending_upload)
     }
 
-    /// Whether the account exists, whatever its sessions.
+    /// Whether the account exists, whether or not it has a session.
     pub async fn exists(&self, user_id: ObjectId) -> Result<bool, Error> {
         let users = self.documents();
         Ok(users.find_one(doc! { "_id": user_id }).projection(doc! { "_id": 1 }).await?.is_some())
     }
 
-    /// Notes that a recording was adopted.
-    pub async fn set_recording(&self, caller: &Caller, facts: &RecordingMetadata) -> Result<(), Error> {
-        let facts = mongodb::bson::serialize_to_bson(facts).map_err(mongodb::error::Error::from)?;
-        let update = doc! { "$set": { "recording": facts }, "$unset": { "pending_upload": "" } };
-        self.change(caller, update, ReturnDocument::After).await.map(drop)
+    /// Stores the metadata of the caller's new recording; no upload is pending any more.
+    pub async fn set_recording(&self, caller: &Caller, metadata: &RecordingMetadata) -> Result<(), Error> {
+        let metadata = mongodb::bson::serialize_to_bson(metadata).map_err(mongodb::error::Error::from)?;
+        let update = doc! { "$set": { "recording": metadata }, "$unset": { "pending_upload": "" } };
+        self.find_and_update(caller, update, ReturnDocument::After).await.map(drop)
     }
 
-    /// Forgets the recording.
     pub async fn clear_recording(&self, caller: &Caller) -> Result<(), Error> {
-        self.change(caller, doc! { "$set": { "recording": null } }, ReturnDocument::After).await.map(drop)
+        self.find_and_update(caller, doc! { "$set": { "recording": null } }, ReturnDocument::After)
+            .await
+            .map(drop)
     }
 
-    /// Gives an account the admin role or takes it away, whoever's it is; only an operator does so.
+    /// Grants or revokes the admin role. For operators: it does not ask who calls.
     pub async fn set_admin(&self, user_id: ObjectId, admin: bool) -> Result<(), Error> {
         let update = if admin {
             doc! { "$set": { "role": "admin" } }
@@ -168,14 +162,13 @@ impl Users {
         Ok(())
     }
 
-    /// Deletes the caller's account, sessions and all, and gives it as it was last.
+    /// Deletes the caller's account and returns the deleted document; `None` if the session has ended.
     pub async fn delete(&self, caller: &Caller) -> Result<Option<User>, Error> {
-        Ok(self.collection.find_one_and_delete(self.of(caller)).await?)
+        Ok(self.collection.find_one_and_delete(self.session_filter(caller)).await?)
     }
 }
 
-/// Tells which unique index a write ran into.
-fn taken(error: mongodb::error::Error) -> Error {
+fn unique_violation(error: mongodb::error::Error) -> Error {
     match mongo::violated_index(&error, &["username_key", "email_key", "activation_code"]) {
         Some("username_key") => Error::UsernameTaken,
         Some("email_key") => Error::EmailTaken,

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use mongodb::{
-    bson::{Bson, DateTime, Document, doc, oid::ObjectId},
+    bson::{Bson, DateTime, doc, oid::ObjectId},
     options::ReturnDocument,
 };
 use serde::{Deserialize, Serialize};
@@ -106,7 +106,7 @@ impl Users {
         }
         let lease = doc! {
             "id": want.lease_id,
-            "until": from_now(want.ttl),
+            "until": mongo::from_now(want.ttl),
             "period": &period,
             "reserved": want.characters,
             "idempotency": bson(&want.idempotency)?,
@@ -117,7 +117,7 @@ impl Users {
         } }];
         let taken = self
             .collection
-            .find_one_and_update(self.of(caller), update)
+            .find_one_and_update(self.session_filter(caller), update)
             .return_document(ReturnDocument::After);
         let user = mongo::with_timeout(taken).await?.ok_or(Error::InvalidToken)?;
         if user.lease.as_ref().is_some_and(|lease| lease.id == want.lease_id) {
@@ -150,7 +150,7 @@ impl Users {
             Some(lease) if user.lease_asked_at.is_some_and(|now| lease.until <= now) => LeaseError::Expired,
             Some(_) => LeaseError::Held,
             None => LeaseError::QuotaExceeded {
-                remaining: (want.monthly_limit - user.usage.now(&self.clock)).max(0),
+                remaining: (want.monthly_limit - user.usage.current(&self.clock)).max(0),
             },
         }
     }
@@ -228,11 +228,6 @@ impl Users {
         let update = doc! { "$set": { "lease": null, "voice_clone_id": null } };
         Ok(mongo::with_timeout(self.collection.update_many(expired, update)).await?.modified_count)
     }
-}
-
-/// So much from now, by the database's clock.
-pub(crate) fn from_now(time: Duration) -> Document {
-    doc! { "$dateAdd": { "startDate": "$$NOW", "unit": "millisecond", "amount": millis(time) } }
 }
 
 fn millis(time: Duration) -> i64 {

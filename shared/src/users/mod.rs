@@ -1,15 +1,17 @@
-//! The collection `users`: what a user is, and every query that touches one.
+//! The collection `users`: the document and every query on it.
 //!
 //! - this file: the document and the store;
 //! - `accounts`: registration, profile, password, deletion;
-//! - `sessions`: sign-in and everything that asks "is this session alive?" (always the same query that loads the user);
+//! - `sessions`: sign-in and refresh, and the filter by which loading a user also checks the session;
 //! - `lease`: one perform at a time, and the characters it may spend;
-//! - `replays`: finished performs that a repeated request gets again.
+//! - `replays`: finished performs, kept for idempotent retries;
+//! - `usage`: characters spent in a month.
 
 mod accounts;
 mod lease;
 mod replays;
 mod sessions;
+mod usage;
 
 use std::fmt;
 
@@ -17,24 +19,23 @@ use deserr::Deserr;
 use email_address::EmailAddress;
 use mongodb::{
     Collection, Database,
-    bson::{DateTime, oid::ObjectId},
+    bson::{DateTime, Document, oid::ObjectId},
 };
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
 use crate::{
-    audio::Audio, clock::Clock, json::ValidationError, password::PasswordHash, quota::Usage,
+    audio::Audio, clock::Clock, digest::sha256_hex, json::ValidationError, password::PasswordHash,
     settings::Settings,
 };
 
 pub use accounts::NewUser;
-pub(crate) use lease::from_now;
 pub use lease::{Lease, LeaseError, Reservation, Settlement};
 pub use replays::{Idempotency, Replay};
 pub use sessions::{REFRESH_SECRET_BYTES, RefreshToken, SESSION_LIFETIME, Session};
+pub use usage::Usage;
 
-/// The users of this deployment. Cloning it is cheap.
+/// Cheap to clone.
 #[derive(Clone)]
 pub struct Users {
     collection: Collection<User>,
@@ -42,64 +43,61 @@ pub struct Users {
 }
 
 impl Users {
-    /// The store in `database`.
     #[must_use]
     pub fn new(database: &Database, clock: Clock) -> Self {
         Self { collection: database.collection("users"), clock }
+    }
+
+    /// The collection for queries that do not need a whole user.
+    fn documents(&self) -> Collection<Document> {
+        self.collection.clone_with_type()
     }
 }
 
 /// One user, as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct User {
-    /// The user's id.
     #[serde(rename = "_id")]
     pub id: ObjectId,
-    /// As the user writes it.
+    /// As the user typed it.
     pub username: String,
     /// [`Username::key`]: unique.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username_key: Option<String>,
-    /// As the user writes it.
+    /// As the user typed it.
     pub email: String,
     /// [`Email::key`]: unique.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_key: Option<String>,
-    /// The bcrypt hash.
     pub password_hash: PasswordHash,
-    /// The code that made this account: unique, which is what makes a code good for one account.
+    /// The code that the account was registered with. Unique, so that a code registers one account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation_code: Option<String>,
-    /// What the account may do beyond its own things.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
-    /// When the account was made.
     pub created_at: DateTime,
-    /// The settings.
     #[serde(default)]
     pub settings: Settings,
-    /// The open sessions.
     #[serde(default)]
     pub sessions: Vec<Session>,
-    /// The recording of the user's voice, which S3 keeps.
+    /// The recording of the user's voice. The audio itself is in S3.
     #[serde(default)]
     pub recording: Option<RecordingMetadata>,
-    /// The key of an upload that was offered and not adopted yet.
+    /// The key of an upload whose URL was created, until its recording is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending_upload: Option<String>,
-    /// The clone that lives at the provider: null except while a perform runs.
+    /// The clone at the provider; null except while a perform runs.
     #[serde(default)]
     pub voice_clone_id: Option<String>,
-    /// Characters spent.
     #[serde(default)]
     pub usage: Usage,
-    /// The perform that runs now.
+    /// The perform that is running.
     #[serde(default)]
     pub lease: Option<Lease>,
-    /// Finished performs that can be had again.
+    /// Finished performs, kept for idempotent retries.
     #[serde(default)]
     pub replays: Vec<Replay>,
-    /// The database's time when a lease was last asked for, to compare the lease with.
+    /// The database's time of the latest attempt to acquire a lease, to compare the lease's expiry with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_asked_at: Option<DateTime>,
 }
@@ -112,7 +110,7 @@ impl User {
     }
 }
 
-/// A role. The database gives it, no token does.
+/// Read from the database on each request; access tokens do not carry it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -120,30 +118,29 @@ pub enum Role {
     Admin,
 }
 
-/// What is known of a recording; the recording itself is in S3.
+/// Metadata of a recording. The audio itself is in S3.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RecordingMetadata {
     /// SHA-256 of the bytes, in hex.
     pub hash: String,
     /// Size in bytes.
     pub bytes: i64,
-    /// Length in seconds, by the audio's own timestamps.
+    /// Seconds, counted in decoded samples, rounded to milliseconds.
     pub duration: f64,
-    /// The container, as its bytes tell.
+    /// The container's media type, detected from the bytes.
     pub mime_type: String,
-    /// When it was adopted.
     pub uploaded_at: DateTime,
-    /// When the client said that the speaker consents to the cloning of this recording; `None` if it did not say.
+    /// When the client confirmed the speaker's consent to cloning this recording; `None` if it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent_at: Option<DateTime>,
 }
 
 impl RecordingMetadata {
-    /// The facts of a file that was judged just now; of consent nothing is known.
+    /// For a file that was validated just now; without consent.
     #[must_use]
     pub fn new(bytes: &[u8], audio: &Audio, clock: &Clock) -> Self {
         Self {
-            hash: Self::hash_of(bytes),
+            hash: sha256_hex(bytes),
             bytes: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
             // To the millisecond: more is noise.
             duration: (audio.duration.as_secs_f64() * 1000.0).round() / 1000.0,
@@ -151,12 +148,6 @@ impl RecordingMetadata {
             uploaded_at: clock.now(),
             consent_at: None,
         }
-    }
-
-    /// SHA-256 of a file's bytes, in hex.
-    #[must_use]
-    pub fn hash_of(bytes: &[u8]) -> String {
-        hex::encode(Sha256::digest(bytes))
     }
 }
 
@@ -167,7 +158,7 @@ impl RecordingMetadata {
 pub struct Username(String);
 
 impl Username {
-    /// What must be unique: usernames are compared without case.
+    /// The unique form: usernames are compared without case.
     #[must_use]
     pub fn key(&self) -> String {
         self.0.to_lowercase()
@@ -193,14 +184,14 @@ impl fmt::Display for Username {
     }
 }
 
-/// An email address, checked by syntax (RFC 5321 and 5322).
+/// An email address, checked for its syntax (RFC 5321 and 5322).
 #[derive(Clone, Debug, Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> ValidationError)]
 #[schema(format = "email", example = "ada@example.com")]
 pub struct Email(String);
 
 impl Email {
-    /// What must be unique: addresses are compared without case.
+    /// The unique form: addresses are compared without case.
     #[must_use]
     pub fn key(&self) -> String {
         self.0.to_lowercase()

@@ -169,7 +169,7 @@ async fn what_is_missing_or_does_not_answer_is_said_plainly_and_without_a_secret
         "ElevenLabs failed: refused with 401 invalid_api_key."
     );
     let gone = failure("MONGODB_URI", "mongodb://ada:wrong-secret@127.0.0.1:1/", &["indexes"]).await;
-    assert_eq!(gone, "MongoDB failed: no server could be reached in time.");
+    assert_eq!(gone, "MongoDB failed: server selection timed out.");
 }
 
 #[tokio::test]

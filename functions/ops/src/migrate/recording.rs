@@ -12,6 +12,7 @@ use mongodb::{
 use shared::{
     audio,
     clock::Clock,
+    digest::sha256_hex,
     object_store::{ObjectStore, Recording},
     users::RecordingMetadata,
 };
@@ -81,7 +82,7 @@ impl Mover<'_> {
     /// Whether an earlier run brought this very recording.
     async fn is_there(&self, id: ObjectId, facts: &RecordingMetadata) -> Result<bool, Failure> {
         let there = self.recordings.get(id).await?;
-        Ok(there.is_some_and(|there| RecordingMetadata::hash_of(&there.bytes) == facts.hash))
+        Ok(there.is_some_and(|there| sha256_hex(&there.bytes) == facts.hash))
     }
 
     /// Takes the recording out of the document.
