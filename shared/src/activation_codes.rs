@@ -11,7 +11,7 @@ use mongodb::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{clock::Clock, error::Error, json::ValidationError};
+use crate::{clock::Clock, error::Error, validation::ValidationError};
 
 /// Letters and digits of a code.
 pub const CODE_LENGTH: usize = 11;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    content::Speakable,
+    content_filter::Speakable,
     deadline::Deadline,
     env::{Env, EnvError},
     object_store::Recording,

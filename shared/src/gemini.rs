@@ -1,7 +1,6 @@
 //! Google Gemini: text for a prompt (<https://ai.google.dev/api/generate-content>).
 //!
-//! A client and nothing more: what is asked, and what is done when no usable answer comes, is
-//! [`crate::content`]'s.
+//! Only the client: the prompt, and the fallback when there is no usable response, are in [`crate::thought`].
 
 use std::{
     sync::{Arc, Once},
@@ -21,13 +20,12 @@ use crate::{
 /// The model used unless configuration names another.
 pub const DEFAULT_MODEL: &str = "gemini-3.5-flash-lite";
 
-/// How long an overloaded server is left alone before it is asked again.
-const BREATH: Duration = Duration::from_millis(250);
+/// Delay before a retry after a server error.
+const SERVER_ERROR_BACKOFF: Duration = Duration::from_millis(250);
 
-/// What each kind of harm is blocked from on (<https://ai.google.dev/gemini-api/docs/safety-settings>). Set because
-/// newer models block nothing by default, and a show is for everybody. Spiders, blood and the titles of horror films are
-/// its daily bread, so danger and harassment are blocked only where they are certain; sex and hatred have no place on
-/// the stage. What passes goes through the content filter all the same.
+/// From which probability on Gemini blocks each kind of harm (<https://ai.google.dev/gemini-api/docs/safety-settings>).
+/// Set because newer models block nothing by default. Horror titles are legitimate input, so dangerous content and
+/// harassment are only blocked at HIGH; hate and sexual content at MEDIUM. The content filter runs in any case.
 const SAFETY: [(&str, &str); 4] = [
     ("HARM_CATEGORY_DANGEROUS_CONTENT", "BLOCK_ONLY_HIGH"),
     ("HARM_CATEGORY_HARASSMENT", "BLOCK_ONLY_HIGH"),
@@ -35,60 +33,57 @@ const SAFETY: [(&str, &str); 4] = [
     ("HARM_CATEGORY_SEXUALLY_EXPLICIT", "BLOCK_MEDIUM_AND_ABOVE"),
 ];
 
-/// What the model is asked.
 pub struct GenerateRequest {
-    /// The system instruction: ours.
+    /// The system instruction. Must not contain user input.
     pub instruction: String,
-    /// The user's part, as JSON: data.
+    /// The user's part: user input, as JSON.
     pub data: Value,
-    /// The shape of the JSON that it answers with.
+    /// The schema of the response.
     pub schema: Value,
 }
 
-/// Why there is no text. Its words are for the log and repeat nothing that was sent.
+/// Why there is no text. For the log: repeats nothing that was sent.
 #[derive(Debug, thiserror::Error)]
 pub enum GeminiError {
-    /// The time was up.
     #[error("Gemini did not answer in time")]
     TimedOut,
-    /// It could not be reached, or broke off.
+    /// No connection, or the connection was lost.
     #[error("Gemini could not be reached")]
     Unreachable,
-    /// An error answer.
+    /// An error response.
     #[error("Gemini refused with {http} {status}")]
     Refused {
-        /// The HTTP status.
         http: StatusCode,
-        /// Google's own word, such as `RESOURCE_EXHAUSTED`.
+        /// Google's status, such as `RESOURCE_EXHAUSTED`.
         status: String,
-        /// When to come back, where Google says so.
+        /// When to retry, if Google says so.
         retry_in: Option<Duration>,
     },
     /// The safety filter blocked the prompt: `SAFETY`, `PROHIBITED_CONTENT`, …
     #[error("Gemini blocked the prompt ({0})")]
     PromptBlocked(String),
-    /// A safety filter cut the answer off.
-    #[error("Gemini blocked its answer ({0})")]
-    AnswerBlocked(String),
-    /// An answer without a whole text, such as when every token was spent on thinking.
-    #[error("Gemini gave no whole text ({0})")]
+    /// A safety filter cut the response off.
+    #[error("Gemini blocked its response ({0})")]
+    ResponseBlocked(String),
+    /// A response without a complete text, such as when every token was spent on thinking.
+    #[error("Gemini gave no complete text ({0})")]
     NoText(String),
 }
 
 impl GeminiError {
-    /// How long to wait before asking again; `None` if that would not help.
+    /// How long to wait before a retry; `None` if a retry would not help.
     #[must_use]
-    pub fn pause(&self) -> Option<Duration> {
+    pub fn retry_delay(&self) -> Option<Duration> {
         match self {
-            Self::Unreachable | Self::AnswerBlocked(_) => Some(Duration::ZERO),
+            Self::Unreachable | Self::ResponseBlocked(_) => Some(Duration::ZERO),
             Self::Refused { http: StatusCode::TOO_MANY_REQUESTS, retry_in, .. } => *retry_in,
-            Self::Refused { http, .. } if http.is_server_error() => Some(BREATH),
+            Self::Refused { http, .. } if http.is_server_error() => Some(SERVER_ERROR_BACKOFF),
             Self::Refused { .. } | Self::TimedOut | Self::PromptBlocked(_) | Self::NoText(_) => None,
         }
     }
 
-    /// What an operator has to do about it, where only an operator can.
-    fn remedy(&self) -> Option<&'static str> {
+    /// What to do about an error that only an operator can fix.
+    fn operator_hint(&self) -> Option<&'static str> {
         let Self::Refused { http, .. } = self else { return None };
         match *http {
             StatusCode::NOT_FOUND => Some(
@@ -106,7 +101,7 @@ impl GeminiError {
     }
 }
 
-/// A client. Cloning it is cheap.
+/// Cheap to clone.
 #[derive(Clone)]
 pub struct Gemini {
     http: Client,
@@ -114,13 +109,13 @@ pub struct Gemini {
     api_key: SecretString,
     model: String,
     thinking_level: String,
-    /// What only an operator can mend is said once, not at each request.
-    remedy_told: Arc<Once>,
+    /// Configuration errors are logged once per process, not at each request.
+    hint_logged: Arc<Once>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct GenerateResponse {
     #[serde(default)]
     candidates: Vec<Candidate>,
     #[serde(default)]
@@ -139,11 +134,11 @@ struct Candidate {
 #[derive(Default, Deserialize)]
 struct Content {
     #[serde(default)]
-    parts: Vec<AnswerPart>,
+    parts: Vec<Part>,
 }
 
 #[derive(Deserialize)]
-struct AnswerPart {
+struct Part {
     #[serde(default)]
     text: String,
     #[serde(default)]
@@ -168,30 +163,30 @@ impl Gemini {
             api_key: env.secret("GEMINI_API_KEY")?,
             model: env.get("GEMINI_MODEL").unwrap_or(DEFAULT_MODEL).to_owned(),
             thinking_level: env.get("GEMINI_THINKING_LEVEL").unwrap_or("minimal").to_owned(),
-            remedy_told: Arc::new(Once::new()),
+            hint_logged: Arc::new(Once::new()),
         })
     }
 
-    /// The model's text, which is JSON of the shape that was asked for unless the model fails to keep it.
+    /// The model's text: JSON of the requested schema, unless the model does not keep to it.
     pub async fn generate(
         &self,
-        question: &GenerateRequest,
+        request: &GenerateRequest,
         deadline: Deadline,
     ) -> Result<String, GeminiError> {
-        let answer = self.ask(question, deadline).await;
-        if let Some(remedy) = answer.as_ref().err().and_then(GeminiError::remedy) {
-            self.remedy_told.call_once(|| {
+        let result = self.send(request, deadline).await;
+        if let Some(hint) = result.as_ref().err().and_then(GeminiError::operator_hint) {
+            self.hint_logged.call_once(|| {
                 tracing::warn!(
                     model = self.model,
-                    remedy,
-                    "Gemini refuses every request; templates stand in for it"
+                    hint,
+                    "Gemini rejects every request; thoughts come from templates"
                 );
             });
         }
-        answer
+        result
     }
 
-    async fn ask(&self, question: &GenerateRequest, deadline: Deadline) -> Result<String, GeminiError> {
+    async fn send(&self, request: &GenerateRequest, deadline: Deadline) -> Result<String, GeminiError> {
         let time = deadline.remaining();
         if time.is_zero() {
             return Err(GeminiError::TimedOut);
@@ -204,30 +199,30 @@ impl Gemini {
             .header("x-goog-api-key", self.api_key.expose_secret())
             .timeout(time)
             .json(&json!({
-                "systemInstruction": { "parts": [{ "text": question.instruction }] },
-                "contents": [{ "role": "user", "parts": [{ "text": question.data.to_string() }] }],
+                "systemInstruction": { "parts": [{ "text": request.instruction }] },
+                "contents": [{ "role": "user", "parts": [{ "text": request.data.to_string() }] }],
                 "safetySettings": safety,
                 "generationConfig": {
                     "maxOutputTokens": 1024,
                     "responseMimeType": "application/json",
-                    "responseSchema": question.schema,
+                    "responseSchema": request.schema,
                     "thinkingConfig": { "thinkingLevel": self.thinking_level },
                 },
             }))
             .send()
             .await
-            .map_err(|error| without_answer(&error))?;
+            .map_err(|error| transport_error(&error))?;
         let http = response.status();
-        let body = response.bytes().await.map_err(|error| without_answer(&error))?;
+        let body = response.bytes().await.map_err(|error| transport_error(&error))?;
         if http.is_success() { text(&body) } else { Err(refusal(http, &body)) }
     }
 }
 
-fn without_answer(error: &reqwest::Error) -> GeminiError {
+fn transport_error(error: &reqwest::Error) -> GeminiError {
     if error.is_timeout() { GeminiError::TimedOut } else { GeminiError::Unreachable }
 }
 
-/// An error answer: <https://google.aip.dev/193>.
+/// An error response: <https://google.aip.dev/193>.
 fn refusal(http: StatusCode, body: &[u8]) -> GeminiError {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let error = &body["error"];
@@ -241,21 +236,21 @@ fn refusal(http: StatusCode, body: &[u8]) -> GeminiError {
     GeminiError::Refused { http, status, retry_in }
 }
 
-/// The text of a 200: blocks come as 200 too, and parts marked as thoughts are not meant for anybody.
+/// The text of a 200, which may also be a block. Parts marked as thoughts are the model's reasoning, not its text.
 fn text(body: &[u8]) -> Result<String, GeminiError> {
-    let answer: Answer =
+    let response: GenerateResponse =
         serde_json::from_slice(body).map_err(|_| GeminiError::NoText(String::from("not as documented")))?;
-    let Some(candidate) = answer.candidates.into_iter().next() else {
-        let reason = answer.prompt_feedback.and_then(|feedback| feedback.block_reason);
+    let Some(candidate) = response.candidates.into_iter().next() else {
+        let reason = response.prompt_feedback.and_then(|feedback| feedback.block_reason);
         return Err(GeminiError::PromptBlocked(reason.unwrap_or_default()));
     };
     let reason = candidate.finish_reason.unwrap_or_default();
     let text: String =
         candidate.content.parts.into_iter().filter(|part| !part.thought).map(|part| part.text).collect();
     match reason.as_str() {
-        // What is there of a blocked text was meant to be withheld.
+        // Discard the partial text of a blocked response.
         "SAFETY" | "PROHIBITED_CONTENT" | "BLOCKLIST" | "SPII" | "RECITATION" => {
-            Err(GeminiError::AnswerBlocked(reason))
+            Err(GeminiError::ResponseBlocked(reason))
         }
         "MAX_TOKENS" => Err(GeminiError::NoText(reason)),
         _ if text.trim().is_empty() => Err(GeminiError::NoText(reason)),
@@ -269,33 +264,34 @@ mod tests {
 
     #[test]
     fn thought_parts_are_skipped_and_blocks_are_no_text() {
-        let said = |body: &str| text(body.as_bytes()).map_err(|error| error.to_string());
+        let parsed = |body: &str| text(body.as_bytes()).map_err(|error| error.to_string());
         assert_eq!(
-            said(
+            parsed(
                 r#"{"candidates":[{"content":{"parts":[{"text":"hm","thought":true},{"text":" A dream. "}]},"finishReason":"STOP"}]}"#
             ),
             Ok(String::from("A dream."))
         );
         assert_eq!(
-            said(r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#),
+            parsed(r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#),
             Err(String::from("Gemini blocked the prompt (SAFETY)"))
         );
         assert_eq!(
-            said(r#"{"candidates":[{"content":{"parts":[{"text":"half a"}]},"finishReason":"SAFETY"}]}"#),
-            Err(String::from("Gemini blocked its answer (SAFETY)"))
+            parsed(r#"{"candidates":[{"content":{"parts":[{"text":"half a"}]},"finishReason":"SAFETY"}]}"#),
+            Err(String::from("Gemini blocked its response (SAFETY)"))
         );
         for reason in ["MAX_TOKENS", "OTHER"] {
             assert_eq!(
-                said(&format!(r#"{{"candidates":[{{"finishReason":"{reason}"}}]}}"#)),
-                Err(format!("Gemini gave no whole text ({reason})"))
+                parsed(&format!(r#"{{"candidates":[{{"finishReason":"{reason}"}}]}}"#)),
+                Err(format!("Gemini gave no complete text ({reason})"))
             );
         }
     }
 
     #[test]
-    fn only_what_may_pass_is_worth_another_attempt() {
-        let pause =
-            |http: u16, body: &str| refusal(StatusCode::from_u16(http).unwrap(), body.as_bytes()).pause();
+    fn retry_delay_is_given_only_where_a_retry_may_help() {
+        let delay = |http: u16, body: &str| {
+            refusal(StatusCode::from_u16(http).unwrap(), body.as_bytes()).retry_delay()
+        };
         let exhausted = |delay: &str| {
             json!({ "error": { "details": [
                 { "@type": "type.googleapis.com/google.rpc.QuotaFailure", "retryDelay": "9s" },
@@ -303,12 +299,12 @@ mod tests {
             ] } })
             .to_string()
         };
-        assert_eq!(pause(429, &exhausted("27s")), Some(Duration::from_secs(27)));
-        assert_eq!(pause(429, &exhausted("0.5s")), Some(Duration::from_millis(500)));
-        for delay in ["-1s", "1e400s", "NaNs", "soon"] {
-            assert_eq!(pause(429, &exhausted(delay)), None, "{delay}");
+        assert_eq!(delay(429, &exhausted("27s")), Some(Duration::from_secs(27)));
+        assert_eq!(delay(429, &exhausted("0.5s")), Some(Duration::from_millis(500)));
+        for invalid in ["-1s", "1e400s", "NaNs", "soon"] {
+            assert_eq!(delay(429, &exhausted(invalid)), None, "{invalid}");
         }
-        assert_eq!(pause(503, "<html>"), Some(BREATH));
-        assert_eq!((pause(400, ""), pause(404, ""), pause(429, "{}")), (None, None, None));
+        assert_eq!(delay(503, "<html>"), Some(SERVER_ERROR_BACKOFF));
+        assert_eq!((delay(400, ""), delay(404, ""), delay(429, "{}")), (None, None, None));
     }
 }

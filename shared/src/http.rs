@@ -1,7 +1,7 @@
 //! What every HTTP function has around its routes: request ids, problem details, caught panics, one log line.
 //!
-//! A function's `router` holds its routes and nothing else; [`service`] puts the same edge around it in Lambda,
-//! in the local runner and in the tests.
+//! A function's `router` holds its routes and nothing else; [`with_common_layers`] is applied to it by Lambda, by the
+//! development server and by the tests alike.
 
 use std::{any::Any, time::Instant};
 
@@ -24,25 +24,24 @@ use crate::{
 const JSON: &str = "application/json";
 const PROBLEM_JSON: &str = "application/problem+json";
 
-/// The id of one request: Lambda's own where there is one, so that it leads to the platform's log lines too.
+/// Lambda's own request id where there is one, so that it also finds the platform's log lines.
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
 
 /// Serves the routes as a Lambda function behind an HTTP API (payload format 2.0).
 pub async fn run(routes: Router) -> Result<(), lambda_http::Error> {
-    lambda_http::run(service(routes)).await
+    lambda_http::run(with_common_layers(routes)).await
 }
 
-/// The routes with the common edge around them.
-pub fn service(routes: Router) -> Router {
+pub fn with_common_layers(routes: Router) -> Router {
     routes
         .fallback(async || Error::NotFound)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(edge))
+        .layer(CatchPanicLayer::custom(handle_panic))
+        .layer(middleware::from_fn(request_middleware))
 }
 
-async fn edge(mut request: Request, next: Next) -> Response {
+async fn request_middleware(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request
         .lambda_context_ref()
@@ -52,7 +51,7 @@ async fn edge(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(RequestId(id.clone()));
     let problem_media_type = problem_media_type(request.headers());
     let method = request.method().clone();
-    // The route and not the path: paths carry ids.
+    // The route and not the path, which contains ids.
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
     let span = tracing::info_span!("request", request_id = %id);
 
@@ -66,8 +65,9 @@ async fn edge(mut request: Request, next: Next) -> Response {
     }
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let status = response.status().as_u16();
     span.in_scope(
-        || tracing::info!(%method, route, status = response.status().as_u16(), latency_ms, "answered"),
+        || tracing::info!(%method, route, status, latency_ms, "handled {method} {route}: {status}"),
     );
     response
 }
@@ -91,8 +91,8 @@ fn problem_media_type(headers: &HeaderMap) -> &'static str {
     if accept.preference(JSON) > accept.preference(PROBLEM_JSON) { JSON } else { PROBLEM_JSON }
 }
 
-/// A panic's text may hold anything, so neither the caller nor our log line repeats it; Rust's own hook has
-/// printed where it happened.
-fn panicked(_payload: Box<dyn Any + Send>) -> Response {
+/// A panic message may contain anything, so neither the response nor the log repeats it. Rust's own hook prints where
+/// it happened.
+fn handle_panic(_payload: Box<dyn Any + Send>) -> Response {
     Error::internal("a handler panicked").into_response()
 }

@@ -1,21 +1,21 @@
-//! What the functions of New Visions have in common.
+//! What the functions of New Visions have in common. Depends on none of them.
 //!
-//! The ground floor: [`env`] and [`clock`] (the only ways to configuration and time), [`error`] (everything that
-//! can go wrong and how it is answered), [`http`] (the edge around every function's routes), [`json`] (request
-//! bodies), [`session`] (who calls), [`password`], [`deadline`], [`telemetry`], [`metrics`].
+//! **Platform.** [`env`] (the only access to configuration) and [`clock`] (the only access to time), [`error`] (every
+//! error, its status and its code), [`http`] (the middleware around every router), [`accept`] and [`json`] (request
+//! headers and bodies), [`client_ip`], [`session`] (who calls), [`password`], [`deadline`], [`telemetry`], [`metrics`].
 //!
-//! What is kept: [`mongo`], with one file per collection: [`users`], [`activation_codes`], [`clone_slots`],
-//! [`rate_limit`]; and [`object_store`] in S3.
+//! **Data.** [`mongo`], with one file per collection: [`users`], [`activation_codes`], [`clone_slots`], [`rate_limit`];
+//! and [`object_store`] for S3.
 //!
-//! Who is asked: [`elevenlabs`] and [`gemini`], plain clients on [`http_client`], the one way out; [`sweeper`] deletes
-//! what performs left behind there.
+//! **Providers.** [`elevenlabs`] and [`gemini`], clients on the shared [`http_client`]; [`sweeper`] deletes the voices
+//! that interrupted performs left at ElevenLabs.
 //!
-//! What is known: [`audio`] (what a recording is), [`content`] (what may be said and how), [`speech_model`] (who says
-//! it, and for how much), [`quota`] and [`settings`]. [`schema`] says what some strings look like, in the description
-//! of the API.
+//! **Domain.** [`audio`] (validates recordings), [`content_filter`] (what may be spoken), [`thought`] (generates the
+//! narration), [`speech_model`] (models and what they cost), [`voice_name`], [`quota`], [`settings`]. [`schema`] holds
+//! types of the API's description.
 //!
-//! A request runs route → handler → [`session::Caller`] → a few calls into these files → answer; errors leave by
-//! `?`. This crate knows no function.
+//! A request runs route → handler → [`session::Caller`] → a few calls into these modules → response; errors leave by
+//! `?`.
 
 pub mod accept;
 pub mod activation_codes;
@@ -23,7 +23,7 @@ pub mod audio;
 pub mod client_ip;
 pub mod clock;
 pub mod clone_slots;
-pub mod content;
+pub mod content_filter;
 pub mod deadline;
 pub mod digest;
 pub mod elevenlabs;
@@ -45,5 +45,7 @@ pub mod settings;
 pub mod speech_model;
 pub mod sweeper;
 pub mod telemetry;
+pub mod thought;
 pub mod users;
+mod validation;
 pub mod voice_name;

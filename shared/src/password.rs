@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::{
     env::{Env, EnvError},
     error::{Error, FieldError},
-    json::ValidationError,
+    validation::ValidationError,
 };
 
 /// bcrypt reads no more bytes than this; longer passwords are refused, never cut. (`bcrypt::non_truncating_hash`

@@ -9,7 +9,7 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, Schema, Type},
 };
 
-use crate::json::{ValidationError, ValidationErrors};
+use crate::validation::{ValidationError, ValidationErrors};
 
 /// The settings, in the words of the contract. A PUT replaces them; what is left out has its default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]

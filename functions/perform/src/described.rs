@@ -5,8 +5,8 @@
 
 use serde::Serialize;
 use shared::{
-    content::{Routine, ThoughtSource},
     schema::Base64,
+    thought::{Routine, ThoughtSource},
 };
 use utoipa::ToSchema;
 

@@ -3,10 +3,10 @@
 use mongodb::bson::Document;
 use serde::{Deserialize, Serialize};
 use shared::{
-    content::{Routine, ThoughtSource},
     error::Error,
     http::RequestId,
     quota::Quota,
+    thought::{Routine, ThoughtSource},
 };
 
 use crate::{
@@ -184,13 +184,13 @@ impl Facts {
 
 impl TakeFacts {
     fn new(quota: &Quota, take: &Take, spoken: &Spoken, is_charged: bool) -> Self {
-        let routine = take.routine.map(Routine::word);
+        let routine = take.routine.map(Routine::as_str);
         let characters = spoken.text.characters();
         Self {
             routine_type: routine.map(str::to_owned),
             text: spoken.text.as_str().to_owned(),
             filename: format!("{}.mp3", routine.unwrap_or("voice-note")),
-            thought_source: spoken.thought_source.map(|source| ThoughtSource::word(source).to_owned()),
+            thought_source: spoken.thought_source.map(|source| ThoughtSource::as_str(source).to_owned()),
             background_sound: spoken.background_sound,
             chars_used_raw: i64::try_from(characters).unwrap_or(i64::MAX),
             chars_used_effective: if is_charged { quota.model.cost(characters) } else { 0 },

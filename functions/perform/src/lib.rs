@@ -30,7 +30,6 @@ use axum::{Router, extract::FromRef, routing::post};
 use shared::{
     clock::Clock,
     clone_slots::CloneSlots,
-    content::Thoughts,
     elevenlabs::ElevenLabs,
     env::{Env, EnvError},
     gemini::Gemini,
@@ -39,6 +38,7 @@ use shared::{
     quota::Quota,
     session::TokenVerifier,
     sweeper::Sweeper,
+    thought::Thoughts,
     users::Users,
     voice_name::VoiceNaming,
 };

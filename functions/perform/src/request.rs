@@ -2,11 +2,12 @@
 
 use deserr::Deserr;
 use shared::{
-    content::{self, Routine, Speakable, SpectatorValue},
+    content_filter::Speakable,
     error::{Error, FieldError},
     json::{ValidationError, ValidationErrors},
     session::Caller,
     settings::SettingsOverride,
+    thought::{self, Routine, SpectatorValue},
 };
 use utoipa::ToSchema;
 
@@ -118,7 +119,7 @@ impl Words {
     pub fn max_characters(&self) -> usize {
         match self {
             Self::Text(text) => text.characters(),
-            Self::ThoughtAbout(_, value) => content::max_characters(value.as_str()),
+            Self::ThoughtAbout(_, value) => thought::max_characters(value.as_str()),
         }
     }
 }

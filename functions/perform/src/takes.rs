@@ -8,11 +8,12 @@ use bytes::Bytes;
 use futures::future::join_all;
 use mongodb::bson::oid::ObjectId;
 use shared::{
-    content::{Speakable, ThoughtSource},
+    content_filter::Speakable,
     deadline::Deadline,
     elevenlabs::{ElevenLabsError, RefusalKind, Speech, VoiceSettings},
     error::Error,
     settings::Settings,
+    thought::ThoughtSource,
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -183,7 +184,7 @@ fn write(state: &AppState, take: &Take, settings: &Settings, deadline: Deadline)
             let (thoughts, routine, value) = (state.thoughts.clone(), *routine, value.clone());
             let language = settings.voice_language.clone();
             writing.spawn(async move {
-                let thought = thoughts.write(routine.topic(), &value, &language, deadline).await;
+                let thought = thoughts.write(routine.into(), &value, &language, deadline).await;
                 (thought.text, Some(thought.source))
             });
         }

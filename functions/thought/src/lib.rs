@@ -4,7 +4,7 @@ mod thought;
 
 use axum::{Router, extract::FromRef, routing::post};
 use shared::{
-    clock::Clock, content::Thoughts, env::Env, gemini::Gemini, http_client, mongo, session::TokenVerifier,
+    clock::Clock, env::Env, gemini::Gemini, http_client, mongo, session::TokenVerifier, thought::Thoughts,
     users::Users,
 };
 use utoipa::OpenApi;

@@ -6,12 +6,13 @@ use axum::extract::State;
 use deserr::Deserr;
 use serde::Serialize;
 use shared::{
-    content::{Speakable, SpectatorValue, ThoughtSource, Thoughts, Topic},
+    content_filter::Speakable,
     deadline::Deadline,
     error::Error,
     json::{Json, ValidationError, ValidationErrors},
     session::Caller,
     settings::LanguageCode,
+    thought::{SpectatorValue, ThoughtSource, Thoughts, Topic},
     users::Users,
 };
 use utoipa::ToSchema;
@@ -57,7 +58,7 @@ pub async fn thought(
     caller: Caller,
     Json(body): Json<ThoughtRequest>,
 ) -> Result<Json<ThoughtResponse>, Error> {
-    let topic = Topic::Named(Speakable::check(body.topic.0)?);
+    let topic = Topic::Custom(Speakable::check(body.topic.0)?);
     let value = Speakable::check(body.value.0)?;
     let user = users.find_by_session(&caller).await?;
     let language = body.language.unwrap_or(user.settings.voice_language);

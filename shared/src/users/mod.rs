@@ -25,8 +25,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    audio::Audio, clock::Clock, digest::sha256_hex, json::ValidationError, password::PasswordHash,
-    settings::Settings,
+    audio::Audio, clock::Clock, digest::sha256_hex, password::PasswordHash, settings::Settings,
+    validation::ValidationError,
 };
 
 pub use accounts::NewUser;

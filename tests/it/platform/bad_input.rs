@@ -346,7 +346,7 @@ async fn a_panic_is_a_500_that_says_nothing_of_it_and_the_next_request_is_answer
         panic!("the {} of the show", "secret")
     });
     let routes = Router::new().route("/", panics).route("/late", late).route("/well", get(async || "well"));
-    let client = TestClient::router(&shared::http::service(routes));
+    let client = TestClient::router(&shared::http::with_common_layers(routes));
     for path in ["/", "/late"] {
         let response = send(client.request(Method::GET, path)).await;
         response.assert_problem(500, "internal_error");

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use lambda_http::{Adapter, Context, LambdaEvent, Service as _, request::LambdaRequest};
 use serde_json::Value;
-use shared::http as edge;
+use shared::http::with_common_layers;
 use tests::harness::{
     Route, TestApp, WEBM, lambda_runtime_api::HttpAnswer, mp3, router, routes, sample_events,
 };
@@ -55,7 +55,7 @@ async fn delivered(app: &TestApp, function: &str, event: &str) -> HttpAnswer {
     let mut context = Context::default();
     context.request_id = String::from("the-invocation");
     let mut adapter =
-        Adapter::from(edge::service(router(function, &app.services.env, &app.clock).await.unwrap()));
+        Adapter::from(with_common_layers(router(function, &app.services.env, &app.clock).await.unwrap()));
     let response = adapter.call(LambdaEvent::new(request, context)).await.unwrap();
     HttpAnswer::decode(&serde_json::to_value(response).unwrap()).unwrap()
 }

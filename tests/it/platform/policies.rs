@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::Router;
 use http::Method;
 use serde_json::{Value, json};
-use shared::http as edge;
+use shared::http::with_common_layers;
 use tests::{
     fakes::{elevenlabs::Delays, faults::Operation, s3},
     harness::{
@@ -61,7 +61,7 @@ async fn on_keys_of_their_own(mut app: TestApp) -> TestApp {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     app.client = TestClient::http(format!("http://{}", listener.local_addr().unwrap()));
     // It ends with the test's runtime.
-    tokio::spawn(gateway::serve(listener, edge::service(all), std::future::pending()));
+    tokio::spawn(gateway::serve(listener, with_common_layers(all), std::future::pending()));
     app
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use http::Method;
-use shared::http as edge;
+use shared::http::with_common_layers;
 use tests::harness::{FUNCTIONS, Route, TestApp, TestClient, router, routes, send};
 
 use crate::platform::template::TEMPLATE;
@@ -32,7 +32,7 @@ async fn routers_serve_exactly_the_routes_that_the_template_gives_their_function
     assert_eq!(serving, FUNCTIONS.into_iter().collect());
     for function in functions.iter().filter(|function| serving.contains(function.name)) {
         let router = router(function.name, &app.services.env, &app.clock).await.unwrap();
-        let client = TestClient::router(&edge::service(router));
+        let client = TestClient::router(&with_common_layers(router));
         for path in &paths {
             for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
                 let name = format!("{method} {path}");

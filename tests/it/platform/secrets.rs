@@ -49,7 +49,7 @@ fn nothing_that_is_logged_holds_a_secret_or_a_persons_data() {
     let text = log.text();
     // It was listened to: every kind of line is there, and the panic's place.
     for line in
-        ["answered", "performed", "request refused", "ElevenLabs failed", "MongoDB failed", "S3 failed"]
+        ["handled", "performed", "request refused", "ElevenLabs failed", "MongoDB failed", "S3 failed"]
     {
         assert!(text.contains(line), "no line says {line:?}");
     }
@@ -253,8 +253,11 @@ async fn panic_with(known: &Known) {
     );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TestClient::http(format!("http://{}", listener.local_addr().unwrap()));
-    let server =
-        tokio::spawn(gateway::serve(listener, shared::http::service(routes), std::future::pending()));
+    let server = tokio::spawn(gateway::serve(
+        listener,
+        shared::http::with_common_layers(routes),
+        std::future::pending(),
+    ));
     let response = send(client.request(Method::POST, "/panic")).await;
     let problem = response.assert_problem(500, "internal_error");
     assert!(known.found_in(&problem.to_string()).is_empty(), "{problem}");

@@ -1,27 +1,27 @@
-//! What Gemini is asked.
+//! The prompt.
 //!
-//! The rules are the system instruction, and made of our own words alone. What the user typed goes into the user's
-//! part as JSON: data, whatever it says.
+//! The system instruction holds the rules, and no word of the user's. What the user typed is passed in the user's part
+//! as JSON, as data, whatever it says.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Routine, check::Flaw, locale::Locale, thought::ThoughtSubject};
+use super::{flaw::Flaw, locale::Locale, routine::Routine, subject::ThoughtSubject};
 
-/// The one member of the JSON object that the model answers with.
+/// The only member of the JSON object in the response.
 const MEMBER: &str = "thought";
 
-/// The data: what the dream is about.
-pub fn data(about: &ThoughtSubject) -> Value {
+/// The user's part.
+pub fn data(subject: &ThoughtSubject) -> Value {
     json!({
-        "topic": about.topic.words(),
-        "value": about.value.as_str(),
-        "language": about.language.code(),
+        "topic": subject.topic.as_str(),
+        "value": subject.value.as_str(),
+        "language": subject.language.code(),
     })
 }
 
-/// The shape of the answer (<https://ai.google.dev/gemini-api/docs/structured-output>).
+/// The schema of the response (<https://ai.google.dev/gemini-api/docs/structured-output>).
 pub fn schema() -> Value {
     json!({
         "type": "OBJECT",
@@ -30,16 +30,16 @@ pub fn schema() -> Value {
     })
 }
 
-/// The thought in an answer of that shape.
-pub fn thought(answer: &str) -> Result<String, Flaw> {
-    let answer: Value = serde_json::from_str(answer).map_err(|_| Flaw::Shape)?;
-    answer[MEMBER].as_str().map(str::to_owned).ok_or(Flaw::Shape)
+/// The thought in a response of that schema.
+pub fn parse_response(response: &str) -> Result<String, Flaw> {
+    let response: Value = serde_json::from_str(response).map_err(|_| Flaw::NotJson)?;
+    response[MEMBER].as_str().map(str::to_owned).ok_or(Flaw::NotJson)
 }
 
-/// The rules, and what was wrong with an earlier attempt.
-pub fn instruction(about: &ThoughtSubject, flaw: Option<Flaw>) -> String {
-    let code = about.language.code();
-    let language = about.locale().map_or_else(
+/// The rules, and what was wrong with the previous attempt.
+pub fn instruction(subject: &ThoughtSubject, flaw: Option<Flaw>) -> String {
+    let code = subject.language.code();
+    let language = subject.locale().map_or_else(
         || format!("the language with the ISO 639-1 code \"{code}\""),
         |locale| format!("{} (ISO 639-1 \"{code}\")", locale.name),
     );
@@ -60,24 +60,25 @@ pub fn instruction(about: &ThoughtSubject, flaw: Option<Flaw>) -> String {
          7. Keep it fit for a theatre with all ages in it: nothing vulgar, sexual, hateful or cruel, nobody is hurt.\n\
          8. {scene}\n\
          Answer with a JSON object whose only member \"{MEMBER}\" is that speech.",
-        kinds = kinds(about),
-        scene = scene(about.topic.routine()),
+        kinds = category_words(subject),
+        scene = scene(subject.topic.routine()),
     );
     if let Some(flaw) = flaw {
-        let _ = write!(rules, "\nAn earlier attempt could not be used: {}. Mind that now.", flaw.advice());
+        let _ =
+            write!(rules, "\nAn earlier attempt could not be used: {}. Mind that now.", flaw.retry_hint());
     }
     rules
 }
 
-/// The words that give the kind away. Only ours: a topic of the user's own is not repeated here.
-fn kinds(about: &ThoughtSubject) -> String {
-    match Locale::or_english(about.language).kind(about.topic.routine()) {
+/// The words that would reveal the category. Only ours: a custom topic must not become part of the instruction.
+fn category_words(subject: &ThoughtSubject) -> String {
+    match Locale::or_english(subject.language).category_words(subject.topic.routine()) {
         [] => String::new(),
-        kinds => format!(" (not even as: {})", kinds.join(", ")),
+        words => format!(" (not even as: {})", words.join(", ")),
     }
 }
 
-/// How such a value comes into a dream.
+/// How such a value appears in the dream.
 fn scene(routine: Routine) -> &'static str {
     match routine {
         Routine::Cards => {

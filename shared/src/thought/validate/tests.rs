@@ -1,20 +1,20 @@
-//! What the check refuses, and what it must not.
+//! What validation rejects, and what it must accept.
 
 use super::*;
 use crate::{
-    content::{Routine, Topic},
     settings::LanguageCode,
+    thought::{Routine, Topic},
 };
 
-fn judged(text: &str, topic: &Topic, value: &str, language: &str) -> Result<String, Flaw> {
+fn validated(text: &str, topic: &Topic, value: &str, language: &str) -> Result<String, Flaw> {
     let value = Speakable::check(value).unwrap();
     let language = LanguageCode::try_from(language.to_owned()).unwrap();
-    let about = ThoughtSubject { topic, value: &value, language: &language };
-    check(text, &about).map(|text| text.as_str().to_owned())
+    let subject = ThoughtSubject { topic, value: &value, language: &language };
+    validate(text, &subject).map(|text| text.as_str().to_owned())
 }
 
 fn flaw(text: &str, routine: Routine, value: &str, language: &str) -> Option<Flaw> {
-    judged(text, &routine.topic(), value, language).err()
+    validated(text, &Topic::from(routine), value, language).err()
 }
 
 /// A fit thought about "Fargo", with a change.
@@ -26,14 +26,14 @@ fn changed(from: &str, to: &str) -> Option<Flaw> {
 }
 
 #[test]
-fn the_value_has_to_be_there_once() {
-    assert_eq!(changed("Fargo", "a town"), Some(Flaw::NoValue));
-    assert_eq!(changed("Fargo", "Fargonia"), Some(Flaw::NoValue));
-    assert_eq!(changed("Fargo", "Embargo"), Some(Flaw::NoValue));
-    assert_eq!(changed("the snow", "the snow of Fargo"), Some(Flaw::Repeated));
+fn value_must_occur_exactly_once() {
+    assert_eq!(changed("Fargo", "a town"), Some(Flaw::ValueMissing));
+    assert_eq!(changed("Fargo", "Fargonia"), Some(Flaw::ValueMissing));
+    assert_eq!(changed("Fargo", "Embargo"), Some(Flaw::ValueMissing));
+    assert_eq!(changed("the snow", "the snow of Fargo"), Some(Flaw::ValueRepeated));
     assert_eq!(changed("Fargo", "FARGO"), None);
     let said = "I just woke up and all night long I was dreaming of Leo and nothing but Leo, so strange.";
-    assert_eq!(flaw(said, Routine::Names, "Leo", "en"), Some(Flaw::Repeated));
+    assert_eq!(flaw(said, Routine::Names, "Leo", "en"), Some(Flaw::ValueRepeated));
     let said = "I just woke up and it was so strange, all night long I was in it, I mean in It, somehow.";
     assert_eq!(flaw(said, Routine::Movies, "It", "en"), None);
     assert_eq!(flaw(said, Routine::Movies, "it", "en"), None);
@@ -41,7 +41,7 @@ fn the_value_has_to_be_there_once() {
 }
 
 #[test]
-fn labels_markup_and_what_only_a_program_says_are_refused() {
+fn labels_markup_and_a_programs_words_are_rejected() {
     for label in
         ["Thought: I", "Dream - I", "Voice note: I", "Here is your thought: I", "Sure – I", "**I", "Ok: I"]
     {
@@ -63,8 +63,8 @@ fn labels_markup_and_what_only_a_program_says_are_refused() {
     ] {
         assert_eq!(changed("… ", markup), Some(Flaw::Markup), "{markup}");
     }
-    assert_eq!(changed("all night long", "as an AI language model"), Some(Flaw::Role));
-    assert_eq!(changed("all night long", "by my instructions"), Some(Flaw::Role));
+    assert_eq!(changed("all night long", "as an AI language model"), Some(Flaw::OutOfCharacter));
+    assert_eq!(changed("all night long", "by my instructions"), Some(Flaw::OutOfCharacter));
     for natural in ["all night long – really – ", "all night long: ", "(I swear) all night, ", "“all” night "]
     {
         assert_eq!(changed("all night long ", natural), None, "{natural}");
@@ -72,24 +72,24 @@ fn labels_markup_and_what_only_a_program_says_are_refused() {
 }
 
 #[test]
-fn the_length_may_miss_the_mark_but_not_by_much() {
+fn length_has_some_tolerance() {
     assert_eq!(changed(", barefoot in the snow", ""), None);
-    assert_eq!(flaw("I just dreamed of Fargo.", Routine::Movies, "Fargo", "en"), Some(Flaw::Short));
-    assert_eq!(changed("walking", &"walking and walking ".repeat(6)), Some(Flaw::Long));
+    assert_eq!(flaw("I just dreamed of Fargo.", Routine::Movies, "Fargo", "en"), Some(Flaw::TooShort));
+    assert_eq!(changed("walking", &"walking and walking ".repeat(6)), Some(Flaw::TooLong));
 }
 
 #[test]
-fn quotation_marks_around_the_whole_are_taken_off_and_others_stay() {
+fn quotation_marks_around_the_whole_are_stripped_and_others_stay() {
     let fit = "It's dark still… a voice whispered “Fargo” all night long, and I have no idea at all why.";
     for quoted in [format!("\"{fit}\""), format!(" '{fit}'\n"), format!("«{fit}»")] {
-        assert_eq!(judged(&quoted, &Routine::Movies.topic(), "Fargo", "en"), Ok(fit.to_owned()));
+        assert_eq!(validated(&quoted, &Topic::from(Routine::Movies), "Fargo", "en"), Ok(fit.to_owned()));
     }
     let inside = "“Fargo”, said a voice all night, and somebody at the window answered: “wake up”";
-    assert_eq!(judged(inside, &Routine::Movies.topic(), "Fargo", "en"), Ok(inside.to_owned()));
+    assert_eq!(validated(inside, &Topic::from(Routine::Movies), "Fargo", "en"), Ok(inside.to_owned()));
 }
 
 #[test]
-fn the_kind_of_the_value_is_not_named_in_any_language() {
+fn category_must_not_be_named_in_any_language() {
     for (routine, language, text) in [
         (
             Routine::Cards,
@@ -132,27 +132,31 @@ fn the_kind_of_the_value_is_not_named_in_any_language() {
             "Acabo de despertarme, era como vivir dentro de una película toda la noche: LEO, qué raro.",
         ),
     ] {
-        assert_eq!(flaw(text, routine, "LEO", language), Some(Flaw::Kind), "{text}");
+        assert_eq!(flaw(text, routine, "LEO", language), Some(Flaw::CategoryNamed), "{text}");
         assert_eq!(flaw(text, Routine::Custom, "LEO", language), None, "{text}");
     }
 }
 
 #[test]
-fn a_topic_of_the_users_own_is_not_named_either() {
+fn custom_topic_must_not_be_named() {
     let text =
         "I just woke up, and in that dream my first love stood there in the rain and said Maria to me.";
     for topic in ["my first love", "a person's name", "first loves"] {
-        let topic = Topic::Named(Speakable::check(topic).unwrap());
-        let named = topic.words() != "a person's name";
-        assert_eq!(judged(text, &topic, "Maria", "en").err(), named.then_some(Flaw::Kind), "{topic:?}");
+        let topic = Topic::Custom(Speakable::check(topic).unwrap());
+        let named = topic.as_str() != "a person's name";
+        assert_eq!(
+            validated(text, &topic, "Maria", "en").err(),
+            named.then_some(Flaw::CategoryNamed),
+            "{topic:?}"
+        );
     }
-    let kind = Topic::Named(Speakable::check("una película").unwrap());
+    let kind = Topic::Custom(Speakable::check("una película").unwrap());
     let text = "I just woke up, and it was like a movie all night long, I was driving through Fargo again.";
-    assert_eq!(judged(text, &kind, "Fargo", "en"), Err(Flaw::Kind));
+    assert_eq!(validated(text, &kind, "Fargo", "en"), Err(Flaw::CategoryNamed));
 }
 
 #[test]
-fn what_the_user_typed_is_not_held_against_the_model() {
+fn value_itself_is_not_validated() {
     for value in
         ["Scary Movie", "Lilo & Stitch", "fear of the number #13", "Le Fabuleux Destin d'Amélie Poulain"]
     {
@@ -163,7 +167,7 @@ fn what_the_user_typed_is_not_held_against_the_model() {
 }
 
 #[test]
-fn a_text_clearly_in_another_language_is_refused() {
+fn text_clearly_in_another_language_is_rejected() {
     let texts = [
         (
             "en",
@@ -188,7 +192,7 @@ fn a_text_clearly_in_another_language_is_refused() {
             if asked == written {
                 assert_eq!(flaw, None, "{text}");
             } else {
-                assert!(matches!(flaw, None | Some(Flaw::Language)), "{flaw:?}");
+                assert!(matches!(flaw, None | Some(Flaw::WrongLanguage)), "{flaw:?}");
                 refused += usize::from(flaw.is_some());
             }
         }
@@ -199,11 +203,11 @@ fn a_text_clearly_in_another_language_is_refused() {
 }
 
 #[test]
-fn values_are_found_in_the_forms_that_speech_gives_them() {
+fn value_is_found_in_its_inflected_forms() {
     let found = |said: &str, value: &str, routine: Routine, language: &str| {
         let value = Speakable::check(value).unwrap();
-        let (topic, language) = (routine.topic(), LanguageCode::try_from(language.to_owned()).unwrap());
-        wording::places(said, &ThoughtSubject { topic: &topic, value: &value, language: &language }).len()
+        let (topic, language) = (Topic::from(routine), LanguageCode::try_from(language.to_owned()).unwrap());
+        ThoughtSubject { topic: &topic, value: &value, language: &language }.occurrences_in(said).len()
     };
     for (said, value, routine, language) in [
         ("vi la reina de corazones", "Reina de Corazones", Routine::Cards, "es"),
@@ -238,7 +242,7 @@ fn values_are_found_in_the_forms_that_speech_gives_them() {
 }
 
 #[test]
-fn what_is_not_fit_for_an_audience_is_refused_whoever_wrote_it() {
+fn blocked_words_are_rejected_whoever_wrote_them() {
     assert_eq!(changed("barefoot", "f*ck"), Some(Flaw::Markup));
     assert_eq!(changed("barefoot", "shit"), Some(Flaw::Inappropriate));
 }

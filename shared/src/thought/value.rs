@@ -1,11 +1,11 @@
-//! What the spectator thinks of.
+//! What the spectator thinks of, as the request sends it.
 
 use deserr::Deserr;
 use utoipa::ToSchema;
 
-use crate::json::ValidationError;
+use crate::validation::ValidationError;
 
-/// A card, a name, a film: 1–500 characters, without the blanks around it. Not filtered yet.
+/// A card, a name, a film: 1 to 500 characters, trimmed. Not filtered yet.
 #[derive(Debug, Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> ValidationError)]
 #[schema(min_length = 1, max_length = 500, pattern = r"\S", example = "Queen of Hearts")]

@@ -1,13 +1,12 @@
-//! The routines of the show.
+//! The routines of the show: what the spectator thinks of.
 
 use deserr::Deserr;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Topic;
-use crate::json::ValidationError;
+use crate::validation::ValidationError;
 
-/// What the spectator thinks of.
+/// What kind of thing the spectator thinks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserr, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 #[deserr(try_from(String) = Self::try_from -> ValidationError)]
@@ -31,15 +30,8 @@ pub enum Routine {
 }
 
 impl Routine {
-    /// What a thought is to be about.
-    #[must_use]
-    pub fn topic(self) -> Topic {
-        Topic::Of(self)
-    }
-
-    /// The kind of its values, for Gemini.
-    #[must_use]
-    pub fn kind(self) -> &'static str {
+    /// What its values are, in the prompt.
+    pub(super) fn category(self) -> &'static str {
         match self {
             Self::Cards => "a playing card",
             Self::Numbers => "a number",
@@ -52,9 +44,9 @@ impl Routine {
         }
     }
 
-    /// The contract's word.
+    /// As in JSON.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Cards => "cards",
             Self::Numbers => "numbers",
