@@ -1,12 +1,9 @@
 //! One deployment to inject faults into: fakes, its own database, the real programs `perform` and `sweep`, two users with
 //! recordings, and voices of other deployments at the provider.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use axum::body::Body;
-use bytes::Bytes;
-use http::{Method, Request};
-use http_body_util::BodyExt as _;
+use http::Method;
 use mongodb::bson::{DateTime, Document, doc, oid::ObjectId};
 use serde_json::{Value, json};
 use shared::{clock::Clock, env::Env};
@@ -18,15 +15,12 @@ use tests::{
         s3::S3,
     },
     harness::{
-        Backend, LambdaBinaries, Options, Services, SigningKey,
-        lambda_runtime_api::{self, Failure, Function, HttpAnswer},
+        self, Backend, LambdaBinaries, Options, PASSWORD, SendError, Services, SigningKey, TestClient, User,
+        WEBM,
+        lambda_runtime_api::{self, Failure, Function},
     },
 };
-use tower::ServiceExt as _;
 
-/// Half a minute of speech as Chrome records it.
-const RECORDING: &[u8] = include_bytes!("../../fixtures/recordings/speech-34s.webm");
-const PASSWORD: &str = "correct horse battery staple";
 /// The configured timeout of `perform` and that of its platform: the least that lets it do everything.
 const PERFORM_TIMEOUT: Duration = Duration::from_secs(22);
 /// The same for `sweep`.
@@ -38,19 +32,13 @@ const STAGE: &str = "faults";
 pub struct Deployment {
     services: Services,
     backend: Backend,
-    pub perform: Function,
+    pub perform: Arc<Function>,
     pub sweep: Function,
     /// The user whose performs have the faults.
-    pub ada: Performer,
+    pub ada: User,
     /// Another user of the same deployment.
-    pub bob: Performer,
+    pub bob: User,
     foreign: BTreeSet<String>,
-}
-
-/// A user with a session and a recording.
-pub struct Performer {
-    pub id: ObjectId,
-    token: String,
 }
 
 pub struct PerformRequest {
@@ -62,7 +50,7 @@ pub struct PerformRequest {
 impl PerformRequest {
     /// The body for a thought in the performer's own voice.
     pub fn routine() -> Value {
-        json!({ "routine_type": "cards", "value": "Queen of Hearts" })
+        harness::routine("Queen of Hearts")
     }
 }
 
@@ -113,7 +101,7 @@ impl Deployment {
         let foreign = seed_foreign_voices(provider);
         let ada = register(&backend).await?;
         let bob = register(&backend).await?;
-        Ok(Self { services, backend, perform, sweep, ada, bob, foreign })
+        Ok(Self { services, backend, perform: Arc::new(perform), sweep, ada, bob, foreign })
     }
 
     pub fn wire(&self) -> &MongoWire {
@@ -148,16 +136,12 @@ impl Deployment {
     /// Invokes the real program `perform`.
     pub async fn perform(
         &self,
-        performer: &Performer,
+        user: &User,
         request: &PerformRequest,
-    ) -> Result<HttpAnswer, Failure> {
-        let bearer = format!("Bearer {}", performer.token);
-        let mut headers = vec![("content-type", "application/json"), ("authorization", &bearer)];
-        if let Some(key) = &request.key {
-            headers.push(("idempotency-key", key));
-        }
-        let body = request.body.to_string();
-        self.perform.invoke_http("POST", "/perform", &headers, body.as_bytes()).await
+    ) -> Result<harness::Response, SendError> {
+        let sent = TestClient::function(&self.perform).perform(user, &request.body);
+        let sent = if let Some(key) = &request.key { sent.key(key) } else { sent };
+        sent.send().await
     }
 
     /// Invokes the real program `sweep`.
@@ -183,10 +167,11 @@ impl Deployment {
     }
 
     /// The characters charged to a user; 0 if the user does not exist.
-    pub async fn charged(&self, performer: &Performer) -> Result<i64, String> {
-        let user = self.collection("users").find_one(doc! { "_id": performer.id }).await;
-        let user = user.map_err(|error| format!("The user cannot be read: {error}"))?;
-        let chars = user.and_then(|user| user.get_document("usage").ok()?.get_i64("chars").ok());
+    pub async fn charged(&self, user: &User) -> Result<i64, String> {
+        let id = ObjectId::parse_str(&user.id).map_err(|error| format!("Not an id: {error}."))?;
+        let stored = self.collection("users").find_one(doc! { "_id": id }).await;
+        let stored = stored.map_err(|error| format!("The user cannot be read: {error}"))?;
+        let chars = stored.and_then(|user| user.get_document("usage").ok()?.get_i64("chars").ok());
         Ok(chars.unwrap_or(0))
     }
 
@@ -228,17 +213,15 @@ impl Deployment {
     }
 
     /// The keys of the S3 objects of a user.
-    pub fn objects_of(&self, performer: &Performer) -> Vec<String> {
-        let id = performer.id.to_hex();
-        self.s3().keys().into_iter().filter(|key| key.contains(&id)).collect()
+    pub fn objects_of(&self, user: &User) -> Vec<String> {
+        self.s3().keys().into_iter().filter(|key| key.contains(&user.id)).collect()
     }
 
     /// Deletes the account of the first user.
     pub async fn delete_account(&self) -> Result<(), String> {
-        let body = json!({ "password": PASSWORD }).to_string();
-        send(&self.backend, Method::DELETE, "/users/me", &self.ada.token, "application/json", body.into())
-            .await
-            .map(drop)
+        let client = TestClient::router(&self.backend.routes);
+        let request = client.request(Method::DELETE, "/users/me").user(&self.ada);
+        request.json(&json!({ "password": PASSWORD })).send_successfully().await.map(drop)
     }
 
     /// Replaces the first user with a new one.
@@ -266,43 +249,12 @@ fn seed_foreign_voices(provider: &ElevenLabs) -> BTreeSet<String> {
     names.iter().map(|name| provider.seed_voice(name, "cloned", Some(1_700_000_000))).collect()
 }
 
-async fn register(backend: &Backend) -> Result<Performer, String> {
-    let code = backend.activation_code().await.map_err(|error| format!("No code: {error}."))?;
-    let username = ObjectId::new().to_hex();
-    let registration = json!({
-        "username": username, "email": format!("{username}@example.com"), "password": PASSWORD,
-        "activationCode": code.as_str(),
-    });
-    let json = "application/json";
-    let registered =
-        send(backend, Method::POST, "/auth/register", "", json, registration.to_string().into()).await?;
-    let text = |member: &str| registered[member].as_str().unwrap_or_default().to_owned();
-    let (id, token) = (text("user_id"), text("access_token"));
-    send(backend, Method::POST, "/users/me/voice", &token, "audio/webm", Bytes::from_static(RECORDING))
-        .await?;
-    let id = ObjectId::parse_str(id).map_err(|error| format!("A registration gave no id: {error}."))?;
-    Ok(Performer { id, token })
-}
-
-/// A request to the routers in this process, for functions that are not under test.
-async fn send(
-    backend: &Backend,
-    method: Method,
-    path: &str,
-    token: &str,
-    media_type: &str,
-    body: Bytes,
-) -> Result<Value, String> {
-    let mut request = Request::builder().method(method).uri(path).header("content-type", media_type);
-    if !token.is_empty() {
-        request = request.header("authorization", format!("Bearer {token}"));
-    }
-    let request = request.body(Body::from(body)).map_err(|error| error.to_string())?;
-    let response = backend.routes.clone().oneshot(request).await.map_err(|never| never.to_string())?;
-    let status = response.status();
-    let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
-    if status.is_success() {
-        return Ok(serde_json::from_slice(&body).unwrap_or_default());
-    }
-    Err(format!("{path} responded {status}: {}", String::from_utf8_lossy(&body)))
+/// Registers a user and uploads a recording.
+async fn register(backend: &Backend) -> Result<User, String> {
+    let code = backend.activation_code().await.map_err(|error| format!("No activation code: {error}."))?;
+    let client = TestClient::router(&backend.routes);
+    let registered = client.register(&ObjectId::new().to_hex(), code.as_str()).send_successfully().await?;
+    let user = User::signed_in(&registered, code.as_str().to_owned());
+    client.upload(&user, "audio/webm", WEBM).send_successfully().await?;
+    Ok(user)
 }

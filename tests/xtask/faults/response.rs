@@ -5,10 +5,7 @@ use std::fmt;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde_json::Value;
-use tests::harness::{
-    lambda_runtime_api::{Failure, HttpAnswer},
-    mp3,
-};
+use tests::harness::{self, SendError, lambda_runtime_api::Failure, mp3};
 
 /// The response to an invocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,15 +41,13 @@ const DOCUMENTED: [(u16, &str); 10] = [
 ];
 
 impl Response {
-    pub fn read(response: Result<HttpAnswer, Failure>) -> Self {
+    pub fn read(response: Result<harness::Response, SendError>) -> Self {
         let response = match response {
             Ok(response) => response,
-            Err(Failure::Exited(_)) => return Self::Killed,
+            Err(SendError::Function(Failure::Exited(_))) => return Self::Killed,
             Err(failure) => return Self::Violation(failure.to_string()),
         };
-        let Ok(json) = response.json() else {
-            return Self::Violation(format!("{}, not JSON", response.status));
-        };
+        let json = response.json_or_null();
         let status = response.status.as_u16();
         if status == 200 {
             return match (plays(&json), json["charsUsedEffective"].as_i64()) {

@@ -9,14 +9,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http::Method;
 use mongodb::bson::{Document, doc};
-use reqwest::{Client, Method, Response};
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::{
     clock::Clock, deadline::Deadline, elevenlabs::ElevenLabs, http_client, voice_name::VoiceNaming,
 };
 use sweep::SweepReport;
-use tests::harness::{Backend, Services, SigningKey, gateway, mp3};
+use tests::harness::{
+    Backend, PASSWORD, Response, Services, SigningKey, TestClient, TestRequest, User, gateway, mp3, routine,
+};
 use tokio::net::TcpListener;
 
 use super::configuration::{self, seconds};
@@ -37,38 +39,38 @@ pub async fn demo(recording: Option<PathBuf>) -> Result<(), String> {
     let listener =
         TcpListener::bind("127.0.0.1:0").await.map_err(|error| format!("No port is free: {error}."))?;
     let address = listener.local_addr().map_err(|error| format!("No port is free: {error}."))?;
-    let serving = tokio::spawn(gateway::serve(listener, backend.routes.clone(), std::future::pending()));
+    let server = tokio::spawn(gateway::serve(listener, backend.routes.clone(), std::future::pending()));
 
     println!("\nThe main job, with {}:", recording.display());
-    let mut app = App { http: Client::new(), base: format!("http://{address}"), token: None };
-    let result = main_job(&services, &backend, &mut app, &audio).await;
-    serving.abort();
+    let client = TestClient::http(format!("http://{address}"));
+    let result = main_job(&services, &backend, &client, &audio).await;
+    server.abort();
     if let (Err(_), Some(why)) = (&result, services.mongodb.stopped()) {
         return Err(why);
     }
     result
 }
 
-async fn main_job(services: &Services, backend: &Backend, app: &mut App, audio: &[u8]) -> Result<(), String> {
+async fn main_job(
+    services: &Services,
+    backend: &Backend,
+    client: &TestClient,
+    audio: &[u8],
+) -> Result<(), String> {
     let code = backend.activation_code().await.map_err(|error| format!("No activation code: {error}"))?;
     // A unique name, because an external database may not be empty.
     let username = format!("demo-{}", &code.as_str().to_lowercase()[..6]);
-    let password = "correct horse battery staple";
+    step("register with an activation code", client.register(&username, code.as_str())).await?;
 
-    let register = json!({
-        "username": username, "email": format!("{username}@example.com"), "password": password,
-        "activationCode": code.as_str(),
-    });
-    app.step("register with an activation code", Method::POST, "/auth/register", register).await?;
-
-    let login = json!({ "username": username, "password": password });
-    let session = app.step("log in", Method::POST, "/auth/login", login).await?;
-    app.token = session["access_token"].as_str().map(str::to_owned);
+    let login = json!({ "username": username, "password": PASSWORD });
+    let login = step("log in", client.request(Method::POST, "/auth/login").json(&login)).await?;
+    let user = User::signed_in(&login, code.as_str().to_owned());
 
     let settings = json!({ "voice_language": "en", "voice_stability": 40, "voice_similarity": 80 });
-    app.step("choose settings", Method::PUT, "/users/me/settings", settings).await?;
+    let settings = client.request(Method::PUT, "/users/me/settings").user(&user).json(&settings);
+    step("choose settings", settings).await?;
 
-    let uploaded = app.upload(audio).await?;
+    let uploaded = step("upload the recording", client.upload(&user, "audio/webm", audio)).await?.json();
     println!(
         "      {} of {} s, {} bytes, stored in S3",
         uploaded["mime_type"].as_str().unwrap_or_default(),
@@ -76,12 +78,12 @@ async fn main_job(services: &Services, backend: &Backend, app: &mut App, audio: 
         uploaded["bytes"]
     );
 
-    let perform = json!({ "routine_type": "cards", "value": "Queen of Hearts" });
-    let performed = app.step("perform", Method::POST, "/perform", perform).await?;
+    let response = step("perform", client.perform(&user, &routine("Queen of Hearts"))).await?;
+    let performed = response.json();
     let text = performed["text"].as_str().unwrap_or_default();
     println!("      \"{text}\" ({}, {})", performed["thoughtSource"], performed["voiceSource"]);
 
-    let mp3 = decode(&performed["audio_base64"])?;
+    let mp3 = response.audio();
     fs::write(OUTPUT, &mp3).map_err(|error| format!("{OUTPUT} cannot be written: {error}."))?;
     let sound = mp3::listen(&mp3).ok_or("The audio is not a valid MP3.")?;
     check(sound.seconds > 1.0 && sound.loudness > 0.001, || {
@@ -92,11 +94,12 @@ async fn main_job(services: &Services, backend: &Backend, app: &mut App, audio: 
     })?;
     println!("      {OUTPUT}: {:.1} s of MP3 at {} Hz, {} bytes", sound.seconds, sound.rate, mp3.len());
 
-    let meta = app.step("read the voice metadata", Method::GET, "/users/me/voice/meta", Value::Null).await?;
+    let meta = client.request(Method::GET, "/users/me/voice/meta").user(&user);
+    let meta = step("read the voice metadata", meta).await?.json();
     check(meta["voiceCloneId"].is_null() && meta["hasClone"] == false, || {
         format!("A clone is still recorded: {meta}")
     })?;
-    let usage = app.step("read the usage", Method::GET, "/usage", Value::Null).await?;
+    let usage = step("read the usage", client.request(Method::GET, "/usage").user(&user)).await?.json();
     check(usage["charCount"] == performed["charsUsedEffective"], || {
         format!("The characters were not charged: {usage}")
     })?;
@@ -151,60 +154,12 @@ async fn existing_clones(services: &Services) -> Result<usize, String> {
     Ok(voices.iter().filter(|voice| names.lease(&voice.name).is_some()).count())
 }
 
-/// A client of the API that prints what it does.
-struct App {
-    http: Client,
-    base: String,
-    token: Option<String>,
-}
-
-impl App {
-    async fn step(&self, what: &str, method: Method, path: &str, body: Value) -> Result<Value, String> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
-        if !body.is_null() {
-            request = request.json(&body);
-        }
-        self.send(what, request).await
-    }
-
-    async fn upload(&self, audio: &[u8]) -> Result<Value, String> {
-        let request = self
-            .http
-            .post(format!("{}/users/me/voice", self.base))
-            .header("content-type", "audio/webm")
-            .body(audio.to_vec());
-        self.send("upload the recording", request).await
-    }
-
-    async fn send(&self, what: &str, mut request: reqwest::RequestBuilder) -> Result<Value, String> {
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
-        let started = Instant::now();
-        let response = request.send().await.map_err(|error| format!("{what}: {error}"))?;
-        let body = read(what, response).await?;
-        println!("  {what:<32} {}", seconds(started.elapsed()));
-        Ok(body)
-    }
-}
-
-async fn read(what: &str, response: Response) -> Result<Value, String> {
-    let status = response.status();
-    let body: Value = response.json().await.map_err(|error| format!("{what}: {error}"))?;
-    if status.is_success() {
-        return Ok(body);
-    }
-    Err(format!(
-        "Could not {what}: {} ({status}, {})",
-        body["detail"].as_str().unwrap_or_default(),
-        body["code"]
-    ))
-}
-
-fn decode(audio: &Value) -> Result<Vec<u8>, String> {
-    use base64::{Engine, engine::general_purpose::STANDARD};
-    let text = audio.as_str().ok_or("The response has no audio.")?;
-    STANDARD.decode(text).map_err(|_| String::from("The audio is not base64."))
+/// Sends a request, which must succeed, and prints how long it took.
+async fn step(what: &str, request: TestRequest) -> Result<Response, String> {
+    let started = Instant::now();
+    let response = request.send_successfully().await.map_err(|why| format!("Could not {what}: {why}"))?;
+    println!("  {what:<32} {}", seconds(started.elapsed()));
+    Ok(response)
 }
 
 fn check(holds: bool, message: impl FnOnce() -> String) -> Result<(), String> {

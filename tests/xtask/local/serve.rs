@@ -36,7 +36,7 @@ Serving the API on {url} (Ctrl-C stops it). A fresh activation code: {code}
     );
 
     let (stop, stopped) = tokio::sync::oneshot::channel();
-    let serving = tokio::spawn(gateway::serve(listener, backend.routes.clone(), async {
+    let server = tokio::spawn(gateway::serve(listener, backend.routes.clone(), async {
         let _ = stopped.await;
     }));
     tokio::select! {
@@ -46,7 +46,7 @@ Serving the API on {url} (Ctrl-C stops it). A fresh activation code: {code}
     println!("Stopping: waiting for the requests in progress (Ctrl-C again aborts them).");
     let _ = stop.send(());
     tokio::select! {
-        _ = serving => {}
+        _ = server => {}
         _ = configuration::shutdown_signal() => {}
     }
     Ok(())

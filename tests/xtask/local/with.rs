@@ -6,9 +6,8 @@
 use std::{ffi::OsString, path::Path, process::Stdio};
 
 use mongodb::bson::oid::ObjectId;
-use serde_json::{Value, json};
 use shared::clock::Clock;
-use tests::harness::{Backend, SigningKey, gateway};
+use tests::harness::{Backend, SigningKey, TestClient, User, gateway};
 use tokio::{net::TcpListener, process::Command};
 
 use super::configuration;
@@ -27,7 +26,7 @@ pub async fn with(command: &[OsString]) -> Result<(), String> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(no_port)?;
     let url = format!("http://{}", listener.local_addr().map_err(no_port)?);
     let server = tokio::spawn(gateway::serve(listener, backend.routes.clone(), std::future::pending()));
-    let token = register(&url, &backend, recording)
+    let token = register(&url, &backend, &recording)
         .await
         .map_err(|why| format!("The user could not be registered: {why}"))?;
 
@@ -48,23 +47,13 @@ pub async fn with(command: &[OsString]) -> Result<(), String> {
 }
 
 /// Registers an admin with a recording, and returns the access token.
-async fn register(url: &str, backend: &Backend, recording: Vec<u8>) -> Result<String, String> {
+async fn register(url: &str, backend: &Backend, recording: &[u8]) -> Result<String, String> {
     let code = backend.activation_code().await.map_err(|error| error.to_string())?;
-    let registration = json!({
-        "username": "bess", "email": "bess@example.com", "password": "correct horse battery staple",
-        "activationCode": code.as_str(),
-    });
-    let http = reqwest::Client::new();
-    let failed = |error: reqwest::Error| error.to_string();
-    let response =
-        http.post(format!("{url}/auth/register")).json(&registration).send().await.map_err(failed)?;
-    let session: Value = response.error_for_status().map_err(failed)?.json().await.map_err(failed)?;
-    let token = session["access_token"].as_str().unwrap_or_default().to_owned();
-    let id = ObjectId::parse_str(session["user_id"].as_str().unwrap_or_default());
-    let id = id.map_err(|error| error.to_string())?;
+    let client = TestClient::http(url);
+    let registered = client.register("bess", code.as_str()).send_successfully().await?;
+    let user = User::signed_in(&registered, code.as_str().to_owned());
+    let id = ObjectId::parse_str(&user.id).map_err(|error| error.to_string())?;
     backend.make_admin(id).await.map_err(|error| error.to_string())?;
-    let upload = http.post(format!("{url}/users/me/voice")).header("content-type", "audio/webm");
-    let response = upload.bearer_auth(&token).body(recording).send().await.map_err(failed)?;
-    response.error_for_status().map_err(failed)?;
-    Ok(token)
+    client.upload(&user, "audio/webm", recording).send_successfully().await?;
+    Ok(user.access_token)
 }

@@ -1,9 +1,12 @@
 //! The environment of the benchmark: the fakes, a performer with a recording, and the real programs.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 use shared::{clock::Clock, env::Env};
 use tests::{
     fakes::{
@@ -14,16 +17,16 @@ use tests::{
         s3::S3,
     },
     harness::{
-        Backend, LambdaBinaries, Options, Services, SigningKey,
-        lambda_runtime_api::{self, Function, HttpAnswer},
+        Backend, LambdaBinaries, Options, Services, SigningKey, TestClient, User, WEBM,
+        lambda_runtime_api::{self, Function},
+        registration, routine,
     },
 };
 
-/// Half a minute of speech as Chrome records it.
-const RECORDING: &[u8] = include_bytes!("../../fixtures/recordings/speech-34s.webm");
+/// The performer's name.
+pub const USERNAME: &str = "speed";
 /// A second of speech at 128 kbit/s, in base64.
 const MIN_AUDIO: usize = 16_000 * 4 / 3;
-pub const PASSWORD: &str = "correct horse battery staple";
 
 /// How long S3 and the providers take.
 pub struct Delays {
@@ -58,8 +61,7 @@ impl Delays {
 pub struct BenchEnv {
     services: Services,
     backend: Backend,
-    /// The performer's access token.
-    pub token: String,
+    performer: User,
 }
 
 impl BenchEnv {
@@ -84,75 +86,44 @@ impl BenchEnv {
         let services = Services::start(options, |_| {}).await?;
         let backend = Backend::start(&services.env, &Clock::system()).await?;
 
-        let mut bench = Self { services, backend, token: String::new() };
-        let auth = bench.function(binaries, "auth").await?;
-        let registration = bench.registration("speed").await?;
-        let registered = bench.call(&auth, Method::POST, "/auth/register", &registration).await?;
-        let token = registered["access_token"].as_str().ok_or("A registration gave no access token.")?;
-        token.clone_into(&mut bench.token);
-
-        let users = bench.function(binaries, "users").await?;
-        bench.send(&users, Method::POST, "/users/me/voice", "audio/webm", RECORDING).await?;
-        Ok(bench)
+        let code =
+            backend.activation_code().await.map_err(|error| format!("No activation code: {error}."))?;
+        let auth = function(&services, binaries, "auth").await?;
+        let request = TestClient::function(&auth).register(USERNAME, code.as_str());
+        let performer = User::signed_in(&request.send_successfully().await?, code.as_str().to_owned());
+        let users = function(&services, binaries, "users").await?;
+        TestClient::function(&users).upload(&performer, "audio/webm", WEBM).send_successfully().await?;
+        Ok(Self { services, backend, performer })
     }
 
     /// Starts a function's program.
-    pub async fn function(&self, binaries: &LambdaBinaries, name: &str) -> Result<Function, String> {
-        let options = lambda_runtime_api::Options {
-            name: name.to_owned(),
-            timeout: Duration::from_mins(1),
-            ..lambda_runtime_api::Options::default()
-        };
-        Function::spawn(binaries.path(name)?, self.services.env.clone(), options)
-            .await
-            .map_err(|failure| format!("{name}: {failure}"))
+    pub async fn function(&self, binaries: &LambdaBinaries, name: &str) -> Result<Arc<Function>, String> {
+        function(&self.services, binaries, name).await
     }
 
     /// The body of a registration, with a fresh activation code.
     pub async fn registration(&self, username: &str) -> Result<Value, String> {
-        let code = self.backend.activation_code().await.map_err(|error| format!("No code: {error}."))?;
-        let email = format!("{username}@example.com");
-        Ok(json!({
-            "username": username, "email": email, "password": PASSWORD, "activationCode": code.as_str(),
-        }))
+        let code =
+            self.backend.activation_code().await.map_err(|error| format!("No activation code: {error}."))?;
+        Ok(registration(username, code.as_str()))
     }
 
-    /// Sends a request as the performer and returns the response's JSON.
+    /// Sends a request as the performer, without a body for null, and returns the response's JSON.
     pub async fn call(
         &self,
-        function: &Function,
+        function: &Arc<Function>,
         method: Method,
         path: &str,
         body: &Value,
     ) -> Result<Value, String> {
-        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        let response = self.send(function, method, path, "application/json", &body).await?;
-        response.json().map_err(|error| format!("{path} gave no JSON: {error}."))
-    }
-
-    async fn send(
-        &self,
-        function: &Function,
-        method: Method,
-        path: &str,
-        media_type: &str,
-        body: &[u8],
-    ) -> Result<HttpAnswer, String> {
-        let bearer = format!("Bearer {}", self.token);
-        let headers = [("content-type", media_type), ("authorization", &bearer)];
-        let headers = if self.token.is_empty() { &headers[..1] } else { &headers };
-        let response = function.invoke_http(method.as_str(), path, headers, body).await;
-        let response = response.map_err(|failure| format!("{path}: {failure}"))?;
-        if response.status.is_success() {
-            return Ok(response);
-        }
-        Err(format!("{path} responded {}: {}", response.status, String::from_utf8_lossy(&response.body)))
+        let request = TestClient::function(function).request(method, path).user(&self.performer);
+        Ok(request.optional_json(body).send_successfully().await?.json())
     }
 
     /// A perform with a thought and a cloned voice. Returns the time to its response.
-    pub async fn perform(&self, function: &Function) -> Result<Duration, String> {
+    pub async fn perform(&self, function: &Arc<Function>) -> Result<Duration, String> {
         let started = Instant::now();
-        let body = json!({ "routine_type": "cards", "value": "Queen of Hearts" });
+        let body = routine("Queen of Hearts");
         let response = self.call(function, Method::POST, "/perform", &body).await?;
         let time = started.elapsed();
         // A fast response counts only if it is correct.
@@ -231,4 +202,18 @@ impl BenchEnv {
     fn gemini(&self) -> Result<&Gemini, String> {
         self.services.gemini.as_ref().ok_or_else(|| String::from("The Gemini fake does not run."))
     }
+}
+
+async fn function(
+    services: &Services,
+    binaries: &LambdaBinaries,
+    name: &str,
+) -> Result<Arc<Function>, String> {
+    let options = lambda_runtime_api::Options {
+        name: name.to_owned(),
+        timeout: Duration::from_mins(1),
+        ..lambda_runtime_api::Options::default()
+    };
+    let function = Function::spawn(binaries.path(name)?, services.env.clone(), options).await;
+    Ok(Arc::new(function.map_err(|failure| format!("{name}: {failure}"))?))
 }

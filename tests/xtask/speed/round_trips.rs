@@ -2,15 +2,17 @@
 //!
 //! What the driver sends by itself (handshakes, monitoring) is not counted: no caller waits for it.
 
+use std::sync::Arc;
+
 use http::Method;
 use serde_json::{Value, json};
 use tests::{
     fakes::{faults::Operation, mongodb_wire::Command},
-    harness::{LambdaBinaries, lambda_runtime_api::Function},
+    harness::{LambdaBinaries, PASSWORD, lambda_runtime_api::Function},
 };
 
 use super::{
-    bench_env::{BenchEnv, Delays, PASSWORD},
+    bench_env::{BenchEnv, Delays, USERNAME},
     report::Report,
 };
 
@@ -39,7 +41,7 @@ pub async fn measure(
     let auth = bench.function(binaries, "auth").await?;
     let commands = count(&bench, &auth, Method::GET, "/auth/session", &Value::Null).await?;
     report.raw("commands of session", list(&commands));
-    let login = json!({ "username": "speed", "password": PASSWORD });
+    let login = json!({ "username": USERNAME, "password": PASSWORD });
     let commands = count(&bench, &auth, Method::POST, "/auth/login", &login).await?;
     report.raw("commands of login", list(&commands));
     accounts(&bench, &auth, report).await
@@ -63,7 +65,7 @@ async fn perform(binaries: &LambdaBinaries, bench: &BenchEnv, report: &mut Repor
 }
 
 /// Registering and refreshing, which cannot be repeated with the same body.
-async fn accounts(bench: &BenchEnv, auth: &Function, report: &mut Report) -> Result<(), String> {
+async fn accounts(bench: &BenchEnv, auth: &Arc<Function>, report: &mut Report) -> Result<(), String> {
     let registration = bench.registration("counted").await?;
     bench.commands()?;
     let registered = bench.call(auth, Method::POST, "/auth/register", &registration).await?;
@@ -78,7 +80,7 @@ async fn accounts(bench: &BenchEnv, auth: &Function, report: &mut Report) -> Res
 /// The commands of a repeated call, for which the connection is open.
 async fn count(
     bench: &BenchEnv,
-    function: &Function,
+    function: &Arc<Function>,
     method: Method,
     path: &str,
     body: &Value,
