@@ -201,12 +201,12 @@ impl Function {
         lock(&self.inner.logs).clone()
     }
 
-    /// The first line that contains `part`, waited for up to five seconds: a line may arrive after the answer.
+    /// The first line that contains `part`, waited for: a line may arrive after the answer. `None` if a minute was not enough.
     pub async fn log_with(&self, part: &str) -> Option<String> {
-        let patience = Instant::now() + Duration::from_secs(5);
+        let give_up = Instant::now() + Duration::from_mins(1);
         loop {
             let found = lock(&self.inner.logs).iter().find(|line| line.contains(part)).cloned();
-            if found.is_some() || Instant::now() > patience {
+            if found.is_some() || Instant::now() > give_up {
                 return found;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -33,4 +33,4 @@ pub use keys::SigningKey;
 pub use lambda_binaries::LambdaBinaries;
 pub use routes::{Auth, Route};
 pub use services::{Options, Services};
-pub use test_app::{Setup, TestApp, WEBM, eventually, send};
+pub use test_app::{SLOW, Setup, TestApp, WEBM, eventually, send};

@@ -28,6 +28,8 @@ use crate::fakes::{elevenlabs, gemini, mongodb::MongoDb, mongodb_wire::MongoWire
 
 /// Half a minute of real speech as Chrome records it.
 pub const WEBM: &[u8] = include_bytes!("../fixtures/recordings/speech-34s.webm");
+/// What a fake takes where a test looks at the middle of something: long enough on a busy machine too.
+pub const SLOW: Duration = Duration::from_secs(3);
 /// How long a test waits for a condition before it fails: long enough for any machine.
 const MAX_WAIT: Duration = Duration::from_mins(1);
 

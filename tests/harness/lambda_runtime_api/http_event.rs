@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_becomes_the_gateways_event() {
+    fn event_is_the_gateways() {
         let headers = [
             ("Content-Type", "application/json; charset=utf-8"),
             ("Cookie", "a=1; b=2"),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_go_in_base64_and_nothing_goes_as_nothing() {
+    fn event_has_bytes_in_base64_and_no_body_for_nothing() {
         let event = http_event("POST", "/v", &[("content-type", "audio/webm")], &[0xff, 0]);
         assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!("/wA="), &json!(true)));
         let event = http_event("GET", "/v", &[], b"");
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_decoded_or_refused() {
+    fn response_is_decoded_or_refused() {
         let answer = json!({ "statusCode": 201, "headers": { "Content-Type": "audio/mpeg" }, "cookies": ["a=1", "b=2"],
             "body": "/wA=", "isBase64Encoded": true });
         let answer = HttpAnswer::decode(&answer).unwrap();

@@ -15,8 +15,9 @@ use tokio::time::timeout;
 use super::server::RuntimeApi;
 use super::{Failure, Options, lock};
 
-/// How long a process may take until it asks for its first event.
-const INIT_LIMIT: Duration = Duration::from_secs(10);
+/// How long a process may take until it asks for its first event. More than the platform's ten seconds, because this
+/// machine may be busy.
+const INIT_LIMIT: Duration = Duration::from_mins(1);
 
 /// One process and its Runtime API. Each has its own, so that nothing of a dead one reaches its successor.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tests::harness::{TestApp, registration};
 
 #[tokio::test]
-async fn only_an_issued_and_unused_code_is_valid() {
+async fn activation_code_is_valid_only_if_issued_and_unused() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let fresh = app.code().await;
@@ -28,7 +28,7 @@ async fn only_an_issued_and_unused_code_is_valid() {
 }
 
 #[tokio::test]
-async fn an_admin_makes_codes_that_make_accounts() {
+async fn activation_codes_of_an_admin_make_accounts() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     app.make_admin(&ada).await;
@@ -46,7 +46,7 @@ async fn an_admin_makes_codes_that_make_accounts() {
 }
 
 #[tokio::test]
-async fn whether_somebody_is_an_admin_is_decided_by_the_database_here_and_now() {
+async fn admin_role_is_read_from_the_database_at_each_request() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let one = json!({ "count": 1 });

@@ -8,7 +8,7 @@ use mongodb::bson::{Document, doc};
 use serde_json::{Value, json};
 use tests::{
     fakes::mongodb_wire::Fault,
-    harness::{PASSWORD, Response, TestApp, User, registration, send},
+    harness::{PASSWORD, Response, SLOW, TestApp, User, eventually, registration, send},
 };
 
 use tokio::time::sleep;
@@ -17,7 +17,7 @@ const CROWD: usize = 100;
 const NEW_PASSWORD: &str = "seven purple umbrellas dancing";
 
 #[tokio::test]
-async fn a_hundred_registrations_with_one_code_make_one_account_and_the_losers_keep_their_names() {
+async fn register_race_of_a_hundred_on_one_code_creates_one_account() {
     let app = TestApp::new().await;
     let code = app.code().await;
     let bodies: Vec<Value> = (0..CROWD).map(|at| registration(&format!("user{at}"), &code)).collect();
@@ -31,7 +31,7 @@ async fn a_hundred_registrations_with_one_code_make_one_account_and_the_losers_k
 }
 
 #[tokio::test]
-async fn a_hundred_registrations_with_one_username_make_one_account_and_burn_one_code() {
+async fn register_race_of_a_hundred_on_one_username_uses_one_code() {
     let app = TestApp::new().await;
     let codes = codes(&app).await;
     let bodies: Vec<Value> = codes
@@ -51,7 +51,7 @@ async fn a_hundred_registrations_with_one_username_make_one_account_and_burn_one
 }
 
 #[tokio::test]
-async fn a_hundred_registrations_with_one_email_make_one_account_and_burn_one_code() {
+async fn register_race_of_a_hundred_on_one_email_uses_one_code() {
     let app = TestApp::new().await;
     let codes = codes(&app).await;
     let bodies: Vec<Value> = codes
@@ -69,7 +69,7 @@ async fn a_hundred_registrations_with_one_email_make_one_account_and_burn_one_co
 }
 
 #[tokio::test]
-async fn of_parallel_refreshes_with_one_token_one_wins_and_the_session_ends() {
+async fn refresh_race_with_one_token_has_one_winner_and_ends_the_session() {
     let app = TestApp::new().await;
     for round in 0..5 {
         let user = app.register(&format!("user{round}")).await;
@@ -94,17 +94,18 @@ async fn of_parallel_refreshes_with_one_token_one_wins_and_the_session_ends() {
 }
 
 #[tokio::test]
-async fn a_login_that_checked_the_old_password_before_a_reset_does_not_sign_in_after_it() {
+async fn login_that_checked_the_old_password_before_a_reset_fails_after_it() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     app.wire().reset();
     // The login has found the old password right, and its last write is on its way while the reset happens.
-    app.wire().inject(1, Some("update"), Some("users"), Fault::Delay(Duration::from_millis(400)));
+    app.wire().inject(1, Some("update"), Some("users"), Fault::Delay(SLOW));
     let slow = login(&app, "ada", PASSWORD);
     let reset = async {
-        while !app.wire().commands().iter().any(|command| command.name == "update") {
-            sleep(Duration::from_millis(2)).await;
-        }
+        eventually("the login writes", async || {
+            app.wire().commands().iter().any(|command| command.name == "update")
+        })
+        .await;
         assert_eq!(reset(&app, &ada).await.status, 204);
     };
     let (login, ()) = tokio::join!(slow, reset);
@@ -114,11 +115,12 @@ async fn a_login_that_checked_the_old_password_before_a_reset_does_not_sign_in_a
 }
 
 #[tokio::test]
-async fn however_logins_and_a_reset_race_no_session_of_the_old_password_survives() {
+async fn login_and_reset_race_leaves_no_session_of_the_old_password() {
     let app = TestApp::new().await;
     for round in 0_u64..12 {
         let user = app.register(&format!("user{round}")).await;
         let reset_later = async {
+            // Each round a little later, so that the reset meets the logins in different places.
             sleep(Duration::from_millis(round)).await;
             reset(&app, &user).await
         };
@@ -141,7 +143,7 @@ async fn however_logins_and_a_reset_race_no_session_of_the_old_password_survives
 }
 
 #[tokio::test]
-async fn a_code_resets_once_however_many_resets_race() {
+async fn reset_race_uses_a_code_once() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let responses = join_all((0..10).map(|_| reset(&app, &ada))).await;
@@ -153,7 +155,7 @@ async fn a_code_resets_once_however_many_resets_race() {
 }
 
 #[tokio::test]
-async fn of_parallel_renames_to_one_name_one_wins_and_the_others_stay_who_they_were() {
+async fn rename_race_to_one_name_has_one_winner() {
     let app = TestApp::new().await;
     let users = join_all((0..10).map(async |at| app.register(&format!("user{at}")).await)).await;
     for (member, wanted, code) in
@@ -177,7 +179,7 @@ async fn of_parallel_renames_to_one_name_one_wins_and_the_others_stay_who_they_w
 }
 
 #[tokio::test]
-async fn an_account_whose_code_could_not_be_marked_is_whole_and_its_code_is_used() {
+async fn register_without_marking_the_code_makes_a_whole_account() {
     let app = TestApp::new().await;
     let code = app.code().await;
     // A driver tries again; here that helps nothing.
@@ -209,7 +211,7 @@ async fn an_account_whose_code_could_not_be_marked_is_whole_and_its_code_is_used
 }
 
 #[tokio::test]
-async fn a_registration_whose_answer_is_lost_is_repeated_in_vain_and_a_login_works() {
+async fn register_with_a_lost_reply_fails_when_repeated_and_login_works() {
     let app = TestApp::new().await;
     let code = app.code().await;
     // The account is stored and nobody hears of it: both of the driver's tries lose their response.
@@ -224,7 +226,7 @@ async fn a_registration_whose_answer_is_lost_is_repeated_in_vain_and_a_login_wor
 }
 
 #[tokio::test]
-async fn a_registration_that_never_reached_the_database_leaves_its_code_unused() {
+async fn register_that_never_reached_the_database_leaves_its_code_unused() {
     let app = TestApp::new().await;
     let code = app.code().await;
     app.wire().inject(2, Some("insert"), Some("users"), Fault::CutBefore);

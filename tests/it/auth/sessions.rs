@@ -10,7 +10,7 @@ use tests::harness::{PASSWORD, Response, TestApp, User, send};
 const DAY: Duration = Duration::from_hours(24);
 
 #[tokio::test]
-async fn a_user_signs_in_by_name_or_by_address_whatever_the_case() {
+async fn login_takes_name_or_email_in_any_case() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     for login in ["ada", "ADA", "ada@example.com", "Ada@Example.COM"] {
@@ -22,7 +22,7 @@ async fn a_user_signs_in_by_name_or_by_address_whatever_the_case() {
 }
 
 #[tokio::test]
-async fn an_unknown_user_and_a_wrong_password_answer_alike() {
+async fn login_responds_alike_to_unknown_user_and_wrong_password() {
     let app = TestApp::new().await;
     app.register("ada").await;
     let blank = |response: Response| {
@@ -48,7 +48,7 @@ async fn an_unknown_user_and_a_wrong_password_answer_alike() {
 }
 
 #[tokio::test]
-async fn the_login_state_says_who_is_signed_in_and_until_when() {
+async fn session_says_who_is_signed_in_and_until_when() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let state = app.get_as(&ada, "/auth/session").await.json();
@@ -62,7 +62,7 @@ async fn the_login_state_says_who_is_signed_in_and_until_when() {
 }
 
 #[tokio::test]
-async fn a_refresh_gives_new_tokens_of_the_same_session() {
+async fn refresh_gives_new_tokens_of_the_same_session() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     app.clock.advance(DAY);
@@ -79,7 +79,7 @@ async fn a_refresh_gives_new_tokens_of_the_same_session() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_used_again_ends_its_session_and_no_other() {
+async fn refresh_token_used_again_ends_its_session_and_no_other() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let other_device = app.sign_in(&ada).await;
@@ -95,7 +95,7 @@ async fn a_refresh_token_used_again_ends_its_session_and_no_other() {
 }
 
 #[tokio::test]
-async fn of_refreshes_that_race_with_one_token_one_at_most_succeeds() {
+async fn refresh_race_with_one_token_succeeds_at_most_once() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let responses = join_all((0..8).map(|_| refresh(&app, &ada))).await;
@@ -104,7 +104,7 @@ async fn of_refreshes_that_race_with_one_token_one_at_most_succeeds() {
 }
 
 #[tokio::test]
-async fn what_is_no_refresh_token_is_refused() {
+async fn refresh_refuses_what_is_no_refresh_token() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let grace = app.register("grace").await;
@@ -128,7 +128,7 @@ async fn what_is_no_refresh_token_is_refused() {
 }
 
 #[tokio::test]
-async fn a_session_ends_after_thirty_days_however_often_it_is_refreshed() {
+async fn session_ends_after_thirty_days_however_often_it_is_refreshed() {
     let app = TestApp::new().await;
     let mut ada = app.register("ada").await;
     for _ in 0..2 {
@@ -140,7 +140,7 @@ async fn a_session_ends_after_thirty_days_however_often_it_is_refreshed() {
 }
 
 #[tokio::test]
-async fn signing_out_kills_every_token_of_the_session_at_once() {
+async fn logout_ends_every_token_of_the_session_at_once() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let other_device = app.sign_in(&ada).await;
@@ -158,7 +158,7 @@ async fn signing_out_kills_every_token_of_the_session_at_once() {
 }
 
 #[tokio::test]
-async fn the_eleventh_device_signs_out_the_first() {
+async fn session_of_the_eleventh_device_ends_the_first() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let mut devices = vec![ada.clone()];

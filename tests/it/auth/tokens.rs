@@ -18,7 +18,7 @@ use self::{
 use crate::db_snapshot::Stored;
 
 #[tokio::test]
-async fn no_forged_or_misplaced_token_opens_any_route_or_causes_a_single_look_into_the_database() {
+async fn token_that_is_forged_or_misplaced_opens_no_route_and_reaches_no_database() {
     let key = SigningKey::generate();
     let app = app_with(&key, &[&key]).await;
     let ada = app.performer("ada").await;
@@ -51,7 +51,7 @@ async fn no_forged_or_misplaced_token_opens_any_route_or_causes_a_single_look_in
 }
 
 #[tokio::test]
-async fn a_well_signed_token_without_a_living_session_of_that_user_opens_no_route() {
+async fn token_without_a_session_of_its_user_opens_no_route() {
     let key = SigningKey::generate();
     let app = app_with(&key, &[&key]).await;
     let ada = app.performer("ada").await;
@@ -104,7 +104,7 @@ async fn a_well_signed_token_without_a_living_session_of_that_user_opens_no_rout
 }
 
 #[tokio::test]
-async fn tokens_end_at_their_time_and_sessions_at_theirs_however_fresh_the_token() {
+async fn token_expires_and_its_session_too_however_fresh_the_token() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     app.clock.advance(Duration::from_secs(899));
@@ -128,7 +128,7 @@ async fn tokens_end_at_their_time_and_sessions_at_theirs_however_fresh_the_token
 }
 
 #[tokio::test]
-async fn while_the_signing_key_is_changed_tokens_of_both_keys_are_good_and_afterwards_only_the_new_ones() {
+async fn signing_key_rotation_accepts_both_keys_until_the_old_is_removed() {
     let (old, new) = (SigningKey::generate(), SigningKey::generate());
     let app = app_with(&new, &[&old, &new]).await;
     let ada = app.register("ada").await;
@@ -152,7 +152,7 @@ async fn while_the_signing_key_is_changed_tokens_of_both_keys_are_good_and_after
 }
 
 #[tokio::test]
-async fn the_scheme_is_read_without_case_and_the_times_to_the_second() {
+async fn authorization_scheme_ignores_case_and_times_are_exact_to_the_second() {
     let key = SigningKey::generate();
     let app = app_with(&key, &[&key]).await;
     let ada = app.register("ada").await;

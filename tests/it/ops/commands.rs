@@ -22,7 +22,7 @@ pub async fn ops(app: &TestApp, words: &[&str]) -> Result<String, String> {
 }
 
 #[tokio::test]
-async fn no_command_changes_anything_without_yes() {
+async fn ops_change_nothing_without_yes() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     app.rewrite(&ada, doc! { "$unset": { "username_key": "" }, "$set": { "recordedVoice": "x" } }).await;
@@ -48,7 +48,7 @@ async fn no_command_changes_anything_without_yes() {
 }
 
 #[tokio::test]
-async fn codes_are_printed_one_a_line_and_each_makes_an_account() {
+async fn ops_codes_are_printed_one_a_line_and_each_makes_an_account() {
     let app = TestApp::new().await;
     let said = ops(&app, &["codes", "3", "--yes"]).await.unwrap();
     let codes: Vec<&str> = said.lines().collect();
@@ -62,7 +62,7 @@ async fn codes_are_printed_one_a_line_and_each_makes_an_account() {
 }
 
 #[tokio::test]
-async fn an_operator_makes_an_admin_and_unmakes_one() {
+async fn ops_admin_grants_and_revokes_the_role() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let status = async || app.post_as(&ada, "/activation/codes", &json!({ "count": 1 })).await.status;
@@ -77,7 +77,7 @@ async fn an_operator_makes_an_admin_and_unmakes_one() {
 }
 
 #[tokio::test]
-async fn a_sweep_by_hand_says_what_it_would_delete_and_then_deletes_just_that() {
+async fn ops_sweep_says_what_it_would_delete_and_then_deletes_just_that() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     let foreign = app.elevenlabs().seed_voice("My own voice", "cloned", Some(1));
@@ -96,7 +96,7 @@ async fn a_sweep_by_hand_says_what_it_would_delete_and_then_deletes_just_that() 
 }
 
 #[tokio::test]
-async fn a_sweep_by_hand_that_leaves_a_voice_fails_and_says_so() {
+async fn ops_sweep_that_leaves_a_voice_fails_and_says_so() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     plant_leftovers(&app, &ada.id).await;
@@ -107,7 +107,7 @@ async fn a_sweep_by_hand_that_leaves_a_voice_fails_and_says_so() {
 }
 
 #[tokio::test]
-async fn status_tells_the_budget_the_slots_and_the_users_that_are_held() {
+async fn ops_status_tells_the_budget_the_slots_and_the_users_that_are_held() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     let quiet = ops(&app, &["status"]).await.unwrap();
@@ -122,7 +122,7 @@ async fn status_tells_the_budget_the_slots_and_the_users_that_are_held() {
 }
 
 #[tokio::test]
-async fn missing_indexes_are_named_and_made() {
+async fn ops_indexes_names_and_makes_what_is_missing() {
     let app = TestApp::new().await;
     app.register("ada").await;
     let users = app.backend.database.collection::<Document>("users");
@@ -142,7 +142,7 @@ async fn missing_indexes_are_named_and_made() {
 }
 
 #[tokio::test]
-async fn a_fresh_deployment_lacks_every_index_and_then_none() {
+async fn ops_indexes_of_a_fresh_deployment_lack_all_and_then_none() {
     let app = TestApp::new().await;
     app.backend.database.drop().await.unwrap();
     let said = ops(&app, &["indexes"]).await.unwrap();
@@ -154,7 +154,7 @@ async fn a_fresh_deployment_lacks_every_index_and_then_none() {
 }
 
 #[tokio::test]
-async fn what_is_missing_or_does_not_answer_is_said_plainly_and_without_a_secret() {
+async fn ops_errors_are_plain_and_hold_no_secret() {
     let app = TestApp::new().await;
     let failure = async |variable: &'static str, value: &str, words: &[&str]| {
         let mut env = app.services.env.clone();
@@ -173,7 +173,7 @@ async fn what_is_missing_or_does_not_answer_is_said_plainly_and_without_a_secret
 }
 
 #[tokio::test]
-async fn a_file_of_variables_wins_over_the_environment() {
+async fn ops_env_file_wins_over_the_environment() {
     let app = TestApp::new().await;
     let file = tempfile::NamedTempFile::new().unwrap();
     let lines = app.services.env.clone().into_iter().map(|(name, value)| format!("{name}='{value}'\n"));

@@ -1,7 +1,5 @@
 //! `cargo ops migrate`: the earlier backend's accounts, as they are found in its database.
 
-use std::time::Duration;
-
 use http::Method;
 use mongodb::{
     Collection,
@@ -10,7 +8,7 @@ use mongodb::{
 use serde_json::json;
 use tests::{
     fakes::{mongodb_wire, s3::Fault},
-    harness::{PASSWORD, TestApp, User, WEBM, base64, eventually},
+    harness::{PASSWORD, SLOW, TestApp, User, WEBM, base64, eventually},
 };
 
 use super::commands::ops;
@@ -71,7 +69,7 @@ async fn sign_in(app: &TestApp, login: &str) -> User {
 }
 
 #[tokio::test]
-async fn an_earlier_account_signs_in_performs_and_keeps_its_settings_after_the_migration() {
+async fn migrate_keeps_password_settings_and_recording_of_an_account() {
     let app = TestApp::new().await;
     let mut account = earlier("Ada");
     account.insert("recordedVoice", binary(WEBM));
@@ -103,7 +101,7 @@ async fn an_earlier_account_signs_in_performs_and_keeps_its_settings_after_the_m
 }
 
 #[tokio::test]
-async fn what_was_migrated_is_not_changed_again() {
+async fn migrate_does_not_change_again_what_was_migrated() {
     let app = TestApp::new().await;
     app.performer("eve").await;
     let mut account = earlier("Ada");
@@ -118,7 +116,7 @@ async fn what_was_migrated_is_not_changed_again() {
 }
 
 #[tokio::test]
-async fn an_interrupted_migration_goes_on_where_it_stopped() {
+async fn migrate_resumes_after_an_interruption() {
     let app = TestApp::new().await;
     let ids: Vec<ObjectId> = {
         let mut ids = Vec::new();
@@ -155,7 +153,7 @@ async fn an_interrupted_migration_goes_on_where_it_stopped() {
 }
 
 #[tokio::test]
-async fn a_migration_that_loses_the_database_half_way_is_finished_by_the_next_one() {
+async fn migrate_is_finished_by_the_next_run_after_losing_the_database() {
     let app = TestApp::new().await;
     for number in 0..20 {
         insert(&app, earlier(&format!("user{number}"))).await;
@@ -176,11 +174,11 @@ async fn a_migration_that_loses_the_database_half_way_is_finished_by_the_next_on
 }
 
 #[tokio::test]
-async fn what_a_performer_changes_during_the_migration_is_not_overwritten() {
+async fn migrate_does_not_overwrite_a_change_made_meanwhile() {
     let app = TestApp::new().await;
     let id = insert(&app, earlier("ada")).await;
     // The migration has read the account, and its write is on its way for a while.
-    let slow = mongodb_wire::Fault::Delay(Duration::from_millis(800));
+    let slow = mongodb_wire::Fault::Delay(SLOW);
     app.wire().inject(1, Some("update"), Some("users"), slow);
     let change = async {
         eventually("the write is on its way", async || {
@@ -204,7 +202,7 @@ async fn what_a_performer_changes_during_the_migration_is_not_overwritten() {
 }
 
 #[tokio::test]
-async fn a_recording_that_is_none_is_reported_and_stays() {
+async fn migrate_reports_an_invalid_recording_and_leaves_it() {
     let app = TestApp::new().await;
     for (name, recording) in [
         ("text", Bson::from("not base64 at all!")),
@@ -226,7 +224,7 @@ async fn a_recording_that_is_none_is_reported_and_stays() {
 }
 
 #[tokio::test]
-async fn an_earlier_recording_takes_no_newer_ones_place_and_comes_back_from_no_deletion() {
+async fn migrate_restores_no_replaced_or_deleted_recording() {
     let app = TestApp::new().await;
     let (ada, bob) = (app.performer("ada").await, app.performer("bob").await);
     let deleted = app.send_as(&bob, Method::DELETE, "/users/me/voice", &json!(null)).await;
@@ -244,7 +242,7 @@ async fn an_earlier_recording_takes_no_newer_ones_place_and_comes_back_from_no_d
 }
 
 #[tokio::test]
-async fn a_recording_that_s3_holds_already_and_is_another_is_not_overwritten() {
+async fn migrate_does_not_overwrite_another_recording_in_s3() {
     let app = TestApp::new().await;
     let mut account = earlier("ada");
     account.insert("recordedVoice", binary(WEBM));
@@ -260,7 +258,7 @@ async fn a_recording_that_s3_holds_already_and_is_another_is_not_overwritten() {
 }
 
 #[tokio::test]
-async fn names_that_differ_in_case_alone_are_reported_and_nobody_gets_them() {
+async fn migrate_reports_usernames_that_differ_in_case_alone() {
     let app = TestApp::new().await;
     let eve = app.register("eve").await;
     let (one, two) = (insert(&app, earlier("Ada")).await, insert(&app, earlier("ada")).await);
@@ -283,7 +281,7 @@ async fn names_that_differ_in_case_alone_are_reported_and_nobody_gets_them() {
 }
 
 #[tokio::test]
-async fn a_stale_clone_id_is_cleared_and_its_foreign_voice_is_listed_and_never_deleted() {
+async fn migrate_clears_a_stale_clone_id_and_deletes_no_foreign_voice() {
     let app = TestApp::new().await;
     let voice_id = app.elevenlabs().seed_voice("Ada's voice", "cloned", Some(1));
     let mut account = earlier("ada");
@@ -311,7 +309,7 @@ async fn a_stale_clone_id_is_cleared_and_its_foreign_voice_is_listed_and_never_d
 }
 
 #[tokio::test]
-async fn accounts_that_nobody_can_sign_in_to_are_reported() {
+async fn migrate_reports_accounts_that_nobody_can_sign_in_to() {
     let app = TestApp::new().await;
     let mut account = earlier("ada");
     account.remove("email");
@@ -325,7 +323,7 @@ async fn accounts_that_nobody_can_sign_in_to_are_reported() {
 }
 
 #[tokio::test]
-async fn a_thousand_accounts_are_migrated_in_batches() {
+async fn migrate_moves_a_thousand_accounts_in_batches() {
     let app = TestApp::new().await;
     let accounts = (0..1000).map(|number| earlier(&format!("User{number:03}")));
     users(&app).insert_many(accounts).await.unwrap();

@@ -30,9 +30,11 @@ const SPEECH: &[u8] = include_bytes!("../../fixtures/recordings/speech-34s.mp3")
 const SNIPPET: &[u8] = include_bytes!("../../fixtures/recordings/snippets/mp3.mp3");
 /// Quieter than this is a pause: -50 dB.
 const PAUSE: f64 = 0.003;
+/// Nothing takes so long on any machine.
+const HANG: Duration = Duration::from_mins(1);
 
 #[test]
-fn the_voice_keeps_its_level_and_its_length_and_the_fan_fills_the_pauses() {
+fn ambience_keeps_the_voice_and_fills_the_pauses() {
     let voice = mp3::decode(SPEECH).expect("an MP3");
     let mixed = mixed(SPEECH, 30);
     assert_eq!((mixed.rate, mixed.channels), (48_000, 1));
@@ -52,7 +54,7 @@ fn the_voice_keeps_its_level_and_its_length_and_the_fan_fills_the_pauses() {
 }
 
 #[test]
-fn each_step_of_the_volume_is_a_fifth_of_a_decibel() {
+fn volume_step_is_a_fifth_of_a_decibel() {
     let voice = mp3::decode(SPEECH).expect("an MP3");
     let ambience = |volume| rms(&difference(&mixed(SPEECH, volume), &voice));
     let (quiet, loud) = (ambience(20), ambience(80));
@@ -60,7 +62,7 @@ fn each_step_of_the_volume_is_a_fifth_of_a_decibel() {
 }
 
 #[test]
-fn a_fan_is_dull_and_swells_and_never_repeats() {
+fn fan_is_dull_and_swells_and_never_repeats() {
     let voice = mp3::decode(SPEECH).expect("an MP3");
     let fan = difference(&mixed(SPEECH, 100), &voice);
     let second = &fan[5 * 48_000..6 * 48_000];
@@ -76,7 +78,7 @@ fn a_fan_is_dull_and_swells_and_never_repeats() {
 }
 
 #[test]
-fn the_fan_comes_and_goes_gently() {
+fn fan_fades_in_and_out() {
     let voice = mp3::decode(SPEECH).expect("an MP3");
     let fan = difference(&mixed(SPEECH, 100), &voice);
     let tenth = 4_800;
@@ -88,14 +90,14 @@ fn the_fan_comes_and_goes_gently() {
 }
 
 #[test]
-fn a_seed_makes_the_same_bytes_and_another_seed_others() {
+fn seed_makes_the_same_bytes_and_another_seed_others() {
     let make = |seed| mix(SNIPPET, percent(50), seed, soon()).expect("a mix");
     assert_eq!(make(1), make(1));
     assert_ne!(make(1), make(2));
 }
 
 #[test]
-fn a_voice_at_full_scale_is_not_clipped_and_stays_as_loud() {
+fn voice_at_full_scale_is_not_clipped_and_stays_as_loud() {
     let mut loud = mp3::decode(SNIPPET).expect("an MP3");
     let most = peak(&loud);
     loud.samples.iter_mut().for_each(|sample| *sample *= 0.999 / most);
@@ -114,7 +116,7 @@ fn a_voice_at_full_scale_is_not_clipped_and_stays_as_loud() {
 }
 
 #[test]
-fn a_word_of_a_tenth_of_a_second_has_its_ambience_too() {
+fn word_of_a_tenth_of_a_second_has_ambience_too() {
     let word = mp3::decode(SNIPPET).expect("an MP3");
     let word = Sound { samples: word.samples[12_000..17_000].to_vec(), ..word };
     let mixed = mixed(&encode(&word, 1), 60);
@@ -122,7 +124,7 @@ fn a_word_of_a_tenth_of_a_second_has_its_ambience_too() {
 }
 
 #[test]
-fn what_is_no_whole_voice_is_not_mixed() {
+fn truncated_mp3_is_not_mixed() {
     let silence = Sound { samples: vec![0.0; 48_000], rate: 48_000, channels: 1 };
     for (voice, why) in [
         (b"".as_slice(), NotMixed::Undecodable),
@@ -137,7 +139,7 @@ fn what_is_no_whole_voice_is_not_mixed() {
 }
 
 #[test]
-fn no_mutation_of_a_voice_hangs() {
+fn mutated_mp3_does_not_hang() {
     let mut random = fastrand::Rng::with_seed(7);
     for _ in 0..60 {
         let mut voice = SNIPPET.to_vec();
@@ -148,12 +150,12 @@ fn no_mutation_of_a_voice_hangs() {
         let began = Instant::now();
         // A decoder that panics does so on a thread of its own.
         let _ = catch_unwind(|| mix(&voice, percent(50), 1, soon()));
-        assert!(began.elapsed() < Duration::from_secs(10));
+        assert!(began.elapsed() < HANG);
     }
 }
 
 #[tokio::test]
-async fn a_mix_that_is_not_there_in_time_is_done_without() {
+async fn mix_that_is_late_is_left_out() {
     let voice = Bytes::from_static(SPEECH);
     let settings =
         serde_json::from_value::<Settings>(json!({ "voice_stability": 50, "background_sound": true }))
@@ -164,7 +166,7 @@ async fn a_mix_that_is_not_there_in_time_is_done_without() {
 }
 
 #[tokio::test]
-async fn the_ambience_follows_the_settings_and_their_override() {
+async fn ambience_follows_the_settings_and_their_override() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     let on = json!({ "background_sound": true, "background_volume": 70 });
@@ -195,7 +197,7 @@ async fn the_ambience_follows_the_settings_and_their_override() {
 }
 
 #[tokio::test]
-async fn a_repeated_request_gets_the_same_ambience() {
+async fn ambience_of_a_repeated_request_is_the_same() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let body = json!({ "text": "Good morning.", "voice": "default", "settings_override": { "background_sound": true } });
@@ -212,7 +214,7 @@ async fn a_repeated_request_gets_the_same_ambience() {
 }
 
 #[tokio::test]
-async fn a_voice_that_cannot_be_mixed_goes_out_as_it_is() {
+async fn ambience_failure_returns_the_plain_voice() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     for sound in [b"no MP3 at all".as_slice(), &SPEECH[..SPEECH.len() / 2]] {
@@ -227,19 +229,27 @@ async fn a_voice_that_cannot_be_mixed_goes_out_as_it_is() {
 }
 
 #[tokio::test]
-async fn the_clone_is_deleted_before_its_ambience_is_mixed() {
+async fn clone_is_deleted_before_the_ambience_is_mixed() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     // More than a minute of speech, which takes an unoptimised decoder seconds.
     let body = json!({ "text": "Good night. ".repeat(80).trim(), "settings_override": { "background_sound": true } });
-    let response = app.post_as(&ada, "/perform", &body).await;
-    let answered = Instant::now();
-    assert_eq!(response.json()["backgroundSound"], "mixed", "{:?}", response.status);
-    let spans = app.elevenlabs().requests().spans();
-    let span = |operation| spans.iter().find(|span| span.operation == operation).expect("it was asked for");
-    let (spoken, deleted) = (span(Operation::Synthesize).ended, span(Operation::Delete).ended);
-    let (to_delete, to_answer) = (deleted - spoken, answered - spoken);
-    assert!(to_delete < to_answer / 2, "deleted after {to_delete:?}, answered after {to_answer:?}");
+    // On a busy machine a single deletion may take long; what waits for the mix takes long every time.
+    let mut times = Vec::new();
+    for _ in 0..3 {
+        app.elevenlabs().requests().clear();
+        let response = app.post_as(&ada, "/perform", &body).await;
+        let end = Instant::now();
+        assert_eq!(response.json()["backgroundSound"], "mixed", "{:?}", response.status);
+        let spans = app.elevenlabs().requests().spans();
+        let span = |operation| spans.iter().find(|span| span.operation == operation).expect("a request");
+        let (spoken, deleted) = (span(Operation::Synthesize).ended, span(Operation::Delete).ended);
+        if deleted - spoken < (end - spoken) / 2 {
+            return;
+        }
+        times.push((deleted - spoken, end - spoken));
+    }
+    panic!("deleted, and responded, after {times:?}");
 }
 
 /// Says something with a pause in it; the response and its audio.

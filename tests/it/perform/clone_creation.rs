@@ -7,7 +7,7 @@ use tests::{
 };
 
 #[tokio::test]
-async fn a_refused_creation_is_told_apart_costs_nothing_and_leaves_nothing() {
+async fn creation_refused_by_the_provider_costs_nothing_and_leaves_nothing() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     let refusals = [
@@ -42,7 +42,7 @@ async fn a_refused_creation_is_told_apart_costs_nothing_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn the_accounts_own_limits_are_told_as_such() {
+async fn creation_at_the_accounts_limits_says_so() {
     let mut setup = Setup::default();
     setup.elevenlabs.max_voice_add_edits = Some(1);
     let app = TestApp::with(setup).await;
@@ -55,7 +55,7 @@ async fn the_accounts_own_limits_are_told_as_such() {
 }
 
 #[tokio::test]
-async fn a_voice_whose_creation_was_answered_by_a_reset_is_found_by_name_and_used() {
+async fn creation_with_a_lost_reply_is_found_by_name_and_used() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     app.elevenlabs().faults().next(Operation::Create, Fault::ResetAfterEffect);
@@ -68,7 +68,7 @@ async fn a_voice_whose_creation_was_answered_by_a_reset_is_found_by_name_and_use
 }
 
 #[tokio::test]
-async fn a_voice_that_is_listed_late_is_found_all_the_same() {
+async fn creation_listed_late_is_found_all_the_same() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     app.elevenlabs().set_list_lag(Duration::from_millis(400));
@@ -78,7 +78,7 @@ async fn a_voice_that_is_listed_late_is_found_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_creation_without_a_clear_answer_is_left_to_the_sweep_when_no_voice_is_found() {
+async fn creation_of_unknown_outcome_is_left_to_the_sweep() {
     let faults = [Fault::internal_server_error(), Fault::html_503(), Fault::ResetBeforeEffect];
     let worlds = faults.map(async |fault| {
         let app = TestApp::new().await;
@@ -94,10 +94,10 @@ async fn a_creation_without_a_clear_answer_is_left_to_the_sweep_when_no_voice_is
 }
 
 #[tokio::test]
-async fn a_voice_that_appears_after_all_was_given_up_is_swept() {
+async fn creation_that_appears_after_giving_up_is_swept() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
-    app.elevenlabs().set_list_lag(Duration::from_secs(4));
+    app.elevenlabs().set_list_lag(Duration::from_secs(10));
     app.elevenlabs().faults().next(Operation::Create, Fault::ResetAfterEffect);
     app.perform(&ada, "Queen of Hearts").await.assert_problem(503, "provider_unavailable");
     assert_eq!(app.elevenlabs().state().existing.len(), 1);
@@ -109,7 +109,7 @@ async fn a_voice_that_appears_after_all_was_given_up_is_swept() {
 }
 
 #[tokio::test]
-async fn a_creation_that_is_never_answered_ends_with_the_time_and_not_with_the_lease() {
+async fn creation_without_a_reply_ends_within_the_timeout() {
     let setups = [(Fault::TimeoutBeforeEffect, false), (Fault::TimeoutAfterEffect, true)];
     let worlds = setups.map(async |(fault, exists)| {
         let app = TestApp::with(hurried()).await;
@@ -130,7 +130,7 @@ async fn a_creation_that_is_never_answered_ends_with_the_time_and_not_with_the_l
 }
 
 #[tokio::test]
-async fn a_voice_that_wants_to_be_verified_is_deleted_unused() {
+async fn creation_that_requires_verification_is_deleted_unused() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     app.elevenlabs().set_requires_verification(true);
@@ -142,7 +142,7 @@ async fn a_voice_that_wants_to_be_verified_is_deleted_unused() {
 }
 
 #[tokio::test]
-async fn a_provider_out_of_reach_is_unavailable_and_leaves_nothing() {
+async fn creation_at_an_unreachable_provider_leaves_nothing() {
     // A port that nobody listens on.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let env = vec![

@@ -1,7 +1,5 @@
 //! The clone's end: it is deleted whatever happened, and when it cannot be, the sweep does it.
 
-use std::time::Duration;
-
 use http::Method;
 use serde_json::json;
 use tests::{
@@ -9,11 +7,11 @@ use tests::{
         elevenlabs::Delays,
         faults::{Fault, Operation},
     },
-    harness::{TestApp, User, eventually, mp3},
+    harness::{SLOW, TestApp, User, eventually, mp3},
 };
 
 #[tokio::test]
-async fn a_deletion_that_fails_once_is_repeated() {
+async fn deletion_that_fails_once_is_retried() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     for fault in [
@@ -32,7 +30,7 @@ async fn a_deletion_that_fails_once_is_repeated() {
 }
 
 #[tokio::test]
-async fn a_voice_that_is_not_found_is_deleted_in_whatever_words_that_is_said() {
+async fn deletion_of_a_voice_that_is_not_found_is_a_success() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     for form in [
@@ -52,7 +50,7 @@ async fn a_voice_that_is_not_found_is_deleted_in_whatever_words_that_is_said() {
 }
 
 #[tokio::test]
-async fn a_voice_that_cannot_be_deleted_does_not_stop_the_show_and_is_left_to_the_sweep() {
+async fn deletion_failure_returns_the_audio_and_is_left_to_the_sweep() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     let grace = app.performer("grace").await;
@@ -80,7 +78,7 @@ async fn a_voice_that_cannot_be_deleted_does_not_stop_the_show_and_is_left_to_th
 }
 
 #[tokio::test]
-async fn an_orphan_of_ones_own_is_swept_by_ones_next_perform() {
+async fn orphan_of_a_user_is_swept_by_their_next_perform() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     app.elevenlabs().faults().next_n(Operation::Delete, 4, &Fault::html_503());
@@ -96,12 +94,11 @@ async fn an_orphan_of_ones_own_is_swept_by_ones_next_perform() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_does_not_keep_the_clone_from_being_deleted() {
-    let slow = Duration::from_millis(500);
+async fn client_that_disconnects_does_not_prevent_deletion() {
     for while_it_speaks in [false, true] {
         let app = TestApp::new().await;
         let ada = app.performer("ada").await;
-        app.elevenlabs().set_delays(Delays { create: slow, first_byte: slow, ..Delays::default() });
+        app.elevenlabs().set_delays(Delays { create: SLOW, first_byte: SLOW, ..Delays::default() });
         let request = app.request(Method::POST, "/perform", Some(&ada));
         let request = request.json(&json!({ "text": "Good morning, I had a dream." }));
         let client = tokio::spawn(request.send());
@@ -122,10 +119,10 @@ async fn a_client_that_goes_away_does_not_keep_the_clone_from_being_deleted() {
 }
 
 #[tokio::test]
-async fn the_clones_id_is_known_while_it_lives_and_at_no_other_time() {
+async fn clone_id_is_shown_only_while_the_clone_exists() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
-    app.elevenlabs().set_delays(Delays { first_byte: Duration::from_millis(500), ..Delays::default() });
+    app.elevenlabs().set_delays(Delays { first_byte: SLOW, ..Delays::default() });
     let watching = async {
         eventually("the clone is noted", async || {
             app.get_as(&ada, "/users/me/voice/meta").await.json()["hasClone"] == true

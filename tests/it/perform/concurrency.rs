@@ -15,7 +15,7 @@ use tests::{
 };
 
 #[tokio::test]
-async fn performs_of_one_user_run_one_after_another() {
+async fn perform_of_one_user_waits_for_the_one_before() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     let cards = ["Ace of Spades", "Two of Clubs", "Queen of Hearts", "Jack of Diamonds", "King of Clubs"];
@@ -34,7 +34,7 @@ async fn performs_of_one_user_run_one_after_another() {
 }
 
 #[tokio::test]
-async fn a_failed_perform_makes_way_for_the_next_one_of_its_user() {
+async fn perform_that_fails_makes_way_for_the_next_of_its_user() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     app.elevenlabs().faults().next(Operation::Create, Fault::invalid_audio());
@@ -47,10 +47,10 @@ async fn a_failed_perform_makes_way_for_the_next_one_of_its_user() {
 }
 
 #[tokio::test]
-async fn twelve_users_on_three_slots_never_have_more_than_three_voices() {
+async fn slots_of_three_never_hold_more_voices_for_twelve_users() {
     let mut setup = Setup { env: vec![("CLONE_SLOTS", String::from("3"))], ..Setup::default() };
     // Voices that speak for a while meet each other, also on a busy machine.
-    let (create, first_byte) = (Duration::from_millis(150), Duration::from_millis(300));
+    let (create, first_byte) = (Duration::from_millis(300), Duration::from_millis(700));
     setup.elevenlabs.delays = Delays { create, first_byte, ..Delays::default() };
     let app = TestApp::with(setup).await;
     let names: Vec<String> = (0..12).map(|at| format!("user{at}")).collect();
@@ -67,9 +67,9 @@ async fn twelve_users_on_three_slots_never_have_more_than_three_voices() {
 }
 
 #[tokio::test]
-async fn whoever_asked_first_for_a_slot_gets_it_first() {
+async fn slots_are_granted_in_the_order_of_requests() {
     let mut setup = Setup { env: vec![("CLONE_SLOTS", String::from("1"))], ..Setup::default() };
-    setup.elevenlabs.delays = Delays { create: Duration::from_secs(3), ..Delays::default() };
+    setup.elevenlabs.delays = Delays { create: Duration::from_secs(5), ..Delays::default() };
     let app = TestApp::with(setup).await;
     let names: Vec<String> = (0..6).map(|at| format!("user{at}")).collect();
     let users = join_all(names.iter().map(|name| app.performer(name))).await;
@@ -104,7 +104,7 @@ async fn came(app: &TestApp) -> usize {
 }
 
 #[tokio::test]
-async fn who_stopped_waiting_for_a_slot_is_in_nobodys_way() {
+async fn slots_skip_a_waiter_that_stopped_waiting() {
     let setup = Setup { env: vec![("CLONE_SLOTS", String::from("1"))], ..Setup::default() };
     let app = TestApp::with(setup).await;
     let ada = app.performer("ada").await;
@@ -123,7 +123,7 @@ async fn who_stopped_waiting_for_a_slot_is_in_nobodys_way() {
 }
 
 #[tokio::test]
-async fn waiting_for_somebody_who_does_not_finish_ends_in_a_clear_answer() {
+async fn wait_for_a_lease_or_a_slot_ends_in_a_clear_error() {
     let setup = Setup { env: vec![("CLONE_SLOTS", String::from("2"))], ..Setup::default() };
     let app = TestApp::with(setup).await;
     let (ada, grace) = (app.performer("ada").await, app.performer("grace").await);
@@ -136,7 +136,7 @@ async fn waiting_for_somebody_who_does_not_finish_ends_in_a_clear_answer() {
     same_user.assert_problem(409, "perform_in_progress");
     no_slot.assert_problem(503, "clone_slots_busy");
     // Both are waited for, but not for so long that the gateway gives up first.
-    assert!((9..20).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert!((9..29).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     assert_eq!(app.elevenlabs().state().created.len(), 0);
     assert_eq!((app.char_count(&ada).await, app.char_count(&grace).await), (0, 0));
 
@@ -147,7 +147,7 @@ async fn waiting_for_somebody_who_does_not_finish_ends_in_a_clear_answer() {
 }
 
 #[tokio::test]
-async fn a_slot_whose_perform_died_is_swept_before_it_is_taken() {
+async fn slot_of_a_crashed_perform_is_swept_before_it_is_granted() {
     let setup = Setup { env: vec![("CLONE_SLOTS", String::from("1"))], ..Setup::default() };
     let app = TestApp::with(setup).await;
     let ada = app.performer("ada").await;
@@ -190,7 +190,7 @@ fn far() -> DateTime {
 }
 
 #[tokio::test]
-async fn a_repeated_upload_and_a_perform_at_once_harm_nobody() {
+async fn upload_during_a_perform_harms_neither() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     let text = json!({ "text": "Good morning." });

@@ -10,7 +10,7 @@ use tests::{
         elevenlabs,
         faults::{Fault, Operation},
     },
-    harness::{Response, TestApp, User, send},
+    harness::{PASSWORD, Response, SLOW, TestApp, User, eventually, send},
 };
 
 /// Performs under a key.
@@ -18,19 +18,27 @@ pub async fn keyed(app: &TestApp, user: &User, key: &str, body: &Value) -> Respo
     send(app.client.perform(user, body).key(key)).await
 }
 
+/// Leaves time to look at a perform that runs.
+const SLOW_CREATION: elevenlabs::Delays =
+    elevenlabs::Delays { create: SLOW, first_byte: Duration::ZERO, delete: Duration::ZERO };
+
+/// Waits until a perform has its slot.
+async fn has_begun(app: &TestApp) {
+    eventually("a perform has its slot", async || app.held_slots().await == 1).await;
+}
+
 fn queen() -> Value {
     json!({ "routine_type": "cards", "value": "Queen of Hearts" })
 }
 
 #[tokio::test]
-async fn a_key_with_another_body_is_refused_also_while_the_first_runs() {
+async fn idempotency_key_with_another_body_conflicts_also_during_the_first() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
-    let delays = elevenlabs::Delays { create: Duration::from_millis(600), ..elevenlabs::Delays::default() };
-    app.elevenlabs().set_delays(delays);
+    app.elevenlabs().set_delays(SLOW_CREATION);
     let (body, other) = (queen(), json!({ "routine_type": "cards", "value": "King of Clubs" }));
     let (first, while_it_runs) = tokio::join!(keyed(&app, &ada, "k", &body), async {
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        has_begun(&app).await;
         keyed(&app, &ada, "k", &other).await
     });
     assert_eq!(first.status, 200, "{first:?}");
@@ -44,7 +52,7 @@ async fn a_key_with_another_body_is_refused_also_while_the_first_runs() {
 }
 
 #[tokio::test]
-async fn a_perform_that_failed_may_be_tried_again_with_the_same_key() {
+async fn idempotency_key_of_a_failed_perform_may_be_used_again() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     app.elevenlabs().faults().next(Operation::Synthesize, Fault::text_too_long());
@@ -57,38 +65,36 @@ async fn a_perform_that_failed_may_be_tried_again_with_the_same_key() {
 }
 
 #[tokio::test]
-async fn an_answer_that_never_arrived_is_had_again_and_goes_with_the_account() {
+async fn idempotency_key_replays_a_lost_response_and_goes_with_the_account() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
-    let delays = elevenlabs::Delays { create: Duration::from_millis(400), ..elevenlabs::Delays::default() };
-    app.elevenlabs().set_delays(delays);
+    app.elevenlabs().set_delays(SLOW_CREATION);
     let body = queen();
     // The client gives up in the middle, as the gateway does after 30 s; the function does not.
-    let given_up = tokio::time::timeout(Duration::from_millis(200), keyed(&app, &ada, "k", &body)).await;
-    assert!(given_up.is_err());
+    tokio::select! {
+        response = keyed(&app, &ada, "k", &body) => panic!("it was not slow: {response:?}"),
+        () = has_begun(&app) => {}
+    }
     let response = keyed(&app, &ada, "k", &body).await;
     assert_eq!(response.status, 200, "{response:?}");
     assert_eq!(app.elevenlabs().state().created.len(), 1);
     assert_eq!(Some(app.char_count(&ada).await), response.json()["charsUsedEffective"].as_i64());
 
     assert!(app.s3().keys().iter().any(|key| key.starts_with("replays/")));
-    let gone = app
-        .send_as(&ada, Method::DELETE, "/users/me", &json!({ "password": tests::harness::PASSWORD }))
-        .await;
+    let gone = app.send_as(&ada, Method::DELETE, "/users/me", &json!({ "password": PASSWORD })).await;
     assert_eq!(gone.status, 204, "{gone:?}");
     assert_eq!(app.s3().keys(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn an_account_that_is_deleted_during_its_perform_leaves_nothing() {
+async fn account_deleted_during_its_perform_leaves_nothing() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
-    let delays = elevenlabs::Delays { create: Duration::from_millis(800), ..elevenlabs::Delays::default() };
-    app.elevenlabs().set_delays(delays);
+    app.elevenlabs().set_delays(SLOW_CREATION);
     let body = queen();
     let (performed, deleted) = tokio::join!(keyed(&app, &ada, "k", &body), async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let password = json!({ "password": tests::harness::PASSWORD });
+        has_begun(&app).await;
+        let password = json!({ "password": PASSWORD });
         app.send_as(&ada, Method::DELETE, "/users/me", &password).await
     });
     assert_eq!((performed.status.as_u16(), deleted.status.as_u16()), (200, 204), "{performed:?} {deleted:?}");
@@ -101,7 +107,7 @@ async fn an_account_that_is_deleted_during_its_perform_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_key_is_checked_and_kept_for_a_day() {
+async fn idempotency_key_is_validated_and_kept_for_a_day() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     let body = queen();
@@ -113,8 +119,7 @@ async fn a_key_is_checked_and_kept_for_a_day() {
     assert_eq!(app.elevenlabs().state().created.len(), 1);
 
     app.clock.advance(Duration::from_hours(25));
-    let login =
-        app.post("/auth/login", &json!({ "username": "ada", "password": tests::harness::PASSWORD })).await;
+    let login = app.post("/auth/login", &json!({ "username": "ada", "password": PASSWORD })).await;
     let token = login.json()["access_token"].as_str().expect("a token").to_owned();
     let ada = User { access_token: token, ..ada };
     assert_eq!(keyed(&app, &ada, "$lease", &body).await.status, 200);

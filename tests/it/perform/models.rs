@@ -13,7 +13,7 @@ fn speaking_with(model: &str) -> Setup {
 }
 
 #[test]
-fn a_model_that_should_not_be_used_is_named_at_start_and_in_health() {
+fn model_that_should_not_be_used_is_named_at_start_and_in_health() {
     for (model, status, factor) in [
         ("eleven_flash_v2_5", "current", 0.5),
         ("eleven_v4", "current", 1.0),
@@ -38,7 +38,7 @@ fn a_model_that_should_not_be_used_is_named_at_start_and_in_health() {
 }
 
 #[test]
-fn a_model_that_the_provider_does_not_know_is_a_clear_failure_and_its_reason_is_in_the_log() {
+fn model_unknown_to_the_provider_fails_clearly_and_is_logged() {
     let log = Log::default();
     runtime(&log).block_on(async {
         let app = TestApp::with(speaking_with("eleven_monolingual_v1")).await;
@@ -56,7 +56,7 @@ fn a_model_that_the_provider_does_not_know_is_a_clear_failure_and_its_reason_is_
 }
 
 #[tokio::test]
-async fn a_clone_that_failed_is_replaced_by_no_other_voice() {
+async fn clone_that_failed_is_replaced_by_no_other_voice() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     for (operation, fault) in [

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tests::harness::{Setup, TestApp, User, mp3, send};
 
 #[tokio::test]
-async fn without_a_recording_the_client_is_told_where_to_upload_one() {
+async fn perform_without_a_recording_says_where_to_upload_one() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let problem = app.perform(&ada, "Queen of Hearts").await.assert_problem(409, "voice_required");
@@ -15,7 +15,7 @@ async fn without_a_recording_the_client_is_told_where_to_upload_one() {
 }
 
 #[tokio::test]
-async fn the_stock_voice_needs_no_recording_no_clone_and_no_slot() {
+async fn default_voice_needs_no_recording_no_clone_and_no_slot() {
     let env = vec![("ELEVENLABS_DEFAULT_VOICE_ID", String::from("JBFqnCBsd6RMkjVDRZzb"))];
     let app = TestApp::with(Setup { env, ..Setup::default() }).await;
     let ada = app.register("ada").await;
@@ -35,7 +35,7 @@ async fn the_stock_voice_needs_no_recording_no_clone_and_no_slot() {
 }
 
 #[tokio::test]
-async fn a_text_is_spoken_as_it_is() {
+async fn text_is_spoken_as_it_is() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     let text = "¡Buenos días! Soñé con la reina de corazones… 🂱";
@@ -54,7 +54,7 @@ async fn a_text_is_spoken_as_it_is() {
 }
 
 #[tokio::test]
-async fn every_routine_is_known_and_the_apps_short_forms_are_too() {
+async fn routines_are_known_by_their_names_and_short_forms() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     for (routine, known_as) in [
@@ -113,7 +113,7 @@ async fn settings_and_their_override_reach_the_provider() {
 }
 
 #[tokio::test]
-async fn a_model_that_knows_no_language_codes_is_sent_none_and_costs_its_own_price() {
+async fn model_without_language_codes_is_sent_none_and_costs_its_own_price() {
     let env = vec![("ELEVENLABS_MODEL", String::from("eleven_multilingual_v2"))];
     let app = TestApp::with(Setup { env, ..Setup::default() }).await;
     let ada = app.performer("ada").await;
@@ -124,7 +124,7 @@ async fn a_model_that_knows_no_language_codes_is_sent_none_and_costs_its_own_pri
 }
 
 #[tokio::test]
-async fn nobody_performs_as_somebody_else() {
+async fn perform_as_another_user_is_forbidden() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     let grace = app.performer("grace").await;
@@ -139,7 +139,7 @@ async fn nobody_performs_as_somebody_else() {
 }
 
 #[tokio::test]
-async fn what_the_filter_refuses_reaches_no_provider() {
+async fn filter_keeps_refused_text_from_every_provider() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     for body in [
@@ -156,7 +156,7 @@ async fn what_the_filter_refuses_reaches_no_provider() {
 }
 
 #[tokio::test]
-async fn the_answer_comes_as_json_or_as_mp3_as_the_client_accepts() {
+async fn perform_responds_with_json_or_mp3_as_accepted() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let text = "Buenos días, soñé contigo.";

@@ -9,7 +9,7 @@ use tests::{
 };
 
 #[tokio::test]
-async fn a_recording_that_s3_does_not_give_out_is_not_cloned() {
+async fn s3_failure_of_the_recording_prevents_the_clone() {
     let failures = [
         (S3Fault::SlowDown, 503, "service_unavailable"),
         (S3Fault::ResetBefore, 503, "service_unavailable"),
@@ -31,7 +31,7 @@ async fn a_recording_that_s3_does_not_give_out_is_not_cloned() {
 }
 
 #[tokio::test]
-async fn a_hiccup_of_s3_is_not_noticed() {
+async fn s3_failure_once_is_retried() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     app.s3().inject(1, Method::GET, S3Fault::SlowDown);
@@ -39,7 +39,7 @@ async fn a_hiccup_of_s3_is_not_noticed() {
 }
 
 #[tokio::test]
-async fn without_the_database_no_voice_is_asked_for() {
+async fn mongodb_down_means_no_voice_is_created() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     for collection in ["users", "clone_slots"] {
@@ -54,7 +54,7 @@ async fn without_the_database_no_voice_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_clone_that_cannot_be_noted_is_used_and_deleted() {
+async fn mongodb_failure_to_record_the_clone_still_uses_and_deletes_it() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     for collection in ["users", "clone_slots"] {
@@ -66,7 +66,7 @@ async fn a_clone_that_cannot_be_noted_is_used_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_slot_that_cannot_be_handed_back_is_freed_by_the_sweep() {
+async fn mongodb_failure_to_release_a_slot_is_left_to_the_sweep() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     // The clone is noted; handing the slot back fails.
@@ -81,7 +81,7 @@ async fn a_slot_that_cannot_be_handed_back_is_freed_by_the_sweep() {
 }
 
 #[tokio::test]
-async fn a_perform_that_cannot_be_settled_is_heard_and_its_lease_is_freed_by_the_sweep() {
+async fn mongodb_failure_to_settle_returns_the_audio_and_is_left_to_the_sweep() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     // The clone is noted; ending the lease fails, as often as it is tried.
@@ -101,7 +101,7 @@ async fn a_perform_that_cannot_be_settled_is_heard_and_its_lease_is_freed_by_the
 }
 
 #[tokio::test]
-async fn a_lost_answer_of_the_database_leaves_nothing_after_a_sweep() {
+async fn mongodb_lost_reply_leaves_nothing_after_a_sweep() {
     let commands = [
         ("findAndModify", "users"),
         ("findAndModify", "clone_slots"),

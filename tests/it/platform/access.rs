@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tests::harness::{Auth, Route, Setup, SigningKey, TestApp, User, routes, send};
 
 #[tokio::test]
-async fn no_other_route_answers_without_a_token() {
+async fn routes_without_a_token_are_exactly_the_open_ones() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let mut open = Vec::new();
@@ -29,7 +29,7 @@ async fn no_other_route_answers_without_a_token() {
 }
 
 #[tokio::test]
-async fn no_closed_route_answers_to_a_token_that_is_not_ours() {
+async fn closed_routes_refuse_tokens_that_are_not_ours() {
     let ours = SigningKey::generate();
     let keys = |stage: &str| Setup {
         env: vec![
@@ -110,7 +110,7 @@ fn forged(ours: &SigningKey, header: &str, claims: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn no_closed_route_answers_to_a_session_that_has_ended() {
+async fn closed_routes_refuse_an_ended_session() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let ended = app.sign_in(&ada).await;
@@ -124,7 +124,7 @@ async fn no_closed_route_answers_to_a_session_that_has_ended() {
 }
 
 #[tokio::test]
-async fn nobody_reaches_the_routes_of_another_user() {
+async fn users_routes_are_forbidden_to_other_users() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     let grace = app.register("grace").await;
@@ -140,7 +140,7 @@ async fn nobody_reaches_the_routes_of_another_user() {
 }
 
 #[tokio::test]
-async fn ones_own_id_in_any_case_and_the_word_me_are_the_same() {
+async fn user_id_in_any_case_equals_me() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let get = |id: String| {
@@ -154,7 +154,7 @@ async fn ones_own_id_in_any_case_and_the_word_me_are_the_same() {
 }
 
 #[tokio::test]
-async fn a_401_carries_a_challenge_that_tells_no_token_from_a_bad_one() {
+async fn challenge_of_a_401_tells_no_token_from_a_bad_one() {
     let app = TestApp::new().await;
     let user = User { access_token: String::from("x"), ..app.register("ada").await };
     let without = app.get("/usage").await;

@@ -52,7 +52,7 @@ const OF_AWS: [(&str, &str, &str); 6] = [
 type Metric = (String, String);
 
 #[tokio::test]
-async fn what_is_written_is_what_alarms_and_the_dashboard_watch() {
+async fn metrics_written_are_those_that_alarms_and_dashboard_watch() {
     let written = written().await;
     let names: BTreeSet<&str> = written.iter().map(|(_, name)| name.as_str()).collect();
     assert_eq!(names, METRICS.into_iter().collect());
@@ -68,7 +68,7 @@ async fn what_is_written_is_what_alarms_and_the_dashboard_watch() {
 }
 
 #[test]
-fn every_alarm_has_a_paragraph_with_a_command_and_every_paragraph_an_alarm() {
+fn alarms_and_runbook_paragraphs_match() {
     let section = RUNBOOK.split("\n## When an alarm rings\n").nth(1).expect("a section");
     let section = section.split("\n## ").next().expect("its text");
     let paragraphs: BTreeMap<&str, &str> =

@@ -13,7 +13,7 @@ use tests::harness::{
 use crate::platform::template::TEMPLATE;
 
 #[tokio::test]
-async fn each_sample_event_is_answered_with_success_by_the_function_of_its_route() {
+async fn sample_events_succeed_at_the_function_of_their_route() {
     let app = TestApp::new().await;
     // A sign-up first: the others sign their user up where that was not done.
     let mut names: Vec<String> =

@@ -1,7 +1,13 @@
 //! The programs as they are lambda_binaries, behind a Runtime API: what they log and measure, and what becomes of one that
 //! stood still or was killed in the middle of a perform.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use mongodb::bson::oid::ObjectId;
 use serde_json::{Value, json};
@@ -57,7 +63,7 @@ fn lines_with(function: &Function, member: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_perform_logs_one_line_of_audit_and_its_metrics() {
+async fn perform_logs_one_audit_line_and_its_metrics() {
     let (app, ada) = app_of_today(Setup::default()).await;
     app.elevenlabs().set_delays(Delays {
         create: Duration::from_millis(120),
@@ -101,7 +107,7 @@ async fn a_perform_logs_one_line_of_audit_and_its_metrics() {
 }
 
 #[tokio::test]
-async fn a_perform_that_fails_says_so_in_its_log_and_its_metrics() {
+async fn perform_that_fails_says_so_in_its_log_and_its_metrics() {
     let (app, ada) = app_of_today(Setup::default()).await;
     let function = start(&app, "perform", 30).await;
     app.elevenlabs().faults().next(Operation::Create, Fault::voice_add_edit_limit_reached());
@@ -128,7 +134,7 @@ async fn a_perform_that_fails_says_so_in_its_log_and_its_metrics() {
 }
 
 #[tokio::test]
-async fn a_sweep_logs_what_it_did_and_what_is_left_of_the_months_creations() {
+async fn sweep_logs_what_it_did_and_what_is_left_of_the_months_creations() {
     let (app, _) = app_of_today(Setup::default()).await;
     let orphan = format!("newvisions:test:{}", ObjectId::new());
     let _ = app.elevenlabs().seed_voice(&orphan, "cloned", Some(1));
@@ -165,14 +171,19 @@ fn assert_emf(line: &Value, dimensions: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_perform_that_stood_still_beyond_its_lease_harms_nobody_when_it_goes_on() {
+async fn perform_frozen_beyond_its_lease_harms_nobody_when_it_resumes() {
     let setup = Setup { env: vec![("CLONE_SLOTS", String::from("1"))], ..Setup::default() };
     let (app, ada) = app_of_today(setup).await;
     let (frozen, other, sweep) =
         (start(&app, "perform", 20).await, start(&app, "perform", 60).await, start(&app, "sweep", 30).await);
     let late = Fault::DelayBeforeEffect(Duration::from_secs(2));
     app.elevenlabs().faults().next(Operation::Synthesize, late);
-    let first = perform(&frozen, &ada, Some("frozen"));
+    let ended = AtomicBool::new(false);
+    let first = async {
+        let first = perform(&frozen, &ada, Some("frozen")).await;
+        ended.store(true, Ordering::Relaxed);
+        first
+    };
     let meanwhile = async {
         app.elevenlabs().faults().triggered().wait().await;
         frozen.stop().await;
@@ -181,12 +192,12 @@ async fn a_perform_that_stood_still_beyond_its_lease_harms_nobody_when_it_goes_o
         app.elevenlabs().faults().clear();
 
         // The same user performs elsewhere, and while that voice lives, the first one goes on.
-        let slow = Duration::from_secs(4);
+        let slow = Duration::from_secs(10);
         app.elevenlabs().set_delays(Delays { first_byte: slow, ..Delays::default() });
         let goes_on = async {
             eventually("the second voice lives", async || app.elevenlabs().state().created.len() == 2).await;
             frozen.go_on().await;
-            tokio::time::sleep(Duration::from_secs(2)).await;
+            eventually("the first ends", async || ended.load(Ordering::Relaxed)).await;
             assert_eq!(app.elevenlabs().state().existing.len(), 1, "it deleted a voice that is not its own");
             assert_eq!(app.held_slots().await, 1, "it freed a slot that is not its own");
             assert!(

@@ -12,7 +12,7 @@ use tests::harness::{
 };
 
 #[test]
-fn the_checked_in_description_is_the_one_that_the_code_makes() {
+fn openapi_json_is_up_to_date() {
     assert!(
         openapi::text() == FILE,
         "functions/usage/openapi.json is out of date; make it anew with\n\n  \
@@ -21,7 +21,7 @@ fn the_checked_in_description_is_the_one_that_the_code_makes() {
 }
 
 #[tokio::test]
-async fn the_description_is_served_to_everybody_as_it_is_checked_in() {
+async fn openapi_is_served_as_it_is_checked_in() {
     let app = TestApp::new().await;
     app.wire().reset();
     let response = app.get("/openapi.json").await;
@@ -31,12 +31,12 @@ async fn the_description_is_served_to_everybody_as_it_is_checked_in() {
 }
 
 #[test]
-fn the_description_has_exactly_the_routes_of_the_deployment() {
+fn openapi_has_exactly_the_listed_routes() {
     assert_eq!(documented(), routes::all().iter().map(Route::name).collect());
 }
 
 #[test]
-fn the_description_asks_for_a_token_exactly_where_the_backend_does() {
+fn openapi_requires_a_token_exactly_on_closed_routes() {
     let closed: BTreeSet<String> = routes::closed().map(Route::name).collect();
     let described: BTreeSet<String> = routes::all()
         .iter()
@@ -47,14 +47,14 @@ fn the_description_asks_for_a_token_exactly_where_the_backend_does() {
 }
 
 #[test]
-fn operations_have_names_of_their_own() {
+fn openapi_operation_ids_are_unique() {
     let names: Vec<&str> =
         routes::all().iter().map(|route| operation(route)["operationId"].as_str().expect("a name")).collect();
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
 }
 
 #[test]
-fn every_example_of_the_description_fits_its_schema() {
+fn openapi_examples_fit_their_schemas() {
     let components = &DOCUMENT["components"];
     let mut seen = 0;
     let mut check = |key: String, content: &Value| {
@@ -91,7 +91,7 @@ fn every_example_of_the_description_fits_its_schema() {
 }
 
 #[test]
-fn answers_that_are_not_described_are_noticed() {
+fn openapi_check_notices_undescribed_responses() {
     let usage_route = routes::find(&Method::GET, "/usage").expect("a route");
     let usage = json!({
         "charCount": 1, "monthlyLimit": 2, "remaining": 1, "period": "2026-11", "resetsAt": "2026-12-01T00:00:00Z",

@@ -9,8 +9,8 @@ use shared::http::with_common_layers;
 use tests::{
     fakes::{elevenlabs::Delays, faults::Operation, s3},
     harness::{
-        PASSWORD, TestApp, TestClient, TestRequest, User, WEBM, eventually, gateway, router, routes, routine,
-        send,
+        PASSWORD, SLOW, TestApp, TestClient, TestRequest, User, WEBM, eventually, gateway, router, routes,
+        routine, send,
     },
 };
 
@@ -22,7 +22,7 @@ use crate::platform::template::{self, TEMPLATE};
 type Grant = (String, String, String);
 
 #[tokio::test]
-async fn each_functions_policy_grants_what_the_function_does_and_nothing_else() {
+async fn policies_grant_exactly_what_each_function_does() {
     let app = on_keys_of_their_own(TestApp::new().await).await;
     let mut driven = BTreeSet::new();
     for (number, route) in routes::all().iter().enumerate() {
@@ -164,7 +164,7 @@ async fn repeated_performs(app: &TestApp) {
 /// An account that is deleted while it performs.
 async fn deleted_while_performing(app: &TestApp) {
     let user = app.performer("leaver").await;
-    let slow = Delays { first_byte: std::time::Duration::from_secs(1), ..Delays::default() };
+    let slow = Delays { first_byte: SLOW, ..Delays::default() };
     app.elevenlabs().set_delays(slow);
     let created = app.elevenlabs().requests().count(Operation::Create);
     let performing = tokio::spawn(send(keyed_perform(app, &user)));

@@ -1,7 +1,5 @@
 //! How often the database is asked, counted on the wire: each round trip is time that somebody waits.
 
-use std::time::Duration;
-
 use http::Method;
 use serde_json::{Value, json};
 use tests::{
@@ -9,11 +7,11 @@ use tests::{
         faults::Operation,
         mongodb_wire::{Command, Fault},
     },
-    harness::{PASSWORD, TestApp, WEBM, base64, registration, routes, send},
+    harness::{PASSWORD, SLOW, TestApp, WEBM, base64, registration, routes, send},
 };
 
 #[tokio::test]
-async fn every_call_asks_the_database_no_more_often_than_it_must() {
+async fn round_trips_of_every_route_are_as_few_as_listed() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     app.make_admin(&ada).await;
@@ -96,7 +94,7 @@ async fn every_call_asks_the_database_no_more_often_than_it_must() {
 }
 
 #[tokio::test]
-async fn a_perform_asks_the_database_twice_before_it_asks_for_the_voice() {
+async fn perform_makes_two_round_trips_before_the_voice() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     // The first one too: no index is made and nothing is looked up on the way.
@@ -116,11 +114,10 @@ async fn a_perform_asks_the_database_twice_before_it_asks_for_the_voice() {
 }
 
 #[tokio::test]
-async fn the_clone_speaks_while_it_is_noted() {
+async fn clone_speaks_while_it_is_recorded() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
-    let slow = Fault::Delay(Duration::from_millis(300));
-    app.wire().inject(1, Some("update"), Some("users"), slow);
+    app.wire().inject(1, Some("update"), Some("users"), Fault::Delay(SLOW));
     assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
     let commands = app.wire().commands();
     let note = commands
@@ -132,7 +129,7 @@ async fn the_clone_speaks_while_it_is_noted() {
 }
 
 #[tokio::test]
-async fn a_signed_in_answer_never_costs_a_round_trip_for_the_session_alone() {
+async fn session_check_costs_no_round_trip_of_its_own() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     app.wire().reset();

@@ -5,7 +5,7 @@ use serde_json::json;
 use tests::harness::{PASSWORD, TestApp, WEBM, mp3, send};
 
 #[tokio::test]
-async fn a_performer_registers_records_performs_and_hears_and_no_clone_remains() {
+async fn perform_from_registration_to_audio_leaves_no_clone() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let login = app.post("/auth/login", &json!({ "username": "ADA", "password": PASSWORD })).await;
@@ -36,7 +36,7 @@ async fn a_performer_registers_records_performs_and_hears_and_no_clone_remains()
 }
 
 #[tokio::test]
-async fn the_audio_comes_alone_when_it_is_asked_for() {
+async fn perform_responds_with_mp3_alone_when_accepted() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     let request = app.request(Method::POST, "/perform", Some(&ada)).header("accept", "audio/mpeg");

@@ -9,11 +9,11 @@ use tests::{
         elevenlabs::Delays,
         faults::{Fault, Operation},
     },
-    harness::{Setup, TestApp, eventually},
+    harness::{SLOW, Setup, TestApp, eventually},
 };
 
 #[tokio::test]
-async fn a_sweep_deletes_this_stages_orphans_and_leaves_every_foreign_voice_alone() {
+async fn sweep_deletes_orphans_of_its_stage_and_no_foreign_voice() {
     let app = TestApp::new().await;
     let id = ObjectId::new();
     let foreign = [
@@ -50,7 +50,7 @@ async fn a_sweep_deletes_this_stages_orphans_and_leaves_every_foreign_voice_alon
 }
 
 #[tokio::test]
-async fn a_sweep_reads_every_page() {
+async fn sweep_reads_every_page() {
     let mut setup = Setup::default();
     setup.elevenlabs.voice_limit = 500;
     let app = TestApp::with(setup).await;
@@ -63,12 +63,11 @@ async fn a_sweep_reads_every_page() {
 }
 
 #[tokio::test]
-async fn a_sweep_leaves_a_running_perform_alone() {
+async fn sweep_leaves_a_running_perform_alone() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     plant_orphan(&app);
-    let delay = Duration::from_millis(300);
-    app.elevenlabs().set_delays(Delays { create: delay, first_byte: delay, delete: delay });
+    app.elevenlabs().set_delays(Delays { create: SLOW, first_byte: SLOW, ..Delays::default() });
     let sweeping = async {
         eventually("a slot is held", async || app.held_slots().await == 1).await;
         let early = app.backend.sweep().await.unwrap();
@@ -83,7 +82,7 @@ async fn a_sweep_leaves_a_running_perform_alone() {
 }
 
 #[tokio::test]
-async fn one_failing_voice_does_not_stop_the_others() {
+async fn sweep_goes_on_after_a_voice_that_fails() {
     let app = TestApp::new().await;
     for _ in 0..3 {
         plant_orphan(&app);
@@ -96,7 +95,7 @@ async fn one_failing_voice_does_not_stop_the_others() {
 }
 
 #[tokio::test]
-async fn a_voice_that_is_already_gone_counts_as_no_failure() {
+async fn sweep_counts_a_voice_already_gone_as_no_failure() {
     let app = TestApp::new().await;
     plant_orphan(&app);
     app.elevenlabs().faults().next(Operation::Delete, Fault::voice_does_not_exist());
@@ -105,7 +104,7 @@ async fn a_voice_that_is_already_gone_counts_as_no_failure() {
 }
 
 #[tokio::test]
-async fn sweeps_beside_each_other_are_harmless() {
+async fn sweeps_at_once_are_harmless() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     app.elevenlabs().faults().next_n(Operation::Delete, 4, &Fault::html_503());
@@ -123,7 +122,7 @@ async fn sweeps_beside_each_other_are_harmless() {
 }
 
 #[tokio::test]
-async fn when_the_list_cannot_be_read_nothing_is_touched() {
+async fn sweep_without_the_voice_list_changes_nothing() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     app.elevenlabs().faults().next_n(Operation::Delete, 4, &Fault::html_503());
@@ -139,7 +138,7 @@ async fn when_the_list_cannot_be_read_nothing_is_touched() {
 }
 
 #[tokio::test]
-async fn a_voice_that_the_list_does_not_show_yet_is_deleted_by_its_slots_record() {
+async fn sweep_deletes_an_unlisted_voice_by_its_slots_record() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     app.elevenlabs().set_list_lag(Duration::from_hours(1));

@@ -34,7 +34,7 @@ const INJECTIONS: [&str; 8] = [
 ];
 
 #[tokio::test]
-async fn every_routine_is_told_in_six_languages() {
+async fn routines_are_told_in_six_languages() {
     let app = talkative().await;
     let ada = app.register("ada").await;
     for (routine, values, kinds) in ROUTINES {
@@ -58,7 +58,7 @@ async fn every_routine_is_told_in_six_languages() {
 }
 
 #[tokio::test]
-async fn the_instruction_holds_no_word_of_the_users() {
+async fn instruction_holds_no_user_input() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let instruction_for = async |topic: &str, value: &str| {
@@ -81,7 +81,7 @@ async fn the_instruction_holds_no_word_of_the_users() {
 }
 
 #[tokio::test]
-async fn a_model_that_obeys_what_the_user_typed_is_not_spoken() {
+async fn injected_instruction_that_the_model_obeys_is_not_spoken() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     for obeyed in [
@@ -104,7 +104,7 @@ async fn a_model_that_obeys_what_the_user_typed_is_not_spoken() {
 }
 
 #[tokio::test]
-async fn what_the_filter_refuses_reaches_no_provider_in_any_disguise() {
+async fn filter_keeps_disguised_words_from_every_provider() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     for text in [
@@ -132,7 +132,7 @@ async fn what_the_filter_refuses_reaches_no_provider_in_any_disguise() {
 }
 
 #[tokio::test]
-async fn the_longest_value_is_told_within_what_was_reserved() {
+async fn longest_value_fits_the_reserved_characters() {
     let app = talkative().await;
     let ada = app.register("ada").await;
     let value = "a very long corridor ".repeat(24).trim()[..500].trim().to_owned();

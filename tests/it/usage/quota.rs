@@ -6,14 +6,14 @@ use http::Method;
 use serde_json::{Value, json};
 use tests::{
     fakes::elevenlabs::Delays,
-    harness::{Response, Setup, TestApp, User, eventually},
+    harness::{Response, SLOW, Setup, TestApp, User, eventually},
 };
 
 /// From the clock's start, 22 November at noon, to the last second of the month.
 const TO_THE_LAST_SECOND: Duration = Duration::from_secs((8 * 24 + 12) * 60 * 60 - 1);
 
 #[tokio::test]
-async fn the_months_characters_run_out_and_nothing_is_asked_of_the_provider_then() {
+async fn quota_exhausted_reaches_no_provider() {
     let app = limited(50).await;
     let ada = app.performer("ada").await;
     let spoken = speak(&app, &ada, 60).await.json();
@@ -35,7 +35,7 @@ async fn the_months_characters_run_out_and_nothing_is_asked_of_the_provider_then
 }
 
 #[tokio::test]
-async fn performs_that_race_do_not_overdraw_the_month() {
+async fn quota_is_not_overdrawn_by_a_race() {
     let app = limited(50).await;
     let ada = app.performer("ada").await;
     let responses = futures::future::join_all((0..4).map(|_| speak(&app, &ada, 40))).await;
@@ -48,7 +48,7 @@ async fn performs_that_race_do_not_overdraw_the_month() {
 }
 
 #[tokio::test]
-async fn one_users_characters_are_no_other_users() {
+async fn quota_is_each_users_own() {
     let app = limited(50).await;
     let (ada, grace) = (app.performer("ada").await, app.performer("grace").await);
     assert_eq!(speak(&app, &ada, 100).await.status, 200);
@@ -57,7 +57,7 @@ async fn one_users_characters_are_no_other_users() {
 }
 
 #[tokio::test]
-async fn a_new_month_starts_at_nothing_without_anybody_resetting_it() {
+async fn quota_restarts_with_a_new_month() {
     let app = limited(50).await;
     let ada = app.performer("ada").await;
     assert_eq!(speak(&app, &ada, 100).await.status, 200);
@@ -79,12 +79,12 @@ async fn a_new_month_starts_at_nothing_without_anybody_resetting_it() {
 }
 
 #[tokio::test]
-async fn a_perform_over_midnight_counts_in_the_month_in_which_it_began() {
+async fn quota_counts_a_perform_over_midnight_in_the_month_it_began() {
     let app = limited(50).await;
     let ada = app.performer("ada").await;
     app.clock.advance(TO_THE_LAST_SECOND);
     let ada = app.sign_in(&ada).await;
-    app.elevenlabs().set_delays(Delays { first_byte: Duration::from_millis(500), ..Delays::default() });
+    app.elevenlabs().set_delays(Delays { first_byte: SLOW, ..Delays::default() });
     let midnight = async {
         eventually("it has begun", async || app.held_slots().await == 1).await;
         app.clock.advance(Duration::from_secs(1));
@@ -97,7 +97,7 @@ async fn a_perform_over_midnight_counts_in_the_month_in_which_it_began() {
 }
 
 #[tokio::test]
-async fn a_thought_is_charged_for_what_it_is_and_not_for_what_it_might_have_been() {
+async fn quota_charges_a_thoughts_real_length() {
     let app = limited(100).await;
     let ada = app.performer("ada").await;
     let response = app.perform(&ada, "Fargo").await.json();
@@ -134,7 +134,7 @@ async fn usage_is_shown_in_full_and_in_short_also_before_the_first_use() {
 }
 
 #[tokio::test]
-async fn no_client_changes_what_it_has_used() {
+async fn usage_cannot_be_changed_by_a_client() {
     let app = limited(50).await;
     let ada = app.performer("ada").await;
     assert_eq!(speak(&app, &ada, 100).await.status, 200);

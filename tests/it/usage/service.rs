@@ -27,14 +27,14 @@ async fn health_says_how_the_service_is_set_up_and_touches_no_network() {
 }
 
 #[tokio::test]
-async fn health_answers_when_the_database_does_not() {
+async fn health_responds_without_a_database() {
     let app = TestApp::new().await;
     app.wire().set_down(true);
     assert_eq!(app.get("/health").await.status, 200);
 }
 
 #[tokio::test]
-async fn an_admin_sees_what_is_left_of_the_providers_account() {
+async fn provider_account_is_shown_to_an_admin() {
     let mut setup = Setup::default();
     setup.elevenlabs.voice_limit = 30;
     let app = TestApp::with(setup).await;
@@ -58,7 +58,7 @@ async fn an_admin_sees_what_is_left_of_the_providers_account() {
 }
 
 #[tokio::test]
-async fn a_browser_of_another_origin_may_use_every_method_and_header_of_the_app() {
+async fn cors_allows_every_method_and_header_of_the_app() {
     assert_eq!(TEMPLATE.allowed_headers(), ALLOWED);
     let app = TestApp::new().await;
     for (method, path) in
@@ -85,7 +85,7 @@ async fn a_browser_of_another_origin_may_use_every_method_and_header_of_the_app(
 }
 
 #[tokio::test]
-async fn an_error_can_be_read_by_a_browser_of_another_origin() {
+async fn cors_lets_scripts_read_errors() {
     let app = TestApp::new().await;
     let request = app.request(Method::GET, "/usage", None).header("origin", "https://app.example.com");
     let response = send(request.header("accept", "application/json")).await;

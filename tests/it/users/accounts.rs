@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tests::harness::{PASSWORD, TestApp, User, WEBM, registration, send};
 
 #[tokio::test]
-async fn a_registration_makes_an_account_that_is_signed_in() {
+async fn register_creates_a_signed_in_account() {
     let app = TestApp::new().await;
     let code = app.code().await;
     let response = app.post("/auth/register", &registration("Ada.Lovelace-1_", &code)).await;
@@ -29,7 +29,7 @@ async fn a_registration_makes_an_account_that_is_signed_in() {
 }
 
 #[tokio::test]
-async fn a_registration_needs_a_code_that_was_issued_and_not_used() {
+async fn register_needs_an_issued_and_unused_code() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let unknown = app.post("/auth/register", &registration("grace", "ABCDEFGHJ23")).await;
@@ -40,7 +40,7 @@ async fn a_registration_needs_a_code_that_was_issued_and_not_used() {
 }
 
 #[tokio::test]
-async fn a_code_counts_as_used_from_the_moment_its_account_exists() {
+async fn activation_code_is_used_from_the_moment_its_account_exists() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     // As a crash between the account and the code's mark leaves it.
@@ -53,7 +53,7 @@ async fn a_code_counts_as_used_from_the_moment_its_account_exists() {
 }
 
 #[tokio::test]
-async fn a_failed_registration_leaves_its_code_unused() {
+async fn register_that_fails_leaves_its_code_unused() {
     let app = TestApp::new().await;
     app.register("ada").await;
     let code = app.code().await;
@@ -73,7 +73,7 @@ async fn a_failed_registration_leaves_its_code_unused() {
 }
 
 #[tokio::test]
-async fn of_twenty_registrations_with_one_code_one_makes_an_account() {
+async fn register_race_on_one_code_creates_one_account() {
     let app = TestApp::new().await;
     let code = app.code().await;
     let bodies: Vec<Value> = (0..20).map(|at| registration(&format!("user{at}"), &code)).collect();
@@ -86,7 +86,7 @@ async fn of_twenty_registrations_with_one_code_one_makes_an_account() {
 }
 
 #[tokio::test]
-async fn of_twenty_registrations_with_one_name_one_makes_an_account_and_one_code_is_used() {
+async fn register_race_on_one_name_creates_one_account_and_uses_one_code() {
     let app = TestApp::new().await;
     let codes = join_all((0..20).map(|_| app.code())).await;
     let bodies: Vec<Value> = codes
@@ -112,7 +112,7 @@ async fn of_twenty_registrations_with_one_name_one_makes_an_account_and_one_code
 }
 
 #[tokio::test]
-async fn a_user_changes_name_and_address_and_signs_in_with_the_new_ones() {
+async fn profile_change_of_name_and_email_is_used_at_login() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let renamed = patch(&app, &ada, &json!({ "username": "Countess" })).await;
@@ -133,7 +133,7 @@ async fn a_user_changes_name_and_address_and_signs_in_with_the_new_ones() {
 }
 
 #[tokio::test]
-async fn a_taken_name_or_address_changes_nothing() {
+async fn profile_change_to_a_taken_name_or_email_changes_nothing() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     app.register("grace").await;
@@ -149,7 +149,7 @@ async fn a_taken_name_or_address_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_deleted_account_leaves_nothing_and_its_code_stays_used() {
+async fn account_deletion_leaves_nothing_and_its_code_stays_used() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     let other_device = app.sign_in(&ada).await;

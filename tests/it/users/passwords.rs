@@ -8,7 +8,7 @@ use tests::harness::{PASSWORD, Response, Setup, TestApp, User, registration};
 const NEW: &str = "a new password";
 
 #[tokio::test]
-async fn a_password_has_eight_characters_to_72_bytes_and_is_never_cut() {
+async fn password_has_eight_characters_to_72_bytes_and_is_never_cut() {
     let app = TestApp::new().await;
     let mut long = String::from("a crêpe, an über-gnu and the ñandú of Zürich dance on every second ");
     long.extend(std::iter::repeat_n('é', (72 - long.len()) / 2));
@@ -24,7 +24,7 @@ async fn a_password_has_eight_characters_to_72_bytes_and_is_never_cut() {
 }
 
 #[tokio::test]
-async fn a_changed_password_ends_every_other_session() {
+async fn password_change_ends_every_other_session() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let other_device = app.sign_in(&ada).await;
@@ -40,7 +40,7 @@ async fn a_changed_password_ends_every_other_session() {
 }
 
 #[tokio::test]
-async fn a_password_is_changed_by_those_who_know_it() {
+async fn password_change_needs_the_current_password() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     change(&app, &ada, "wrong horse", NEW).await.assert_problem(401, "invalid_credentials");
@@ -49,7 +49,7 @@ async fn a_password_is_changed_by_those_who_know_it() {
 }
 
 #[tokio::test]
-async fn a_code_resets_the_password_of_its_account_once_and_ends_every_session() {
+async fn reset_by_code_works_once_and_ends_every_session() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let other_device = app.sign_in(&ada).await;
@@ -70,7 +70,7 @@ async fn a_code_resets_the_password_of_its_account_once_and_ends_every_session()
 }
 
 #[tokio::test]
-async fn of_resets_that_race_one_succeeds() {
+async fn reset_race_succeeds_once() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let resets = ["first password", "second password", "third password"]
@@ -80,7 +80,7 @@ async fn of_resets_that_race_one_succeeds() {
 }
 
 #[tokio::test]
-async fn a_reset_with_a_wrong_address_and_one_with_a_wrong_code_answer_alike() {
+async fn reset_responds_alike_to_a_wrong_email_and_a_wrong_code() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let grace = app.register("grace").await;
@@ -104,7 +104,7 @@ async fn a_reset_with_a_wrong_address_and_one_with_a_wrong_code_answer_alike() {
 }
 
 #[tokio::test]
-async fn hashes_stored_as_text_or_as_binary_keep_working() {
+async fn password_hash_as_text_or_binary_works() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let hash = app.stored(&ada).await.get_str("password_hash").unwrap().to_owned();
@@ -125,7 +125,7 @@ async fn hashes_stored_as_text_or_as_binary_keep_working() {
 }
 
 #[tokio::test]
-async fn a_sign_in_brings_a_cheaper_hash_to_todays_cost() {
+async fn login_rehashes_to_the_current_cost() {
     // The longest password that there is, hashed when the cost was 4.
     let earlier = TestApp::new().await;
     let password = "a crêpe, an über-gnu and the ñandú of Zürich dance on every second!";
@@ -150,7 +150,7 @@ async fn a_sign_in_brings_a_cheaper_hash_to_todays_cost() {
 }
 
 #[tokio::test]
-async fn a_hash_that_is_none_signs_nobody_in() {
+async fn password_hash_that_is_malformed_signs_nobody_in() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     for hash in ["", "x", PASSWORD, "$2b$04$short"] {

@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::{Value, json};
 use tests::{
     fakes::{elevenlabs::Delays, s3::Fault},
-    harness::{Response, TestApp, User, WEBM, base64, eventually, routes, send},
+    harness::{Response, SLOW, TestApp, User, WEBM, base64, eventually, routes, send},
 };
 
 macro_rules! recording {
@@ -31,7 +31,7 @@ const SPEECH: [(&str, &[u8]); 8] = [
 ];
 
 #[tokio::test]
-async fn every_format_is_accepted_and_told_by_its_bytes_and_not_by_its_label() {
+async fn recording_format_is_detected_by_its_bytes() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     for (mime_type, audio) in SPEECH {
@@ -48,7 +48,7 @@ async fn every_format_is_accepted_and_told_by_its_bytes_and_not_by_its_label() {
 }
 
 #[tokio::test]
-async fn audio_comes_as_base64_with_or_without_a_data_url_or_as_it_is() {
+async fn recording_is_taken_raw_as_base64_or_as_data_url() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let plain = base64(WEBM);
@@ -73,7 +73,7 @@ async fn audio_comes_as_base64_with_or_without_a_data_url_or_as_it_is() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_cloned_is_refused_and_not_stored() {
+async fn recording_that_cannot_be_cloned_is_refused_and_not_stored() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let video = recording!("snippets/video.webm");
@@ -105,7 +105,7 @@ async fn what_cannot_be_cloned_is_refused_and_not_stored() {
 }
 
 #[tokio::test]
-async fn a_recording_is_replaced_whole_and_a_refused_one_replaces_nothing() {
+async fn recording_is_replaced_whole_or_not_at_all() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     let first = meta(&app, &ada).await;
@@ -123,7 +123,7 @@ async fn a_recording_is_replaced_whole_and_a_refused_one_replaces_nothing() {
 }
 
 #[tokio::test]
-async fn the_meta_data_tells_about_the_recording_and_knows_no_clone_while_nothing_runs() {
+async fn recording_metadata_names_no_clone_while_nothing_runs() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     assert_eq!(meta(&app, &ada).await, no_recording());
@@ -141,7 +141,7 @@ async fn the_meta_data_tells_about_the_recording_and_knows_no_clone_while_nothin
 }
 
 #[tokio::test]
-async fn a_deleted_recording_is_gone_and_deleting_none_is_no_error() {
+async fn recording_deletion_removes_it_and_may_be_repeated() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     for _ in 0..2 {
@@ -154,7 +154,7 @@ async fn a_deleted_recording_is_gone_and_deleting_none_is_no_error() {
 }
 
 #[tokio::test]
-async fn when_s3_fails_nothing_is_adopted_and_the_client_may_come_again() {
+async fn recording_is_not_adopted_when_s3_fails() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     app.s3().inject(3, Method::PUT, Fault::SlowDown);
@@ -169,7 +169,7 @@ async fn when_s3_fails_nothing_is_adopted_and_the_client_may_come_again() {
 }
 
 #[tokio::test]
-async fn a_recording_too_large_for_the_gateway_goes_to_s3_and_is_adopted_by_its_key() {
+async fn upload_to_s3_is_adopted_by_its_key() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let offer = offer(&app, &ada, MP3.len()).await;
@@ -190,7 +190,7 @@ async fn a_recording_too_large_for_the_gateway_goes_to_s3_and_is_adopted_by_its_
 }
 
 #[tokio::test]
-async fn s3_refuses_an_upload_of_another_size_kind_or_place_and_gives_none_out() {
+async fn upload_to_s3_of_another_size_type_or_key_is_refused() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let offer = offer(&app, &ada, WEBM.len()).await;
@@ -210,7 +210,7 @@ async fn s3_refuses_an_upload_of_another_size_kind_or_place_and_gives_none_out()
 }
 
 #[tokio::test]
-async fn only_ones_own_latest_upload_can_be_adopted() {
+async fn upload_adopted_must_be_ones_own_latest() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     let grace = app.register("grace").await;
@@ -234,7 +234,7 @@ async fn only_ones_own_latest_upload_can_be_adopted() {
 }
 
 #[tokio::test]
-async fn an_uploaded_file_that_is_no_recording_is_not_adopted() {
+async fn upload_that_is_no_recording_is_not_adopted() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let silence = recording!("silence.webm");
@@ -247,7 +247,7 @@ async fn an_uploaded_file_that_is_no_recording_is_not_adopted() {
 }
 
 #[tokio::test]
-async fn no_answer_of_any_route_contains_the_recording_or_a_link_to_it() {
+async fn recording_and_links_to_it_are_in_no_response() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     app.make_admin(&ada).await;
@@ -278,10 +278,10 @@ async fn no_answer_of_any_route_contains_the_recording_or_a_link_to_it() {
 }
 
 #[tokio::test]
-async fn a_recording_is_replaced_or_deleted_under_a_perform_without_harm_to_it() {
+async fn recording_may_be_replaced_or_deleted_during_a_perform() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
-    let slow = Delays { create: Duration::from_millis(600), ..Delays::default() };
+    let slow = Delays { create: SLOW, ..Delays::default() };
     app.elevenlabs().set_delays(slow);
     let meanwhile = async {
         eventually("it has begun", async || app.held_slots().await == 1).await;
@@ -294,7 +294,7 @@ async fn a_recording_is_replaced_or_deleted_under_a_perform_without_harm_to_it()
         let deleted = send(app.request(Method::DELETE, "/users/me/voice", Some(&ada))).await;
         assert_eq!(deleted.status, 204);
     };
-    let speaking = Delays { first_byte: Duration::from_millis(600), ..Delays::default() };
+    let speaking = Delays { first_byte: SLOW, ..Delays::default() };
     app.elevenlabs().set_delays(speaking);
     let (performed, ()) = tokio::join!(app.perform(&ada, "Queen of Hearts"), meanwhile);
     assert_eq!(performed.status, 200, "{performed:?}");

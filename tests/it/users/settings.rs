@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tests::harness::{TestApp, User};
 
 #[tokio::test]
-async fn a_new_account_has_the_defaults() {
+async fn settings_of_a_new_account_are_the_defaults() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     assert_eq!(read(&app, &ada).await, defaults());
@@ -39,7 +39,7 @@ async fn settings_are_replaced_as_a_whole() {
 }
 
 #[tokio::test]
-async fn refused_settings_change_nothing() {
+async fn settings_that_are_refused_change_nothing() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let body = json!({ "voice_language": "de", "voice_stability": 101 });
@@ -49,7 +49,7 @@ async fn refused_settings_change_nothing() {
 }
 
 #[tokio::test]
-async fn what_the_earlier_backend_wrote_is_read_as_its_modern_equal() {
+async fn settings_of_the_earlier_backend_are_read() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let earlier = doc! {
@@ -78,7 +78,7 @@ async fn what_the_earlier_backend_wrote_is_read_as_its_modern_equal() {
 }
 
 #[tokio::test]
-async fn a_stored_value_of_an_odd_type_locks_nobody_out() {
+async fn settings_of_an_odd_stored_type_lock_nobody_out() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     for odd in [

@@ -8,7 +8,7 @@ use tests::harness::{Response, TestApp, User, WEBM, routes, send};
 use crate::db_snapshot::Stored;
 
 #[tokio::test]
-async fn nobody_reads_or_changes_anything_of_another_by_naming_their_id() {
+async fn isolation_by_ids_in_paths() {
     let app = TestApp::new().await;
     let users = five(&app).await;
     let before = Stored::of(&app).await;
@@ -36,7 +36,7 @@ async fn nobody_reads_or_changes_anything_of_another_by_naming_their_id() {
 }
 
 #[tokio::test]
-async fn no_spelling_of_me_means_somebody_else() {
+async fn isolation_of_every_spelling_of_me() {
     let app = TestApp::new().await;
     let users = five(&app).await;
     let [caller, other, ..] = users.as_slice() else { unreachable!("five users") };
@@ -71,7 +71,7 @@ async fn no_spelling_of_me_means_somebody_else() {
 }
 
 #[tokio::test]
-async fn an_id_in_a_body_never_names_whose_things_are_meant() {
+async fn isolation_by_ids_in_bodies() {
     let app = TestApp::new().await;
     let users = five(&app).await;
     let [caller, other, ..] = users.as_slice() else { unreachable!("five users") };
@@ -107,7 +107,7 @@ async fn an_id_in_a_body_never_names_whose_things_are_meant() {
 }
 
 #[tokio::test]
-async fn nobody_adopts_the_upload_of_another() {
+async fn isolation_of_uploads() {
     let app = TestApp::new().await;
     let users = five(&app).await;
     let mut keys = Vec::new();
@@ -146,7 +146,7 @@ async fn nobody_adopts_the_upload_of_another() {
 }
 
 #[tokio::test]
-async fn an_idempotency_key_of_another_brings_back_nothing_of_theirs() {
+async fn isolation_of_idempotency_keys() {
     let app = TestApp::new().await;
     let users = five(&app).await;
     for user in &users {
