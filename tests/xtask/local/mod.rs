@@ -14,7 +14,7 @@ use tests::harness::{SigningKey, openapi};
 
 /// Run the whole backend on this machine.
 ///
-/// Without a command: serve the API on http://127.0.0.1:9000 until Ctrl-C (PORT=… moves it), and keep its data in .local/.
+/// Without a command: serve the API on port 9000 (or PORT) of 127.0.0.1 until Ctrl-C, and store the data in .local/.
 #[derive(Args)]
 #[command(
     args_conflicts_with_subcommands = true,
