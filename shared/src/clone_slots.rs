@@ -1,12 +1,12 @@
 //! The collection `clone_slots`: which voices this deployment may have at the provider right now.
 //!
-//! One document per stage lists the held slots. Taking one is a single atomic push that the list's length
-//! guards, so no more than `CLONE_SLOTS` are ever held, whatever runs at once. A slot's record is written before
-//! the provider is asked for a voice: after a crash it tells the sweep what to look for. A slot whose lease ran
-//! out is still taken; only the sweep frees it, once its voice is surely gone.
+//! One document per stage lists the held slots. Claiming one is a single atomic update, guarded by the list's length, so
+//! no more than `CLONE_SLOTS` are ever held. A slot's record is written before the voice is created: after a crash it
+//! tells the sweep what to look for. A slot with an expired lease stays held; only the sweep frees it, once its voice is
+//! confirmed deleted.
 //!
-//! Who finds no slot stands in line by asking, and is served in the order in which they came. Whoever stops asking
-//! (a perform that gave up, or died) falls out of the line.
+//! FIFO queue: a failed claim enqueues the caller; entries that are not refreshed within [`QUEUE_TTL`] (a perform that
+//! gave up, or died) are dropped.
 
 use std::time::Duration;
 
@@ -24,11 +24,10 @@ use crate::{
     mongo,
 };
 
-/// How long whoever waits for a slot keeps their place in the line without asking again: several times as long as
-/// they pause in between.
-const IN_LINE: Duration = Duration::from_millis(1500);
+/// How long a waiter stays queued without claiming again: several times the interval between two claims.
+pub const QUEUE_TTL: Duration = Duration::from_millis(1500);
 
-/// The slots of this deployment. Cloning it is cheap.
+/// The slots of this deployment. Cheap to clone.
 #[derive(Clone)]
 pub struct CloneSlots {
     collection: Collection<Document>,
@@ -37,33 +36,30 @@ pub struct CloneSlots {
     clock: Clock,
 }
 
-/// The right to have one voice at the provider. It must be handed back: to [`CloneSlots::free`] when the voice is
-/// surely gone, or to [`CloneSlots::orphan`] when it may live on.
+/// The right to have one voice at the provider. It must be released: by [`CloneSlots::free`] once the voice is
+/// confirmed deleted, or by [`CloneSlots::orphan`] if it may still exist.
 #[derive(Debug)]
-#[must_use = "a slot that is not handed back stays taken until the sweep"]
+#[must_use = "a slot that is not released stays held until the sweep"]
 pub struct Slot {
-    /// The perform's lease.
     pub lease_id: ObjectId,
-    /// The user whose voice it is.
     pub user_id: ObjectId,
 }
 
 /// A held slot, as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HeldSlot {
-    /// The perform's lease.
     pub lease_id: ObjectId,
-    /// The user whose voice it is.
     pub user_id: ObjectId,
-    /// When the lease runs out, by the database's clock.
-    pub until: DateTime,
-    /// The voice, once the provider has said its id.
+    /// When the lease expires, by the database's clock.
+    #[serde(rename = "until")]
+    pub expires_at: DateTime,
+    /// Once the voice is created.
     #[serde(default)]
     pub voice_id: Option<String>,
-    /// When the voice was made.
+    /// When the voice was created.
     #[serde(default)]
     pub created_at: Option<DateTime>,
-    /// Whether its perform gave up deleting it.
+    /// Whether its perform could not delete the voice.
     #[serde(default)]
     pub orphaned: bool,
 }
@@ -74,20 +70,19 @@ struct Slots {
     held: Vec<HeldSlot>,
 }
 
-/// The held slots, told apart by the database's clock.
+/// The held slots by whether their lease expired, by the database's clock.
 ///
-/// An orphan whose voice is known counts as expired at once: its perform has given it up. An orphan whose voice is
-/// not known (its create was never answered) stays live until its lease runs out, because the voice may yet appear.
+/// An orphan with a voice id counts as expired immediately: its perform has ended. An orphan without one (its create
+/// was not answered) stays live until its lease expires, because the voice may still appear.
 #[derive(Debug, Default, Deserialize)]
 pub struct SlotsByState {
-    /// Their performs may still run.
+    /// Their performs may still be running.
     pub live: Vec<HeldSlot>,
-    /// Their leases ran out.
     pub expired: Vec<HeldSlot>,
 }
 
 impl CloneSlots {
-    /// The stage's slots in `database`; `CLONE_SLOTS` of them (default 10, the provider's own limit).
+    /// Reads `CLONE_SLOTS`, their number (default 10, the provider's own limit).
     pub fn from_env(env: &Env, database: &Database, clock: Clock) -> Result<Self, EnvError> {
         let limit = env.parse_or("CLONE_SLOTS", 10)?;
         if limit == 0 {
@@ -101,8 +96,8 @@ impl CloneSlots {
         })
     }
 
-    /// Takes a slot for a lease, and tells how many are held with it; `None` if none is free for it yet: then it stands
-    /// in line, as long as it asks again within [`IN_LINE`]. One round trip.
+    /// Claims a slot for a lease, and returns it with the number of held slots. `None` if none is free for this caller
+    /// yet: then it is queued, as long as it claims again within [`QUEUE_TTL`]. One round trip.
     pub async fn claim(
         &self,
         lease_id: ObjectId,
@@ -113,97 +108,68 @@ impl CloneSlots {
             "lease_id": lease_id, "user_id": user_id, "until": mongo::from_now(ttl),
             "voice_id": null, "created_at": null, "orphaned": false,
         };
-        let filtered = |list: &str, condition: Document| {
-            doc! { "$filter": { "input": { "$ifNull": [list, []] }, "cond": condition } }
-        };
-        let others = doc! { "$ne": ["$$this.lease_id", lease_id] };
-        let place = doc! { "lease_id": lease_id, "until": mongo::from_now(IN_LINE) };
-        let kept = doc! { "$map": {
-            "input": "$line",
-            "in": { "$cond": [&others, "$$this", &place] },
-        } };
-        let in_line = doc! { "$map": { "input": "$line", "in": "$$this.lease_id" } };
-        let stands = doc! { "$in": [lease_id, &in_line] };
         let update = vec![
-            doc! { "$set": {
-                "held": { "$ifNull": ["$held", []] },
-                "line": filtered("$line", doc! { "$gt": ["$$this.until", "$$NOW"] }),
-            } },
-            // Those who came before.
-            doc! { "$set": { "ahead": {
-                "$cond": [&stands, { "$indexOfArray": [in_line, lease_id] }, { "$size": "$line" }],
-            } } },
-            doc! { "$set": { "free": { "$subtract": [self.limit, { "$size": "$held" }] } } },
-            doc! { "$set": {
-                "held": { "$cond": [
-                    { "$lt": ["$ahead", "$free"] }, { "$concatArrays": ["$held", [slot]] }, "$held",
-                ] },
-                "line": { "$cond": [
-                    { "$lt": ["$ahead", "$free"] },
-                    filtered("$line", others),
-                    { "$cond": [stands, kept, { "$concatArrays": ["$line", [place]] }] },
-                ] },
-            } },
-            doc! { "$unset": ["ahead", "free"] },
+            drop_expired_waiters(),
+            compute_position(lease_id),
+            compute_free(self.limit),
+            grant_or_enqueue(slot, lease_id),
+            doc! { "$unset": ["position", "free"] },
         ];
         let collection = self.collection.clone_with_type::<Slots>();
-        let asked = collection
+        let claimed = collection
             .find_one_and_update(self.stage_filter(), update)
             .upsert(true)
             .return_document(ReturnDocument::After);
-        match mongo::with_timeout(asked).await {
+        match mongo::with_timeout(claimed).await {
             Ok(slots) => {
                 let held = slots.map(|slots| slots.held).unwrap_or_default();
-                let is_mine = held.iter().any(|slot| slot.lease_id == lease_id);
-                Ok(is_mine.then_some((Slot { lease_id, user_id }, held.len() as u64)))
+                let is_granted = held.iter().any(|slot| slot.lease_id == lease_id);
+                Ok(is_granted.then_some((Slot { lease_id, user_id }, held.len() as u64)))
             }
-            // Two first claims of a new deployment met; the caller asks again.
+            // Two first claims of a new deployment raced; the caller claims again.
             Err(error) if mongo::is_duplicate(&error) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Notes the voice that lives in a slot.
+    /// Records the voice that exists in a slot.
     pub async fn record_voice_id(&self, slot: &Slot, voice_id: &str) -> Result<(), Error> {
         self.set(slot.lease_id, doc! { "held.$.voice_id": voice_id, "held.$.created_at": self.clock.now() })
             .await
     }
 
-    /// Hands a slot back whose voice is surely gone.
+    /// Releases a slot whose voice is confirmed deleted.
     pub async fn free(&self, slot: Slot) -> Result<(), Error> {
         self.free_lease(slot.lease_id).await.map(drop)
     }
 
-    /// Leaves a slot to the sweep: its voice, if its id is known, may live on.
+    /// Leaves a slot to the sweep: its voice may still exist.
     pub async fn orphan(&self, slot: Slot, voice_id: Option<&str>) -> Result<(), Error> {
         self.set(slot.lease_id, doc! { "held.$.orphaned": true, "held.$.voice_id": voice_id }).await
     }
 
-    /// Frees the slot of a lease, if it is still held; tells whether it was.
+    /// Frees the slot of a lease. Returns whether it was held.
     pub async fn free_lease(&self, lease_id: ObjectId) -> Result<bool, Error> {
         let pull = doc! { "$pull": { "held": { "lease_id": lease_id } } };
         Ok(mongo::with_timeout(self.collection.update_one(self.stage_filter(), pull)).await?.modified_count
             > 0)
     }
 
-    /// Every held slot, told apart by the database's clock. One round trip.
-    pub async fn held(&self) -> Result<SlotsByState, Error> {
-        let given_up = doc! { "$and": ["$$this.orphaned", { "$ne": ["$$this.voice_id", null] }] };
-        let expired = doc! { "$or": [{ "$lt": ["$$this.until", "$$NOW"] }, given_up] };
-        let held = |condition: Document| {
-            doc! { "$filter": { "input": { "$ifNull": ["$held", []] }, "cond": condition } }
-        };
+    /// Every held slot. One round trip.
+    pub async fn list(&self) -> Result<SlotsByState, Error> {
+        let is_orphan = doc! { "$and": ["$$this.orphaned", { "$ne": ["$$this.voice_id", null] }] };
+        let expired = doc! { "$or": [{ "$lt": ["$$this.until", "$$NOW"] }, is_orphan] };
         let found = self
             .collection
             .aggregate([
                 doc! { "$match": self.stage_filter() },
                 doc! { "$project": {
-                    "live": held(doc! { "$not": [&expired] }),
-                    "expired": held(expired),
+                    "live": filter("$held", doc! { "$not": [&expired] }),
+                    "expired": filter("$held", expired),
                 } },
             ])
             .with_type::<SlotsByState>();
-        // The one document comes with the first answer.
+        // There is one document, in the first batch.
         let mut found = mongo::with_timeout(found).await?;
         if found.advance().await? { Ok(found.deserialize_current()?) } else { Ok(SlotsByState::default()) }
     }
@@ -217,4 +183,59 @@ impl CloneSlots {
     fn stage_filter(&self) -> Document {
         doc! { "_id": &self.stage }
     }
+}
+
+/// Stage of [`CloneSlots::claim`]: removes waiters that stopped claiming.
+fn drop_expired_waiters() -> Document {
+    doc! { "$set": {
+        "held": { "$ifNull": ["$held", []] },
+        "line": filter("$line", doc! { "$gt": ["$$this.until", "$$NOW"] }),
+    } }
+}
+
+/// Stage: how many waiters are ahead of this lease.
+fn compute_position(lease_id: ObjectId) -> Document {
+    doc! { "$set": { "position": { "$cond": [
+        is_queued(lease_id),
+        { "$indexOfArray": [queued_leases(), lease_id] },
+        { "$size": "$line" },
+    ] } } }
+}
+
+/// Stage: how many slots are free.
+fn compute_free(limit: u32) -> Document {
+    doc! { "$set": { "free": { "$subtract": [limit, { "$size": "$held" }] } } }
+}
+
+/// Stage: moves the lease from the queue to the held slots if one of the free slots is its own; otherwise adds it to the
+/// queue, or refreshes its entry there.
+fn grant_or_enqueue(slot: Document, lease_id: ObjectId) -> Document {
+    let is_granted = doc! { "$lt": ["$position", "$free"] };
+    let is_other = doc! { "$ne": ["$$this.lease_id", lease_id] };
+    let entry = doc! { "lease_id": lease_id, "until": mongo::from_now(QUEUE_TTL) };
+    let refreshed = doc! { "$map": { "input": "$line", "in": { "$cond": [&is_other, "$$this", &entry] } } };
+    let enqueued = doc! { "$concatArrays": ["$line", [entry]] };
+    doc! { "$set": {
+        "held": { "$cond": [&is_granted, { "$concatArrays": ["$held", [slot]] }, "$held"] },
+        "line": { "$cond": [
+            is_granted,
+            filter("$line", is_other),
+            { "$cond": [is_queued(lease_id), refreshed, enqueued] },
+        ] },
+    } }
+}
+
+/// Expression: whether a lease is in the queue.
+fn is_queued(lease_id: ObjectId) -> Document {
+    doc! { "$in": [lease_id, queued_leases()] }
+}
+
+/// Expression: the lease ids of the queue, in its order.
+fn queued_leases() -> Document {
+    doc! { "$map": { "input": "$line", "in": "$$this.lease_id" } }
+}
+
+/// Expression: the elements of an array for which `condition` holds; a missing array is empty.
+fn filter(array: &str, condition: Document) -> Document {
+    doc! { "$filter": { "input": { "$ifNull": [array, []] }, "cond": condition } }
 }

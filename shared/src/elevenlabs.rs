@@ -1,8 +1,7 @@
-//! ElevenLabs: voices made, heard and deleted (<https://elevenlabs.io/docs/api-reference>).
+//! A client of ElevenLabs: creates, uses and deletes voices (<https://elevenlabs.io/docs/api-reference>).
 //!
-//! A client and nothing more: what is created when, and that it is deleted, is decided by `perform` and `sweep`.
-//! Failures are classified by what they say of the effect, because a create whose outcome is unknown must
-//! never be repeated blindly.
+//! When a voice is created and deleted is up to `perform` and `sweep`. Errors are classified by whether the call may
+//! have had its effect, because a create with an unknown outcome must never be repeated blindly.
 
 use std::fmt;
 
@@ -18,7 +17,7 @@ use serde_json::Value;
 
 use crate::{
     content_filter::Speakable,
-    deadline::Deadline,
+    deadline::{Deadline, OutOfTime},
     env::{Env, EnvError},
     object_store::Recording,
 };
@@ -26,51 +25,50 @@ use crate::{
 /// A call failed.
 #[derive(Debug)]
 pub enum ElevenLabsError {
-    /// ElevenLabs answered that it would not; nothing happened there.
+    /// ElevenLabs refused; the call had no effect.
     Refused(Refusal),
-    /// No connection was made; nothing happened there.
+    /// No connection was made; the call had no effect.
     Unreachable,
-    /// The time was up before an answer came. It may have happened all the same.
+    /// The deadline had passed, so nothing was sent.
+    OutOfTime,
+    /// No response before the deadline. The call may have had its effect.
     TimedOut,
-    /// The connection broke, the server failed, or the answer could not be read. It may have happened all the
-    /// same.
+    /// The connection broke, the server failed, or the response could not be read: the text says which. The call may
+    /// have had its effect.
     Ambiguous(String),
 }
 
-/// What ElevenLabs said when it refused.
 #[derive(Debug)]
 pub struct Refusal {
-    /// What it means for us.
     pub kind: RefusalKind,
     /// The HTTP status.
     pub status: u16,
-    /// ElevenLabs' own word: `detail.status`, else `detail.code`, else empty.
+    /// ElevenLabs' error code: `detail.status`, else `detail.code`, else empty.
     pub code: String,
 }
 
 /// What a refusal means for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusalKind {
-    /// All voice slots of the account are taken.
+    /// All voice slots of the account are in use.
     SlotsFull,
-    /// The month's voice creations and edits are spent.
+    /// The month's voice creations and edits are used up.
     VoiceEditLimitReached,
     /// The voice does not exist (any more).
     VoiceNotFound,
-    /// Overloaded, or too many calls at once.
+    /// Overloaded, or too many concurrent calls.
     RateLimited,
-    /// Anything else: the key, the plan, the sample, the text, the model.
+    /// Anything else: the API key, the plan, the sample, the text, the model.
     Other,
 }
 
 impl ElevenLabsError {
-    /// Whether the call may have had its effect although it failed.
+    /// Whether the call may have had its effect despite the error.
     #[must_use]
     pub fn outcome_unknown(&self) -> bool {
         matches!(self, Self::TimedOut | Self::Ambiguous(_))
     }
 
-    /// What ElevenLabs' refusal means, if it was one.
     #[must_use]
     pub fn refusal(&self) -> Option<RefusalKind> {
         match self {
@@ -89,15 +87,16 @@ impl fmt::Display for ElevenLabsError {
             }
             Self::Refused(Refusal { status, code, .. }) => write!(formatter, "refused with {status} {code}"),
             Self::Unreachable => formatter.write_str("unreachable"),
+            Self::OutOfTime => OutOfTime.fmt(formatter),
             Self::TimedOut => formatter.write_str("timed out"),
-            Self::Ambiguous(why) => write!(formatter, "broken: {why}"),
+            Self::Ambiguous(why) => write!(formatter, "outcome unknown: {why}"),
         }
     }
 }
 
 impl std::error::Error for ElevenLabsError {}
 
-/// A client. Cloning it is cheap.
+/// The client. Cheap to clone.
 #[derive(Clone)]
 pub struct ElevenLabs {
     http: Client,
@@ -105,12 +104,11 @@ pub struct ElevenLabs {
     api_key: SecretString,
 }
 
-/// A voice that was just made.
+/// The response of a create.
 #[derive(Debug, Deserialize)]
 pub struct AddedVoice {
-    /// Its id.
     pub voice_id: String,
-    /// Whether it cannot speak before a person verifies it.
+    /// Whether a person must verify the voice before it can be used.
     #[serde(default)]
     pub requires_verification: bool,
 }
@@ -118,55 +116,51 @@ pub struct AddedVoice {
 /// A voice of the account.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ListedVoice {
-    /// Its id.
     pub voice_id: String,
-    /// Its name.
     #[serde(default)]
     pub name: String,
 }
 
-/// How a text is spoken.
+/// The body of a synthesis request.
 #[derive(Clone, Debug, Serialize)]
 pub struct Speech<'a> {
-    /// The text: nothing is spoken that did not pass the content filter.
+    /// Passed the content filter.
     pub text: &'a Speakable,
-    /// The model.
     pub model_id: &'a str,
-    /// ISO 639-1; only models that honour it get it, others refuse it.
+    /// ISO 639-1; models that do not support it reject the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language_code: Option<&'a str>,
     /// How the voice behaves.
     pub voice_settings: VoiceSettings,
 }
 
-/// How a voice behaves, each 0–1.
+/// Each 0–1.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct VoiceSettings {
-    /// Higher is steadier, lower is livelier.
+    /// Higher is more monotone, lower more expressive.
     pub stability: f64,
-    /// How closely the voice keeps to the recording.
+    /// How closely the voice follows the recording.
     pub similarity_boost: f64,
 }
 
-/// The account, as `GET /v1/user/subscription` tells it.
+/// The response of `GET /v1/user/subscription`.
 #[derive(Debug, Deserialize)]
 pub struct Subscription {
     /// The plan.
     pub tier: String,
-    /// Characters spoken in this period.
+    /// Characters used in this period.
     pub character_count: i64,
-    /// Characters of a period.
+    /// Characters per period.
     pub character_limit: i64,
-    /// Voices in the account.
     #[serde(default)]
     pub voice_slots_used: Option<i64>,
-    /// Voices that fit.
+    /// The maximum number of voices.
     #[serde(default)]
     pub voice_limit: Option<i64>,
-    /// Voice creations and edits of this period.
+    /// Voice creations and edits in this period.
     #[serde(default)]
     pub voice_add_edit_counter: Option<i64>,
-    /// How many there may be; null where there is no limit.
+    /// Their maximum; null if unlimited.
     #[serde(default)]
     pub max_voice_add_edits: Option<i64>,
     /// When the characters reset, in seconds since the epoch.
@@ -185,7 +179,7 @@ impl ElevenLabs {
         })
     }
 
-    /// Makes a voice of this name from a recording.
+    /// Creates a voice with this name from a recording.
     /// <https://elevenlabs.io/docs/api-reference/voices/ivc/create>
     pub async fn add_voice(
         &self,
@@ -210,7 +204,7 @@ impl ElevenLabs {
         json(self.send(request, deadline).await?).await
     }
 
-    /// Speaks a text as MP3, 44.1 kHz, 128 kbit/s.
+    /// Synthesizes a text as MP3, 44.1 kHz, 128 kbit/s.
     /// <https://elevenlabs.io/docs/api-reference/text-to-speech/convert>
     pub async fn synthesize(
         &self,
@@ -226,14 +220,14 @@ impl ElevenLabs {
         let response = self.send(request, deadline).await?;
         let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let is_audio = media_type.is_some_and(|media_type| media_type.starts_with("audio/"));
-        let body = response.bytes().await.map_err(|error| failed(&error))?;
+        let body = response.bytes().await.map_err(|error| transport_error(&error))?;
         if !is_audio || body.is_empty() {
-            return Err(ElevenLabsError::Ambiguous(String::from("the answer holds no audio")));
+            return Err(ElevenLabsError::Ambiguous(String::from("the response is not audio")));
         }
         Ok(body)
     }
 
-    /// Deletes a voice, and tells whether it was there: that it is not counts as success.
+    /// Deletes a voice. Returns whether it existed; a missing voice counts as success.
     /// <https://elevenlabs.io/docs/api-reference/voices/delete>
     pub async fn delete_voice(&self, voice_id: &str, deadline: Deadline) -> Result<bool, ElevenLabsError> {
         let request = self.http.delete(self.url(&format!("/v1/voices/{voice_id}")));
@@ -275,7 +269,7 @@ impl ElevenLabs {
         }
     }
 
-    /// The account: plan, slots, creations, characters.
+    /// The account's plan, slots, voice creations and characters.
     /// <https://elevenlabs.io/docs/api-reference/user/subscription/get>
     pub async fn subscription(&self, deadline: Deadline) -> Result<Subscription, ElevenLabsError> {
         json(self.send(self.http.get(self.url("/v1/user/subscription")), deadline).await?).await
@@ -285,39 +279,38 @@ impl ElevenLabs {
         format!("{}{path}", self.base_url)
     }
 
-    /// Sends, and turns every answer that is no success into an error.
+    /// Sends a request; any status but 2xx is an error.
     async fn send(&self, request: RequestBuilder, deadline: Deadline) -> Result<Response, ElevenLabsError> {
         let time = deadline.remaining();
         if time.is_zero() {
-            // Not sent, so surely without effect.
-            return Err(ElevenLabsError::Unreachable);
+            return Err(ElevenLabsError::OutOfTime);
         }
         let response = request
             .header("xi-api-key", self.api_key.expose_secret())
             .timeout(time)
             .send()
             .await
-            .map_err(|error| failed(&error))?;
+            .map_err(|error| transport_error(&error))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
         let body = response.bytes().await.unwrap_or_default();
         if status.is_server_error() {
-            return Err(ElevenLabsError::Ambiguous(format!("answered {}", status.as_u16())));
+            return Err(ElevenLabsError::Ambiguous(format!("status {}", status.as_u16())));
         }
         Err(ElevenLabsError::Refused(refusal(status, &body)))
     }
 }
 
 async fn json<T: for<'de> Deserialize<'de>>(response: Response) -> Result<T, ElevenLabsError> {
-    let body = response.bytes().await.map_err(|error| failed(&error))?;
+    let body = response.bytes().await.map_err(|error| transport_error(&error))?;
     serde_json::from_slice(&body).map_err(|error| {
-        ElevenLabsError::Ambiguous(format!("the answer is not as documented: {:?}", error.classify()))
+        ElevenLabsError::Ambiguous(format!("the response is not as documented: {:?}", error.classify()))
     })
 }
 
-fn failed(error: &reqwest::Error) -> ElevenLabsError {
+fn transport_error(error: &reqwest::Error) -> ElevenLabsError {
     if error.is_connect() {
         ElevenLabsError::Unreachable
     } else if error.is_timeout() {
@@ -327,15 +320,15 @@ fn failed(error: &reqwest::Error) -> ElevenLabsError {
     }
 }
 
-/// Classifies by the provider's own word first and by the HTTP status second. `detail` comes in four shapes:
+/// Classifies by ElevenLabs' error code, and without one by the HTTP status. `detail` has one of four shapes:
 /// `{status, message}`, `{type, code, message, status}`, a string, and a list of validation errors.
 fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let word = |name: &str| body["detail"][name].as_str().unwrap_or_default().to_owned();
-    let (state, code) = (word("status"), word("code"));
+    let member = |name: &str| body["detail"][name].as_str().unwrap_or_default().to_owned();
+    let (state, code) = (member("status"), member("code"));
     let kind = [state.as_str(), code.as_str()]
         .into_iter()
-        .find_map(|word| match word {
+        .find_map(|code| match code {
             "voice_limit_reached" => Some(RefusalKind::SlotsFull),
             "voice_add_edit_limit_reached" => Some(RefusalKind::VoiceEditLimitReached),
             "voice_not_found" | "voice_does_not_exist" | "invalid_uid" => Some(RefusalKind::VoiceNotFound),
@@ -357,7 +350,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusals_are_told_by_word_first_and_by_status_second() {
+    fn refusal_is_classified_by_code_first_and_by_status_second() {
         let kind =
             |status: u16, body: &str| refusal(StatusCode::from_u16(status).unwrap(), body.as_bytes()).kind;
         let detail = |word: &str| format!(r#"{{"detail":{{"status":"{word}","message":"…"}}}}"#);

@@ -1,4 +1,4 @@
-//! How much may be spoken, and the calendar month that it counts against.
+//! The monthly character limit, and the calendar month that characters count against.
 
 use std::time::Duration;
 
@@ -8,24 +8,18 @@ use time::{Month, OffsetDateTime, Time};
 use crate::{
     clock::{Clock, calendar},
     env::{Env, EnvError},
-    speech_model::{DEFAULT_MODEL, SpeechModel},
 };
 
-/// The price of a character and how many a user has a month.
+/// What a user may spend.
 #[derive(Clone, Debug)]
 pub struct Quota {
-    /// Characters a user may spend in a month (`MONTHLY_CHAR_LIMIT`, default 4000).
+    /// Characters per user and month (`MONTHLY_CHAR_LIMIT`, default 4000).
     pub monthly_limit: i64,
-    /// The model that speaks (`ELEVENLABS_MODEL`).
-    pub model: SpeechModel,
 }
 
 impl Quota {
-    /// Reads `MONTHLY_CHAR_LIMIT` and `ELEVENLABS_MODEL`, and says so in the log if that model is trouble.
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
-        let model = SpeechModel::named(env.get("ELEVENLABS_MODEL").unwrap_or(DEFAULT_MODEL));
-        model.warn_if_not_current();
-        Ok(Self { monthly_limit: env.parse_or("MONTHLY_CHAR_LIMIT", 4000)?, model })
+        Ok(Self { monthly_limit: env.parse_or("MONTHLY_CHAR_LIMIT", 4000)? })
     }
 }
 
@@ -39,7 +33,7 @@ fn month(at: OffsetDateTime) -> String {
     format!("{:04}-{:02}", at.year(), u8::from(at.month()))
 }
 
-/// The month after the one that is now.
+/// The month after the current one, as `2026-11`.
 #[must_use]
 pub fn next_period(clock: &Clock) -> String {
     month(resets_at(clock))
@@ -54,7 +48,7 @@ pub fn resets_at(clock: &Clock) -> OffsetDateTime {
     first.replace_month(now.month().next()).and_then(|first| first.replace_year(year)).unwrap_or(first)
 }
 
-/// Time to the first moment of the next month.
+/// The time until [`resets_at`].
 #[must_use]
 pub fn resets_in(clock: &Clock) -> Duration {
     (resets_at(clock) - clock.utc()).try_into().unwrap_or_default()
@@ -66,7 +60,7 @@ mod tests {
     use time::macros::datetime;
 
     #[test]
-    fn the_month_resets_at_its_end_also_in_december() {
+    fn quota_month_resets_at_its_end_also_in_december() {
         let clock = Clock::fixed(datetime!(2026-12-31 23:59:59 UTC));
         assert_eq!(resets_at(&clock), datetime!(2027-01-01 0:00 UTC));
         assert_eq!(resets_in(&clock), Duration::from_secs(1));

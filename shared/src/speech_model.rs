@@ -1,39 +1,38 @@
-//! The models that speak: what a character costs, what they understand, and whether they still should be used.
+//! ElevenLabs' speech models: cost per character, supported parameters, lifecycle status.
 //!
-//! A table, as of autumn 2026 (<https://elevenlabs.io/docs/overview/models>): `/health` touches no network, and a model
-//! that went away is better seen there, and in the log at start, than on stage.
+//! A built-in table, as of autumn 2026 (<https://elevenlabs.io/docs/overview/models>), because `/health` makes no
+//! network calls: a retired model shows there, and in the log at start, before the first perform fails.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The model used unless configuration names another: about 75 ms to the first byte, at half the price.
-pub const DEFAULT_MODEL: &str = "eleven_flash_v2_5";
+use crate::env::Env;
 
-/// A model, as configuration names it.
+/// The default: about 75 ms to the first byte, at half the price.
+const DEFAULT_MODEL: &str = "eleven_flash_v2_5";
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpeechModel {
-    /// ElevenLabs' id of it.
     pub id: String,
-    /// Whether it should be used.
     pub status: ModelStatus,
     supports_language_code: bool,
 }
 
-/// Whether a model should be used.
+/// The lifecycle status of a speech model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ModelStatus {
-    /// Yes.
+    /// Supported.
     Current,
-    /// It speaks, but a newer one should be chosen before it is gone.
+    /// Still works; switch to a newer one before it is retired.
     Deprecated,
-    /// ElevenLabs has taken it away: every perform fails.
+    /// Removed by ElevenLabs: every perform fails.
     Retired,
-    /// It is not in the table. It may be newer than the table, or misspelt.
+    /// Not in the built-in table: newer than it, or misspelt.
     Unknown,
 }
 
-/// Id, status, and whether it takes a `language_code`: others refuse it
+/// Id, status, and whether the model supports `language_code`; the others reject it
 /// (<https://elevenlabs.io/docs/api-reference/text-to-speech/convert>).
 const MODELS: [(&str, ModelStatus, bool); 9] = [
     ("eleven_flash_v2_5", ModelStatus::Current, true),
@@ -48,7 +47,15 @@ const MODELS: [(&str, ModelStatus, bool); 9] = [
 ];
 
 impl SpeechModel {
-    /// What is known of the model with this id.
+    /// Reads `ELEVENLABS_MODEL`, and logs a warning if that model is not current.
+    #[must_use]
+    pub fn from_env(env: &Env) -> Self {
+        let model = Self::named(env.get("ELEVENLABS_MODEL").unwrap_or(DEFAULT_MODEL));
+        model.warn_if_not_current();
+        model
+    }
+
+    /// The model with this id.
     #[must_use]
     pub fn named(id: &str) -> Self {
         let known = MODELS.iter().find(|(known, ..)| *known == id);
@@ -57,35 +64,33 @@ impl SpeechModel {
         Self { id: id.to_owned(), status, supports_language_code }
     }
 
-    /// Whether it is told the language of a text.
     #[must_use]
     pub fn supports_language_code(&self) -> bool {
         self.supports_language_code
     }
 
-    /// What one character costs: Flash and Turbo half, others one. True of the families, so also of a member that the
-    /// table does not know.
+    /// The cost of one character: 0.5 for Flash and Turbo, otherwise 1. By family, so that it also holds for models
+    /// that the table does not have.
     #[must_use]
     pub fn cost_factor(&self) -> f64 {
         if self.is_half_price() { 0.5 } else { 1.0 }
     }
 
-    /// What a text of that many characters costs: whole characters, rounded up, at least one.
+    /// The cost of a text in characters: rounded up, at least 1.
     #[must_use]
     pub fn cost(&self, characters: usize) -> i64 {
         let characters = if self.is_half_price() { characters.div_ceil(2) } else { characters };
         i64::try_from(characters.max(1)).unwrap_or(i64::MAX)
     }
 
-    /// Tells the operator what is wrong with the choice of this model, if anything is.
-    pub fn warn_if_not_current(&self) {
-        let trouble = match self.status {
+    fn warn_if_not_current(&self) {
+        let problem = match self.status {
             ModelStatus::Current => return,
-            ModelStatus::Deprecated => "it is deprecated; choose a newer one before it is gone",
-            ModelStatus::Retired => "ElevenLabs has retired it, and every perform will fail",
-            ModelStatus::Unknown => "it is not known; check its spelling",
+            ModelStatus::Deprecated => "deprecated: switch to a newer model before it is retired",
+            ModelStatus::Retired => "retired by ElevenLabs: every perform will fail",
+            ModelStatus::Unknown => "unknown: check its spelling",
         };
-        tracing::warn!(model = self.id, trouble, "ELEVENLABS_MODEL names a model that should be looked at");
+        tracing::warn!(model = self.id, problem, "ELEVENLABS_MODEL is not a current model");
     }
 
     fn is_half_price(&self) -> bool {
@@ -98,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_character_costs_the_models_factor_and_never_nothing() {
+    fn cost_is_the_models_factor_per_character_and_at_least_one() {
         for (id, of_101, of_100) in
             [("eleven_flash_v2_5", 51, 50), ("eleven_multilingual_v2", 101, 100), ("eleven_v9_turbo", 51, 50)]
         {
@@ -108,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_is_current_and_what_is_misspelt_is_not_known() {
+    fn default_model_is_current_and_a_misspelt_one_unknown() {
         assert_eq!(SpeechModel::named(DEFAULT_MODEL).status, ModelStatus::Current);
         assert_eq!(SpeechModel::named("eleven_flash_v25").status, ModelStatus::Unknown);
         assert!(!SpeechModel::named("eleven_flash_v25").supports_language_code());

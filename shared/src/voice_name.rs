@@ -1,31 +1,29 @@
-//! The names that this deployment gives to voices at the provider.
+//! The names of this deployment's voices at the provider: `newvisions:<stage>:<lease id>`.
 
 use mongodb::bson::oid::ObjectId;
 
 use crate::env::Env;
 
-/// The names of this deployment's voices at the provider: they tell a voice whose answer was lost from every
-/// voice that is not ours.
+/// Builds and parses voice names. A voice whose create was not answered is found by its name, and only voices with
+/// such a name are ever deleted.
 #[derive(Clone, Debug)]
 pub struct VoiceNaming {
     stage: String,
 }
 
 impl VoiceNaming {
-    /// The names of the stage's voices.
     #[must_use]
     pub fn from_env(env: &Env) -> Self {
         Self { stage: env.stage().to_owned() }
     }
 
-    /// The name of the voice that a lease makes.
+    /// The name of the voice that is created under a lease.
     #[must_use]
     pub fn name(&self, lease_id: ObjectId) -> String {
         format!("newvisions:{}:{lease_id}", self.stage)
     }
 
-    /// The lease that made a voice of this name; `None` for every name that is not, to the letter, one of this
-    /// stage's.
+    /// The lease in a name; `None` unless the name is exactly one of this stage's.
     #[must_use]
     pub fn lease(&self, name: &str) -> Option<ObjectId> {
         let lease_id = ObjectId::parse_str(name.rsplit(':').next()?).ok()?;
@@ -38,14 +36,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_stages_own_names_are_its_own() {
-        let of = |stage: &str| VoiceNaming::from_env(&Env::from_iter([("STAGE", stage)]));
+    fn voice_name_is_parsed_only_for_its_own_stage() {
+        let naming = |stage: &str| VoiceNaming::from_env(&Env::from_iter([("STAGE", stage)]));
         let lease = ObjectId::new();
-        let name = of("prod").name(lease);
-        assert_eq!(of("prod").lease(&name), Some(lease));
+        let name = naming("prod").name(lease);
+        assert_eq!(naming("prod").lease(&name), Some(lease));
         for foreign in [
-            of("prod-eu").name(lease),
-            of("dev").name(lease),
+            naming("prod-eu").name(lease),
+            naming("dev").name(lease),
             format!("{name}x"),
             format!(" {name}"),
             name.to_uppercase(),
@@ -53,7 +51,7 @@ mod tests {
             String::from("newvisions:prod:my favourite"),
             String::from("Rachel"),
         ] {
-            assert_eq!(of("prod").lease(&foreign), None, "{foreign}");
+            assert_eq!(naming("prod").lease(&foreign), None, "{foreign}");
         }
     }
 }

@@ -34,7 +34,7 @@ pub async fn tell(deployment: &Deployment, out: &mut dyn Write) -> Result<(), Fa
     let limit: u32 = deployment.env.parse_or("CLONE_SLOTS", 10)?;
     writeln!(out, "slots        {} of {limit} held", live.len() + expired.len())?;
     for slot in live {
-        writeln!(out, "  {}, runs until {}", whose(slot), rfc3339(slot.until))?;
+        writeln!(out, "  {}, runs until {}", whose(slot), rfc3339(slot.expires_at))?;
     }
     for slot in expired {
         let why = if slot.orphaned { "its voice was not deleted" } else { "its perform died" };

@@ -1,7 +1,8 @@
-//! The two things a perform must have before it may clone: its user's lease and one of the account's slots. Both are
-//! waited for within bounds; where what holds them is a perform that died, it is swept first.
+//! What a perform must hold before it may clone: the user's lease and one of the account's slots.
+//!
+//! Both are waited for within bounds. If a perform that died holds them, it is swept first.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mongodb::bson::oid::ObjectId;
 use shared::{
@@ -14,101 +15,96 @@ use shared::{
 };
 
 use crate::{
-    AppState,
-    temp_voice_clone::{CloneRecord, MIN_TIME},
+    budget::{LEASE_WAIT, MIN_CLONE_TIME, POLL_INTERVAL, SLOT_WAIT, lease_ttl},
+    metrics::PerformMetrics,
+    state::AppState,
 };
 
-/// No invocation may outlive its lease.
-pub const LEASE_MARGIN: Duration = Duration::from_secs(15);
-/// How long a perform waits for another one of the same user.
-const LEASE_WAIT: Duration = Duration::from_secs(12);
-/// How long a perform waits for a slot.
-const SLOT_WAIT: Duration = Duration::from_secs(10);
-/// How often it asks again.
-const POLL: Duration = Duration::from_millis(250);
-
-/// What asking for the lease gave.
-pub enum Taken {
-    /// The lease, and the user as it is under it.
-    Lease(Box<User>),
-    /// This very request was performed before.
-    Before(Box<Replay>),
+pub enum LeaseOutcome {
+    /// The user, as stored under the lease.
+    Acquired(Box<User>),
+    /// This request was performed before.
+    AlreadyDone(Box<Replay>),
 }
 
-/// Takes the user's lease, waiting for another perform of the same user if one runs.
-pub async fn take(
+/// Acquires the user's lease; waits while another perform of the user holds it.
+pub async fn acquire_lease(
     state: &AppState,
     caller: &Caller,
-    want: &Reservation,
+    reservation: &Reservation,
     deadline: Deadline,
-) -> Result<Taken, Error> {
-    let sweeper = &state.clones.sweeper;
-    let patience = deadline.minus(MIN_TIME).capped_at(LEASE_WAIT);
+) -> Result<LeaseOutcome, Error> {
+    let wait = deadline.minus(MIN_CLONE_TIME).capped_at(LEASE_WAIT);
     let mut swept = false;
     loop {
-        let taken = match sweeper.users.take_lease(caller, want).await {
-            Ok(taken) => taken,
-            Err(error) => {
-                // If it was taken and only the answer was lost, nobody else would let go of it.
-                let nothing = Settlement { characters: 0, clone_deleted: true, replay: None };
-                let _ = sweeper.users.settle(caller.user_id, want.lease_id, &nothing).await;
-                return Err(error);
-            }
-        };
-        match taken {
-            Ok(user) => return Ok(Taken::Lease(Box::new(user))),
-            Err(LeaseError::Done(replay)) => return Ok(Taken::Before(replay)),
+        let acquired = acquire_or_release(
+            state.users.acquire_lease(caller, reservation),
+            state.users.settle(caller.user_id, reservation.lease_id, &Settlement::UNCHARGED),
+        );
+        match acquired.await? {
+            Ok(user) => return Ok(LeaseOutcome::Acquired(Box::new(user))),
+            Err(LeaseError::AlreadyDone(replay)) => return Ok(LeaseOutcome::AlreadyDone(replay)),
             Err(LeaseError::KeyReused) => return Err(Error::IdempotencyConflict),
             Err(LeaseError::NoRecording) => return Err(Error::VoiceRequired),
             Err(LeaseError::QuotaExceeded { remaining }) => {
-                let resets_in = quota::resets_in(&state.clones.clock);
-                return Err(Error::QuotaExceeded { remaining, needed: want.characters, resets_in });
+                let (needed, resets_in) = (reservation.characters, quota::resets_in(&state.clock));
+                return Err(Error::QuotaExceeded { remaining, needed, resets_in });
             }
             Err(LeaseError::Expired) if !swept => {
                 swept = true;
-                let _ = sweeper.sweep(patience).await.inspect_err(Error::log);
+                let _ = state.sweeper.sweep(wait).await.inspect_err(Error::log);
             }
-            Err(_) if patience.is_expired() => return Err(Error::PerformInProgress),
-            Err(LeaseError::Held | LeaseError::Expired) => tokio::time::sleep(POLL).await,
+            Err(LeaseError::Held | LeaseError::Expired) if wait.is_expired() => {
+                return Err(Error::PerformInProgress);
+            }
+            Err(LeaseError::Held | LeaseError::Expired) => tokio::time::sleep(POLL_INTERVAL).await,
         }
     }
 }
 
-/// Claims a slot, waiting until one is free.
+/// Claims a slot; waits until one is free.
 pub async fn claim_slot(
     state: &AppState,
     user_id: ObjectId,
     lease_id: ObjectId,
     deadline: Deadline,
-    record: &mut CloneRecord,
+    metrics: &mut PerformMetrics,
 ) -> Result<Slot, Error> {
-    let asked = Instant::now();
-    let sweeper = &state.clones.sweeper;
-    let patience = deadline.minus(MIN_TIME).capped_at(SLOT_WAIT);
-    let ttl = state.settings.timeout + LEASE_MARGIN;
+    let started = Instant::now();
+    let wait = deadline.minus(MIN_CLONE_TIME).capped_at(SLOT_WAIT);
     let mut swept = false;
     loop {
-        let claimed = match sweeper.slots.claim(lease_id, user_id, ttl).await {
-            Ok(claimed) => claimed,
-            Err(error) => {
-                // The same here.
-                let _ = sweeper.slots.free_lease(lease_id).await;
-                return Err(error);
-            }
-        };
-        if let Some((slot, held)) = claimed {
-            record.slots_held = Some(held);
-            record.slot_wait = Some(asked.elapsed());
+        let claimed = acquire_or_release(
+            state.slots.claim(lease_id, user_id, lease_ttl(state.config.timeout)),
+            state.slots.free_lease(lease_id),
+        );
+        if let Some((slot, held)) = claimed.await? {
+            metrics.slots_held = Some(held);
+            metrics.slot_wait_ms = Some(started.elapsed());
             return Ok(slot);
         }
-        if patience.is_expired() {
+        if wait.is_expired() {
             return Err(Error::CloneSlotsBusy);
         }
-        if !swept && !sweeper.slots.held().await?.expired.is_empty() {
+        if !swept && !state.slots.list().await?.expired.is_empty() {
             swept = true;
-            let _ = sweeper.sweep(patience).await.inspect_err(Error::log);
+            let _ = state.sweeper.sweep(wait).await.inspect_err(Error::log);
         } else {
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
+}
+
+/// Runs `acquire`, and `release` if it fails: the write may have succeeded even though the reply was lost, and would
+/// then hold until it expires.
+async fn acquire_or_release<T>(
+    acquire: impl Future<Output = Result<T, Error>>,
+    release: impl Future<Output = Result<bool, Error>>,
+) -> Result<T, Error> {
+    let acquired = acquire.await;
+    if acquired.is_err() {
+        // Best effort: if this fails too, it expires.
+        let _ = release.await;
+    }
+    acquired
 }

@@ -1,61 +1,63 @@
 //! The ambience: a fan in the room, under the voice (`background_sound` and `background_volume`).
 //!
-//! The provider's MP3 is decoded twice, once to measure how loud the voice is and once to mix, so that no more than a
-//! packet of sound is in memory at a time; the fan (`fan`) is made up on the way. The voice keeps its level; how loud the
-//! fan is follows from the voice's own loudness as ITU-R BS.1770 measures it
-//! (<https://www.itu.int/rec/R-REC-BS.1770>). The result is an MP3 of the same rate, channels and length.
+//! The provider's MP3 is decoded twice, once to measure the voice's loudness and once to mix, so that only one packet of
+//! samples is in memory at a time; the fan (`fan`) is synthesized on the way. The voice keeps its level; the fan's level
+//! is relative to the voice's loudness by ITU-R BS.1770 (<https://www.itu.int/rec/R-REC-BS.1770>). The result is an MP3
+//! with the same sample rate, channels and length.
 //!
-//! A voice without its ambience is a show, and an ambience without a voice is none: whatever fails here, the voice goes
-//! out as it is, and the answer says so.
+//! Ambience is optional: any failure falls back to the plain voice, and the response says so.
 
 mod fan;
-mod voice;
+mod mp3_stream;
+
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 use ebur128::{EbuR128, Mode};
 use rusty_mp3::{Mp3Encoder, Mp3EncoderConfig};
 use serde::{Deserialize, Serialize};
 use shared::{
-    deadline::Deadline,
+    deadline::{Deadline, OutOfTime},
     settings::{Percent, Settings},
 };
 use tokio::task::JoinHandle;
 
-use fan::Fan;
 use utoipa::ToSchema;
-use voice::Voice;
 
-/// As the provider's MP3s, in kbit/s.
+use fan::Fan;
+use mp3_stream::Mp3Stream;
+
+/// In kbit/s, like the provider's MP3s.
 const BITRATE: u32 = 128;
-/// How far below the voice the ambience is at a volume of 0 and of 100, in LU. Between them each step of the slider is
-/// as audible as the next, because a LU is a dB. At the default of 30, it is 24 LU below.
-const BELOW_VOICE: (f64, f64) = (30.0, 10.0);
-/// How long the ambience takes to come and to go, in seconds; a short voice gives it a quarter of its length for each.
-const FADE: (f64, f64) = (0.8, 1.5);
-/// Below this level samples are left alone, and above it they are bent towards [`CEILING`], where full scale is 1.
+/// How far the ambience is below the voice, in LU: the start at volume 100, the end at volume 0. Linear in between, which
+/// is even to the ear, because a LU is a dB. At the default volume of 30 it is 24 LU.
+const ATTENUATION_LU: RangeInclusive<f64> = 10.0..=30.0;
+/// In seconds; at most a quarter of a short voice.
+const FADE_IN: f64 = 0.8;
+const FADE_OUT: f64 = 1.5;
+/// The level above which samples are bent towards [`CEILING`]; full scale is 1.
 const KNEE: f32 = 0.85;
-/// What no sample reaches; the rest of the full scale is for what the encoder adds.
+/// No sample reaches this; the rest of full scale is headroom for the encoder.
 const CEILING: f32 = 0.97;
-/// What loudness is measured over (BS.1770, annex 1); a shorter voice is followed by silence to be measurable.
+/// The gating block of BS.1770 (annex 1), in seconds; a shorter voice is padded with silence to be measurable.
 const GATING_BLOCK: f64 = 0.4;
 
-/// What became of the ambience of an audio.
+/// Whether the ambience is in an audio.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BackgroundSound {
-    /// It is in the audio.
+    /// It is mixed in.
     Mixed,
-    /// It was asked for, and the audio is the voice alone.
+    /// It was requested, but the audio is the plain voice.
     Failed,
-    /// It was not asked for.
+    /// It was not requested.
     #[default]
     Off,
 }
 
 impl BackgroundSound {
-    /// The word in an answer.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Mixed => "mixed",
             Self::Failed => "failed",
@@ -64,78 +66,75 @@ impl BackgroundSound {
     }
 }
 
-/// Why there is no ambience, for the log.
+/// Why there is no ambience; for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotMixed {
-    /// The voice cannot be decoded, or is cut short.
-    #[error("the voice is no whole MP3")]
+pub enum MixError {
+    /// The voice cannot be decoded, or is truncated.
+    #[error("the voice is not a complete MP3")]
     Undecodable,
-    /// There is nothing to be louder than.
+    /// Its loudness cannot be measured.
     #[error("the voice is silent")]
     Silent,
-    /// Longer than anything that is spoken here.
     #[error("the voice is too long")]
     TooLong,
-    /// The encoder does not take this rate.
+    /// The encoder does not support the sample rate.
     #[error("the mix cannot be encoded")]
     Unencodable,
-    /// There was no time left.
-    #[error("the time was up")]
-    TimedOut,
+    #[error(transparent)]
+    OutOfTime(#[from] OutOfTime),
 }
 
-/// A voice that may be getting its ambience, on a thread of its own.
-pub struct Mixing {
+/// A voice, and the blocking task that mixes its ambience if the settings ask for it.
+pub struct MixTask {
     voice: Bytes,
-    mixed: Option<JoinHandle<Result<Bytes, NotMixed>>>,
+    task: Option<JoinHandle<Result<Bytes, MixError>>>,
 }
 
-impl Mixing {
-    /// Begins to mix, if these settings ask for it.
+impl MixTask {
     #[must_use]
-    pub fn begin(voice: Bytes, settings: &Settings, seed: u64, by: Deadline) -> Self {
+    pub fn spawn(voice: Bytes, settings: &Settings, seed: u64, deadline: Deadline) -> Self {
         let volume = settings.background_volume;
-        let wanted = settings.background_sound && volume != Percent::ZERO;
-        let mixed = wanted.then(|| {
+        let is_requested = settings.background_sound && volume != Percent::ZERO;
+        let task = is_requested.then(|| {
             let voice = voice.clone();
-            tokio::task::spawn_blocking(move || mix(&voice, volume, seed, by).map(Bytes::from))
+            tokio::task::spawn_blocking(move || mix(&voice, volume, seed, deadline).map(Bytes::from))
         });
-        Self { voice, mixed }
+        Self { voice, task }
     }
 
-    /// The audio to be sent, by the deadline at the latest.
-    pub async fn finish(self, by: Deadline) -> (Bytes, BackgroundSound) {
-        let Some(mixed) = self.mixed else { return (self.voice, BackgroundSound::Off) };
-        let why = match by.timeout(mixed).await {
-            Some(Ok(Ok(mixed))) => return (mixed, BackgroundSound::Mixed),
-            Some(Ok(Err(why))) => why.to_string(),
-            Some(Err(_)) => String::from("mixing panicked"),
-            None => NotMixed::TimedOut.to_string(),
+    /// The audio with ambience, or without it if the mixing failed or takes longer than `deadline`.
+    pub async fn join(self, deadline: Deadline) -> (Bytes, BackgroundSound) {
+        let Some(task) = self.task else { return (self.voice, BackgroundSound::Off) };
+        let error = match deadline.timeout(task).await {
+            Ok(Ok(Ok(mixed))) => return (mixed, BackgroundSound::Mixed),
+            Ok(Ok(Err(error))) => error.to_string(),
+            Ok(Err(_)) => String::from("mixing panicked"),
+            Err(error) => error.to_string(),
         };
-        tracing::warn!(why, "the voice goes out without its ambience");
+        tracing::warn!(error, "failed to mix the ambience; returning the plain voice");
         (self.voice, BackgroundSound::Failed)
     }
 }
 
-/// Mixes the ambience under a voice. The same seed makes the same bytes. Keeps a core busy for some 12 ms per second of
-/// sound: call it off the async threads.
-pub fn mix(voice: &[u8], volume: Percent, seed: u64, by: Deadline) -> Result<Vec<u8>, NotMixed> {
-    let (frames, gain) = measure(voice, volume, seed, by)?;
-    let mut voice = Voice::open(voice)?;
+/// Mixes the ambience under a voice. Deterministic for a seed. Uses about 12 ms of CPU per second of audio: do not call it
+/// on an async thread.
+pub fn mix(voice: &[u8], volume: Percent, seed: u64, deadline: Deadline) -> Result<Vec<u8>, MixError> {
+    let (frames, gain) = measure(voice, volume, seed, deadline)?;
+    let mut voice = Mp3Stream::open(voice)?;
     let (channels, rate) = (voice.channels, voice.rate);
     let mut fan = Fan::new(seed, rate);
-    let fades = Fades::new(frames, rate);
+    let envelope = Envelope::new(frames, rate);
     let mut encoder = Mp3Encoder::new(Mp3EncoderConfig { bitrate_kbps: BITRATE, vbr_quality: None });
     let mut mixed = Vec::new();
-    let mut at = 0;
-    while let Some(packet) = voice.next(by)? {
+    let mut frame = 0;
+    while let Some(packet) = voice.next(deadline)? {
         mixed.clear();
-        for frame in packet.chunks_exact(channels.into()) {
-            let ambience = fan.next() * gain * fades.at(at);
-            mixed.extend(frame.iter().map(|voice| limited(voice + ambience)));
-            at += 1;
+        for samples in packet.chunks_exact(channels.into()) {
+            let ambience = fan.next() * gain * envelope.at(frame);
+            mixed.extend(samples.iter().map(|voice| soft_clip(voice + ambience)));
+            frame += 1;
         }
-        encoder.push_pcm_f32(&mixed, channels, rate).map_err(|_| NotMixed::Unencodable)?;
+        encoder.push_pcm_f32(&mixed, channels, rate).map_err(|_| MixError::Unencodable)?;
     }
     encoder.finish();
     let mut mp3 = Vec::new();
@@ -145,16 +144,16 @@ pub fn mix(voice: &[u8], volume: Percent, seed: u64, by: Deadline) -> Result<Vec
     Ok(mp3)
 }
 
-/// How many frames the voice has, and what the fan's samples are to be multiplied by.
-fn measure(voice: &[u8], volume: Percent, seed: u64, by: Deadline) -> Result<(u64, f32), NotMixed> {
-    let mut voice = Voice::open(voice)?;
+/// The voice's length in frames, and the gain of the fan.
+fn measure(voice: &[u8], volume: Percent, seed: u64, deadline: Deadline) -> Result<(u64, f32), MixError> {
+    let mut voice = Mp3Stream::open(voice)?;
     let (channels, rate) = (voice.channels, voice.rate);
     let mut fan = Fan::new(seed, rate);
-    let meter = |channels| EbuR128::new(channels, rate, Mode::I).map_err(|_| NotMixed::Undecodable);
+    let meter = |channels| EbuR128::new(channels, rate, Mode::I).map_err(|_| MixError::Undecodable);
     let (mut voice_meter, mut fan_meter) = (meter(channels.into())?, meter(1)?);
     let mut fan_sound = Vec::new();
     let mut frames = 0;
-    while let Some(packet) = voice.next(by)? {
+    while let Some(packet) = voice.next(deadline)? {
         let length = packet.len() / usize::from(channels);
         fan_sound.clear();
         fan_sound.extend(std::iter::repeat_with(|| fan.next()).take(length));
@@ -172,48 +171,47 @@ fn measure(voice: &[u8], volume: Percent, seed: u64, by: Deadline) -> Result<(u6
         add(&mut voice_meter, &vec![0.0; block * usize::from(channels)])?;
         add(&mut fan_meter, &std::iter::repeat_with(|| fan.next()).take(block).collect::<Vec<_>>())?;
     }
-    let loudness = |meter: &EbuR128| meter.loudness_global().map_err(|_| NotMixed::Undecodable);
-    let (quiet, loud) = BELOW_VOICE;
-    let below = quiet + (loud - quiet) * volume.fraction();
-    let decibels = loudness(&voice_meter)? - below - loudness(&fan_meter)?;
+    let loudness = |meter: &EbuR128| meter.loudness_global().map_err(|_| MixError::Undecodable);
+    let (min, max) = (ATTENUATION_LU.start(), ATTENUATION_LU.end());
+    let attenuation = max + (min - max) * volume.fraction();
+    let decibels = loudness(&voice_meter)? - attenuation - loudness(&fan_meter)?;
     if !decibels.is_finite() {
-        return Err(NotMixed::Silent);
+        return Err(MixError::Silent);
     }
     #[expect(clippy::cast_possible_truncation, reason = "samples are f32")]
     Ok((frames, 10_f64.powf(decibels / 20.0) as f32))
 }
 
-fn add(meter: &mut EbuR128, samples: &[f32]) -> Result<(), NotMixed> {
-    meter.add_frames_f32(samples).map_err(|_| NotMixed::Undecodable)
+fn add(meter: &mut EbuR128, samples: &[f32]) -> Result<(), MixError> {
+    meter.add_frames_f32(samples).map_err(|_| MixError::Undecodable)
 }
 
-/// A sample that fits: what is loud is bent, smoothly, so that nothing is cut off.
-fn limited(sample: f32) -> f32 {
-    let loud = sample.abs() - KNEE;
-    if loud <= 0.0 {
+/// Compresses samples above [`KNEE`] smoothly below [`CEILING`].
+fn soft_clip(sample: f32) -> f32 {
+    let excess = sample.abs() - KNEE;
+    if excess <= 0.0 {
         return sample;
     }
     let room = CEILING - KNEE;
-    (KNEE + room * (loud / room).tanh()).copysign(sample)
+    (KNEE + room * (excess / room).tanh()).copysign(sample)
 }
 
-/// How the ambience comes and goes.
-struct Fades {
-    frames: f64,
-    /// In frames.
-    rise: f64,
-    fall: f64,
+/// The fade-in and fade-out of the ambience; all in frames.
+struct Envelope {
+    length: f64,
+    fade_in: f64,
+    fade_out: f64,
 }
 
-impl Fades {
+impl Envelope {
     #[expect(clippy::cast_precision_loss, reason = "minutes of samples, far below 2^52")]
     fn new(frames: u64, rate: u32) -> Self {
-        let frames = frames as f64;
-        let within = |seconds: f64| (seconds * f64::from(rate)).min(frames / 4.0).max(1.0);
-        Self { frames, rise: within(FADE.0), fall: within(FADE.1) }
+        let length = frames as f64;
+        let capped = |seconds: f64| (seconds * f64::from(rate)).min(length / 4.0).max(1.0);
+        Self { length, fade_in: capped(FADE_IN), fade_out: capped(FADE_OUT) }
     }
 
-    /// From 0 to 1: half a cosine up at the beginning and one down at the end.
+    /// The gain at a frame, 0–1: raised cosines at both ends.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -221,7 +219,7 @@ impl Fades {
     )]
     fn at(&self, frame: u64) -> f32 {
         let frame = frame as f64;
-        let through = (frame / self.rise).min((self.frames - frame) / self.fall).clamp(0.0, 1.0);
-        ((1.0 - (std::f64::consts::PI * through).cos()) / 2.0) as f32
+        let progress = (frame / self.fade_in).min((self.length - frame) / self.fade_out).clamp(0.0, 1.0);
+        ((1.0 - (std::f64::consts::PI * progress).cos()) / 2.0) as f32
     }
 }

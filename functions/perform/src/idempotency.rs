@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a repeated request gets the first one's answer, byte for byte.
+//! The `Idempotency-Key` header: a repeated request gets the first one's response, byte for byte.
 //! <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>
 
 use axum::{extract::FromRequestParts, http::request::Parts};
@@ -9,10 +9,9 @@ use shared::{
     users::Idempotency,
 };
 
-/// The header's name.
 const HEADER: &str = "idempotency-key";
 
-/// The key that came with a request, if one did.
+/// The key of a request, if it has one.
 pub struct IdempotencyKey(Option<String>);
 
 impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
@@ -34,8 +33,8 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    /// The key together with the body that it belongs to.
-    pub fn with(self, body: BodyHash) -> Option<Idempotency> {
+    /// The key and the body that it was sent with.
+    pub fn for_body(self, body: BodyHash) -> Option<Idempotency> {
         self.0.map(|key| Idempotency { key: sha256_hex(key), body: body.0 })
     }
 }

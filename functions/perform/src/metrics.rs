@@ -1,111 +1,127 @@
-//! What every perform leaves: one log line that says who, when the clone lived, how long it took and how it ended;
-//! and its metrics.
+//! What every perform leaves: one log line (who, when the clone existed, how long it took, how it ended) and one metrics
+//! entry, in one value that is filled on the way.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use metrique::{CloseValue as _, RootEntry, unit::Millisecond, unit_of_work::metrics};
-use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{DateTime, oid::ObjectId};
 use shared::{
     clock::{Clock, rfc3339},
-    error::Error,
     http::RequestId,
 };
 
-use crate::{
-    takes::{Performed, Spoken},
-    temp_voice_clone::CloneRecord,
-};
+use crate::{state::AppState, takes::TakeResults};
 
-/// One perform, as it is measured. What did not happen is left out.
+/// Started with the perform; a perform that ends before it has a lease is dropped without an entry. What did not happen
+/// is left out.
 #[metrics(
     emf::dimension_sets = [["Stage", "Function", "Outcome"], ["Stage", "Function"]],
     rename_all = "PascalCase"
 )]
-struct Measured {
+pub struct PerformMetrics {
     #[metrics(timestamp)]
     at: SystemTime,
     stage: String,
     function: &'static str,
     outcome: &'static str,
-    clone_attempts: u64,
-    clone_successes: u64,
+    pub clone_attempts: u64,
+    pub clone_successes: u64,
+    /// How long the provider took to create the voice, or to refuse it.
     #[metrics(unit = Millisecond)]
-    clone_create_ms: Option<Duration>,
+    pub clone_create_ms: Option<Duration>,
+    /// The goal is a mean under 30 s.
     #[metrics(unit = Millisecond)]
-    clone_lifetime_ms: Option<Duration>,
+    pub clone_lifetime_ms: Option<Duration>,
     #[metrics(unit = Millisecond)]
     synthesis_ms: Option<Duration>,
     #[metrics(unit = Millisecond)]
     perform_ms: Duration,
-    /// What is ours of it: all but the provider's own time.
+    /// `perform_ms` without the provider's own time.
     #[metrics(unit = Millisecond)]
     overhead_ms: Duration,
     audio_bytes: Option<u64>,
     chars: u64,
-    slots_held: Option<u64>,
+    /// Slots of this deployment that were held, this one included.
+    pub slots_held: Option<u64>,
     #[metrics(unit = Millisecond)]
-    slot_wait_ms: Option<Duration>,
+    pub slot_wait_ms: Option<Duration>,
     cleanup_failures: u64,
+    /// How long the provider took to delete the voice; not a metric of its own.
+    #[metrics(ignore)]
+    pub clone_delete: Option<Duration>,
+    #[metrics(ignore)]
+    pub clone: CloneTimes,
+    #[metrics(ignore)]
+    started: Instant,
+    #[metrics(ignore)]
+    user_id: ObjectId,
+    #[metrics(ignore)]
+    request_id: String,
 }
 
-/// What is known of a perform when it ends.
-pub struct Ended<'a> {
-    /// Whose it was.
-    pub user_id: ObjectId,
-    /// The request.
-    pub request_id: &'a RequestId,
-    /// The clone's life.
-    pub clone: &'a CloneRecord,
-    /// How long it took.
-    pub took: Duration,
-    /// What it gave; `None` after a panic.
-    pub performed: Option<&'a Result<Performed, Error>>,
-    /// Characters charged.
-    pub characters: i64,
+/// When the clone existed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CloneTimes {
+    pub created_at: Option<DateTime>,
+    /// When the deletion was confirmed.
+    pub deleted_at: Option<DateTime>,
+    /// Whether a voice may still exist at the provider, for the sweep to delete.
+    pub is_orphaned: bool,
 }
 
-impl Ended<'_> {
-    /// Writes the line and the metrics.
-    pub fn record(&self, stage: &str, clock: &Clock) {
-        let clone = self.clone;
-        let outcome = match self.performed {
-            Some(Ok(_)) => "ok",
-            Some(Err(error)) => error.code(),
-            None => "panic",
-        };
+impl PerformMetrics {
+    pub fn start(state: &AppState, user_id: ObjectId, request_id: &RequestId) -> Self {
+        Self {
+            at: SystemTime::UNIX_EPOCH,
+            stage: state.config.stage.clone(),
+            function: "perform",
+            outcome: "",
+            clone_attempts: 0,
+            clone_successes: 0,
+            clone_create_ms: None,
+            clone_lifetime_ms: None,
+            synthesis_ms: None,
+            perform_ms: Duration::ZERO,
+            overhead_ms: Duration::ZERO,
+            audio_bytes: None,
+            chars: 0,
+            slots_held: None,
+            slot_wait_ms: None,
+            cleanup_failures: 0,
+            clone_delete: None,
+            clone: CloneTimes::default(),
+            started: Instant::now(),
+            user_id,
+            request_id: request_id.0.clone(),
+        }
+    }
+
+    pub fn record_takes(&mut self, takes: &TakeResults) {
+        let succeeded = || takes.iter().flatten();
+        let started = succeeded().map(|take| take.synthesis.0).min();
+        let ended = succeeded().map(|take| take.synthesis.1).max();
+        self.synthesis_ms = ended.zip(started).map(|(ended, started)| ended.duration_since(started));
+        self.audio_bytes = Some(succeeded().map(|take| take.audio.len() as u64).sum());
+    }
+
+    /// Writes the log line and the metrics. `outcome` is `ok`, an error code, or `panic`.
+    pub fn finish(mut self, outcome: &'static str, charged: i64, clock: &Clock) {
+        self.at = clock.now().to_system_time();
+        self.outcome = outcome;
+        self.chars = u64::try_from(charged).unwrap_or(0);
+        self.perform_ms = self.started.elapsed();
+        let provider = [self.clone_create_ms, self.synthesis_ms, self.clone_delete];
+        self.overhead_ms = self.perform_ms.saturating_sub(provider.into_iter().flatten().sum());
+        self.cleanup_failures = self.clone.is_orphaned.into();
         tracing::info!(
             user_id = %self.user_id,
-            request_id = self.request_id.0,
-            clone_created_at = clone.created_at.map(rfc3339),
-            clone_deleted_at = clone.deleted_at.map(rfc3339),
-            latency_ms = u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
+            request_id = self.request_id,
+            clone_created_at = self.clone.created_at.map(rfc3339),
+            clone_deleted_at = self.clone.deleted_at.map(rfc3339),
+            latency_ms = u64::try_from(self.perform_ms.as_millis()).unwrap_or(u64::MAX),
             outcome,
-            "performed"
+            "perform finished: {outcome}"
         );
-        let spoken = self.performed.and_then(|performed| performed.as_ref().ok());
-        let spoken: Vec<&Spoken> = spoken.into_iter().flatten().flatten().collect();
-        let began = spoken.iter().map(|take| take.synthesis.0).min();
-        let ended = spoken.iter().map(|take| take.synthesis.1).max();
-        let synthesis = ended.zip(began).map(|(ended, began)| ended.duration_since(began));
-        let providers = [clone.creating, synthesis, clone.deleting].into_iter().flatten().sum();
-        let measured = Measured {
-            at: clock.now().to_system_time(),
-            stage: stage.to_owned(),
-            function: "perform",
-            outcome,
-            clone_attempts: clone.creating.is_some().into(),
-            clone_successes: clone.created_at.is_some().into(),
-            clone_create_ms: clone.creating,
-            clone_lifetime_ms: clone.lived,
-            synthesis_ms: synthesis,
-            perform_ms: self.took,
-            overhead_ms: self.took.saturating_sub(providers),
-            audio_bytes: synthesis.map(|_| spoken.iter().map(|take| take.audio.len() as u64).sum()),
-            chars: u64::try_from(self.characters).unwrap_or(0),
-            slots_held: clone.slots_held,
-            slot_wait_ms: clone.slot_wait,
-            cleanup_failures: clone.orphaned.into(),
-        };
-        shared::metrics::emit(&RootEntry::new(measured.close()));
+        shared::metrics::emit(&RootEntry::new(self.close()));
     }
 }

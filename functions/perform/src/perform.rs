@@ -1,45 +1,39 @@
-//! `POST /perform`: the order of a perform.
+//! `POST /perform`: the handler, and the steps of a perform.
 //!
-//! One update takes the user's lease and reserves the characters. Side by side, a slot is claimed, the recording
-//! is fetched and the thoughts are written; they may take as long as the making of the clone. Then the clone speaks, is
-//! deleted, and the lease is settled: charged for what was spoken, or for nothing.
+//! 1. One update acquires the user's lease and reserves the characters.
+//! 2. Concurrently: claim a slot, fetch the recording, generate the thoughts.
+//! 3. Create the clone, synthesize with it, delete it.
+//! 4. Settle the lease: charge what was synthesized, or nothing.
 
-use std::{
-    panic::AssertUnwindSafe,
-    time::{Duration, Instant},
-};
+use std::panic::AssertUnwindSafe;
 
 use axum::{Extension, extract::State, http::HeaderMap, response::Response};
 use bytes::Bytes;
-use futures::FutureExt as _;
+use futures::{FutureExt as _, TryFutureExt as _};
+use lambda_http::Context;
 use mongodb::bson::oid::ObjectId;
 use shared::{
-    deadline::{Deadline, Invocation},
+    deadline::Deadline,
     error::{Error, FieldError},
     http::RequestId,
     json::HashedJson,
+    object_store::Recording,
     session::Caller,
     users::{Idempotency, Replay, Reservation, Settlement, User},
 };
 use tracing::Instrument as _;
 
 use crate::{
-    AppState,
-    admission::{self, LEASE_MARGIN, Taken},
-    answer,
-    described::Answer,
-    facts::Facts,
+    admission::{self, LeaseOutcome},
+    budget::{CLEANUP_BACKOFF, MIN_CLONE_TIME, RESPONSE_RESERVE, SETTLE_RESERVE, SETTLE_TIMEOUT, lease_ttl},
     idempotency::IdempotencyKey,
-    metrics::Ended,
+    metrics::PerformMetrics,
     request::{Body, Request, Voice},
-    takes::{Performed, Takes},
-    temp_voice_clone::{CloneRecord, MIN_TIME, PAUSES, SETTLE_RESERVE, with_temp_voice_clone},
+    response::{self, PerformResponse},
+    state::AppState,
+    takes::{TakePipeline, TakeResults},
+    temp_voice_clone::with_temp_voice_clone,
 };
-
-/// After this long, no further attempt to settle is begun: the audience waits.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
-/// What writing and sending the answer takes.
-const ANSWER_RESERVE: Duration = Duration::from_millis(500);
 
 /// Speaks a thought, a text or up to ten takes, in the caller's own voice or a stock voice. `routine_type` and `value`
 /// ask for a thought about the value, `text` is spoken as it is, and `takes` is a list of either. `"voice": "default"`
@@ -60,39 +54,58 @@ const ANSWER_RESERVE: Duration = Duration::from_millis(500);
 ///
 /// Send an `Idempotency-Key`: the gateway gives up after 30 seconds, and the same key then fetches what was spoken since,
 /// for a day and at no cost. If the audio could not be stored for that, nothing is charged and a retry performs again.
-// The work runs in a task of its own: if the client disconnects and this future is dropped, the clone is still deleted.
 #[utoipa::path(
     post,
     path = "/perform",
     operation_id = "perform",
     request_body = Body,
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "Names this request: sent again, it is not performed again, and its answer comes once more.")),
-    responses((status = 200, content((Answer = "application/json"), (Vec<u8> = "audio/mpeg")))),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "Identifies this request: if it is sent again, it is not performed again, and the first response is repeated.")),
+    responses((status = 200, content((PerformResponse = "application/json"), (Vec<u8> = "audio/mpeg")))),
     security(("bearer" = [])),
     extensions(("x-codes" = json!(["forbidden", "voice_required", "perform_in_progress", "idempotency_conflict", "content_rejected", "answer_too_large", "quota_exceeded", "clone_failed", "synthesis_failed", "clone_slots_busy", "clone_budget_exhausted", "provider_unavailable", "deadline_exceeded"]))),
 )]
 pub async fn perform(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,
-    Invocation(invocation): Invocation,
+    context: Option<Extension<Context>>,
     caller: Caller,
     key: IdempotencyKey,
     headers: HeaderMap,
     HashedJson(body, hash): HashedJson<Body>,
 ) -> Result<Response, Error> {
-    let request = body.checked(&caller)?;
-    if request.is_list && !answer::accepts_json(&headers) {
+    let request = body.validate(&caller)?;
+    if request.is_list && !response::accepts_list(&headers) {
         return Err(Error::Invalid(vec![FieldError {
             field: String::from("Accept"),
             message: String::from("must allow application/json: several takes are no single MP3"),
         }]));
     }
-    let deadline =
-        Deadline::from_invocation(invocation.as_ref(), &state.clones.clock, state.settings.timeout);
-    let work = run(state, caller, request, key.with(hash), deadline, request_id);
+    let context = context.map(|Extension(context)| context);
+    let deadline = Deadline::from_invocation(context.as_ref(), &state.clock, state.config.timeout);
+    // In a task of its own: if the client disconnects and this future is dropped, the clone is still deleted.
+    let work = run(state, caller, request, key.for_body(hash), deadline, request_id);
     let work = tokio::spawn(work.instrument(tracing::Span::current()));
-    let (facts, audio) = work.await.map_err(|_| Error::internal("a perform panicked"))??;
-    answer::answer(&headers, &facts, audio)
+    let (response, audio) = work.await.map_err(|_| Error::internal("perform task panicked"))??;
+    response.into_response(&headers, audio)
+}
+
+/// A perform that holds its user's lease.
+struct Perform<'a> {
+    state: &'a AppState,
+    user: &'a User,
+    reservation: &'a Reservation,
+    request: &'a Request,
+    request_id: &'a RequestId,
+    deadline: Deadline,
+}
+
+/// The result of a perform that succeeded.
+struct Output {
+    response: PerformResponse,
+    /// Of all takes, concatenated.
+    audio: Bytes,
+    /// `None` without an `Idempotency-Key`, and if the audio could not be stored.
+    replay: Option<Replay>,
 }
 
 async fn run(
@@ -102,72 +115,182 @@ async fn run(
     idempotency: Option<Idempotency>,
     deadline: Deadline,
     request_id: RequestId,
-) -> Result<(Facts, Bytes), Error> {
-    let started = Instant::now();
-    let model = &state.quota.model;
-    let want = Reservation {
+) -> Result<(PerformResponse, Bytes), Error> {
+    let mut metrics = PerformMetrics::start(&state, caller.user_id, &request_id);
+    let reservation = reservation(&state, &request, idempotency);
+    let user = match admission::acquire_lease(&state, &caller, &reservation, deadline).await? {
+        LeaseOutcome::Acquired(user) => user,
+        LeaseOutcome::AlreadyDone(replay) => return replay_response(&state, &caller, *replay).await,
+    };
+    let perform = Perform {
+        state: &state,
+        user: &user,
+        reservation: &reservation,
+        request: &request,
+        request_id: &request_id,
+        deadline,
+    };
+    // The lease is settled after a panic too.
+    let result = AssertUnwindSafe(perform.produce(&mut metrics)).catch_unwind().await;
+    let output = result.as_ref().ok().and_then(|result| result.as_ref().ok());
+    perform.settle(output, !metrics.clone.is_orphaned).await;
+
+    let outcome = match &result {
+        Ok(Ok(_)) => "ok",
+        Ok(Err(error)) => error.code(),
+        Err(_) => "panic",
+    };
+    metrics.finish(outcome, output.map_or(0, |output| output.response.charged()), &state.clock);
+    let output = result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    Ok((output.response, output.audio))
+}
+
+/// Reserves the maximum cost in characters.
+fn reservation(state: &AppState, request: &Request, idempotency: Option<Idempotency>) -> Reservation {
+    let max_cost = request.takes.iter().map(|take| state.speech_model.cost(take.text.max_characters()));
+    Reservation {
         lease_id: ObjectId::new(),
-        ttl: state.settings.timeout + LEASE_MARGIN,
-        characters: request.takes.iter().map(|take| model.cost(take.words.max_characters())).sum(),
+        ttl: lease_ttl(state.config.timeout),
+        characters: max_cost.sum(),
         monthly_limit: state.quota.monthly_limit,
         needs_recording: request.voice == Voice::Own,
         idempotency,
-    };
-    let user = match admission::take(&state, &caller, &want, deadline).await? {
-        Taken::Lease(user) => user,
-        Taken::Before(replay) => return again(&state, &caller, *replay).await,
-    };
-    let spent_before = user.usage.current(&state.clones.clock);
-
-    let mut clone = CloneRecord::default();
-    let performed = AssertUnwindSafe(speak(&state, &user, want.lease_id, &request, deadline, &mut clone));
-    // The lease is settled after a panic too.
-    let performed = performed.catch_unwind().await;
-    let heard = performed.as_ref().ok().and_then(|performed| performed.as_ref().ok());
-    let audio = heard.map(joined);
-    let kept = match &audio {
-        Some(audio) if want.idempotency.is_some() => {
-            keep(&state, user.id, want.lease_id, audio.clone(), deadline).await
-        }
-        _ => false,
-    };
-
-    // What was asked for with a key and cannot be kept will be performed anew when it is asked for again: charged then.
-    let is_charged = want.idempotency.is_none() || kept;
-    let facts =
-        heard.map(|heard| Facts::new(&state.quota, &request, heard, spent_before, is_charged, &request_id));
-    let settlement = Settlement {
-        characters: facts.as_ref().map_or(0, Facts::cost),
-        clone_deleted: !clone.orphaned,
-        replay: want.idempotency.filter(|_| kept).zip(facts.as_ref()).and_then(|(idempotency, facts)| {
-            let at = state.clones.clock.now();
-            Some(Replay { idempotency, lease_id: want.lease_id, at, answer: facts.stored()? })
-        }),
-    };
-    let has_owner = settle(&state, user.id, want.lease_id, &settlement, deadline).await;
-    if kept && !has_owner {
-        forget(&state, user.id, want.lease_id).await;
     }
-    // The others are part of the answer and end here; what failed as a whole is logged at the edge.
-    heard.into_iter().flatten().filter_map(|take| take.as_ref().err()).for_each(Error::log);
-    let ended = Ended {
-        user_id: user.id,
-        request_id: &request_id,
-        clone: &clone,
-        took: started.elapsed(),
-        performed: performed.as_ref().ok(),
-        characters: settlement.characters,
-    };
-    ended.record(&state.settings.stage, &state.clones.clock);
-
-    performed.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-    let heard = facts.zip(audio);
-    heard.ok_or_else(|| Error::internal("a perform has audio and no facts"))
 }
 
-/// The audio of all takes, one after the other.
-fn joined(performed: &Performed) -> Bytes {
-    let mut audio = performed.iter().flatten().map(|spoken| &spoken.audio);
+/// The response of an earlier perform, unchanged.
+async fn replay_response(
+    state: &AppState,
+    caller: &Caller,
+    replay: Replay,
+) -> Result<(PerformResponse, Bytes), Error> {
+    let audio = state.recordings.get_replay(caller.user_id, replay.lease_id).await?;
+    Ok((PerformResponse::from_document(replay.answer)?, audio))
+}
+
+impl Perform<'_> {
+    /// Everything that is done under the lease.
+    async fn produce(&self, metrics: &mut PerformMetrics) -> Result<Output, Error> {
+        let spent_before = self.user.usage.current(&self.state.clock);
+        let takes = self.speak(metrics).await?;
+        metrics.record_takes(&takes);
+        // These errors are part of the response; the error of a whole perform is logged at the edge.
+        takes.iter().filter_map(|take| take.as_ref().err()).for_each(Error::log);
+        let audio = concat_audio(&takes);
+
+        let idempotency = self.reservation.idempotency.as_ref();
+        let stored = idempotency.is_some() && self.store_replay_audio(audio.clone()).await;
+        // With an Idempotency-Key, charge only if the audio was stored: a retry without it performs, and is charged,
+        // again.
+        let is_charged = idempotency.is_none() || stored;
+        let response =
+            PerformResponse::new(self.state, self.request, &takes, spent_before, is_charged, self.request_id);
+        let replay = idempotency.filter(|_| stored).and_then(|idempotency| {
+            Some(Replay {
+                idempotency: idempotency.clone(),
+                lease_id: self.reservation.lease_id,
+                at: self.state.clock.now(),
+                answer: response.to_document()?,
+            })
+        });
+        Ok(Output { response, audio, replay })
+    }
+
+    /// Synthesizes the takes with the voice that was asked for.
+    async fn speak(&self, metrics: &mut PerformMetrics) -> Result<TakeResults, Error> {
+        let Self { state, request, deadline, .. } = *self;
+        let (user_id, lease_id) = (self.user.id, self.reservation.lease_id);
+        let settings = self.user.settings.clone().with_overrides(request.settings_override.clone());
+        let mut takes = TakePipeline::start(state, request, &settings, lease_id, deadline);
+        if request.voice == Voice::Default {
+            let synthesized = takes.synthesize_all(&state.config.default_voice).await?;
+            return takes.finish(synthesized).await;
+        }
+
+        // `join!`, not `try_join!`: dropping a half-done claim would leak the slot.
+        let (slot, recording) = tokio::join!(
+            admission::claim_slot(state, user_id, lease_id, deadline, metrics),
+            self.fetch_recording(),
+        );
+        let slot = slot?;
+        let recording = match recording {
+            Ok(_) if deadline.remaining() < MIN_CLONE_TIME => Err(Error::DeadlineExceeded),
+            recording => recording,
+        };
+        let recording = match recording {
+            Ok(recording) => recording,
+            Err(error) => {
+                // No voice was created. If this fails, the sweep frees the slot when its lease expires.
+                let _ = state.slots.free(slot).await;
+                return Err(error);
+            }
+        };
+        let synthesized =
+            with_temp_voice_clone(state, slot, recording, deadline, metrics, async |voice_id| {
+                takes.synthesize_all(&voice_id).await
+            });
+        let synthesized = synthesized.await?;
+        takes.finish(synthesized).await
+    }
+
+    async fn fetch_recording(&self) -> Result<Recording, Error> {
+        self.state.recordings.get(self.user.id).await?.ok_or(Error::VoiceRequired)
+    }
+
+    /// Stores the audio for a repeated request. Returns whether it is stored.
+    async fn store_replay_audio(&self, audio: Bytes) -> bool {
+        let lease_id = self.reservation.lease_id;
+        let store = self.state.recordings.put_replay(self.user.id, lease_id, audio);
+        match self.deadline.minus(SETTLE_RESERVE).timeout(store).await {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => tracing::warn!(%error, %lease_id, "failed to store audio for replay"),
+            Err(error) => tracing::warn!(%error, %lease_id, "failed to store audio for replay"),
+        }
+        false
+    }
+
+    /// Settles the lease, with a few attempts. On failure the audio is still returned, and the sweep releases the lease
+    /// uncharged.
+    async fn settle(&self, output: Option<&Output>, clone_deleted: bool) {
+        let (user_id, lease_id) = (self.user.id, self.reservation.lease_id);
+        let replay = output.and_then(|output| output.replay.clone());
+        let has_replay = replay.is_some();
+        let settlement = Settlement {
+            characters: output.map_or(0, |output| output.response.charged()),
+            clone_deleted,
+            replay,
+        };
+        let mut attempts = 0;
+        let attempt = || {
+            attempts += 1;
+            self.state.users.settle(user_id, lease_id, &settlement).inspect_err(Error::log)
+        };
+        let settling = self.deadline.capped_at(SETTLE_TIMEOUT).retry(&CLEANUP_BACKOFF, attempt, |_| true);
+        match self.deadline.minus(RESPONSE_RESERVE).timeout(settling).await {
+            // Nothing to settle, and no earlier attempt whose reply was lost: the account was deleted meanwhile.
+            Ok(Ok(false)) if attempts == 1 => {
+                if has_replay {
+                    self.delete_replay_audio().await;
+                }
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) | Err(_) => {
+                tracing::warn!(%user_id, %lease_id, "failed to settle a perform; the sweep will release it");
+            }
+        }
+    }
+
+    async fn delete_replay_audio(&self) {
+        let lease_id = self.reservation.lease_id;
+        if let Err(error) = self.state.recordings.delete_replay(self.user.id, lease_id).await {
+            tracing::warn!(%error, %lease_id, "failed to delete a deleted account's replay audio; it expires");
+        }
+    }
+}
+
+/// The audio of all takes that succeeded.
+fn concat_audio(takes: &TakeResults) -> Bytes {
+    let mut audio = takes.iter().flatten().map(|take| &take.audio);
     match (audio.next(), audio.next()) {
         (Some(only), None) => only.clone(),
         (first, second) => {
@@ -176,108 +299,4 @@ fn joined(performed: &Performed) -> Bytes {
             all.concat().into()
         }
     }
-}
-
-/// Settles the lease, with a few attempts: a settlement that is repeated changes nothing. If none succeeds, the audio
-/// exists all the same and the show goes on; the sweep frees the lease, uncharged. Gives whether the perform still
-/// belongs to somebody: an account may be deleted in the middle of it.
-async fn settle(
-    state: &AppState,
-    user_id: ObjectId,
-    lease_id: ObjectId,
-    settlement: &Settlement,
-    deadline: Deadline,
-) -> bool {
-    let patience = deadline.capped_at(SETTLE_TIMEOUT);
-    let mut pauses = PAUSES.into_iter();
-    let settling = async {
-        loop {
-            match state.clones.sweeper.users.settle(user_id, lease_id, settlement).await {
-                // That nothing is left to settle may be the work of an attempt whose answer was lost.
-                Ok(settled) => return Some(settled || pauses.len() < PAUSES.len()),
-                Err(error) => error.log(),
-            }
-            match pauses.next() {
-                Some(pause) if pause < patience.remaining() => tokio::time::sleep(pause).await,
-                _ => return None,
-            }
-        }
-    };
-    deadline.minus(ANSWER_RESERVE).timeout(settling).await.flatten().unwrap_or_else(|| {
-        tracing::warn!(%user_id, %lease_id, "a perform could not be settled; the sweep will free it");
-        true
-    })
-}
-
-/// The answer of an earlier perform, as it was.
-async fn again(state: &AppState, caller: &Caller, replay: Replay) -> Result<(Facts, Bytes), Error> {
-    let audio = state.recordings.get_replay(caller.user_id, replay.lease_id).await?;
-    Ok((Facts::read(replay.answer)?, audio))
-}
-
-/// Keeps the audio for a repeated request, and tells whether it is kept.
-async fn keep(
-    state: &AppState,
-    user_id: ObjectId,
-    lease_id: ObjectId,
-    audio: Bytes,
-    deadline: Deadline,
-) -> bool {
-    let keeping = state.recordings.put_replay(user_id, lease_id, audio);
-    match deadline.minus(SETTLE_RESERVE).timeout(keeping).await {
-        Some(Ok(())) => return true,
-        Some(Err(error)) => {
-            tracing::warn!(%error, %lease_id, "the audio could not be kept for a repeated request");
-        }
-        None => tracing::warn!(%lease_id, "no time was left to keep the audio for a repeated request"),
-    }
-    false
-}
-
-/// Deletes the kept audio of a perform that nobody can ask for again.
-async fn forget(state: &AppState, user_id: ObjectId, lease_id: ObjectId) {
-    if let Err(error) = state.recordings.delete_replay(user_id, lease_id).await {
-        tracing::warn!(%error, %lease_id, "the audio of a deleted account stays until it expires");
-    }
-}
-
-async fn speak(
-    state: &AppState,
-    user: &User,
-    lease_id: ObjectId,
-    request: &Request,
-    deadline: Deadline,
-    clone: &mut CloneRecord,
-) -> Result<Performed, Error> {
-    let settings = user.settings.clone().with_overrides(request.settings_override.clone());
-    let mut takes = Takes::begin(state, request, &settings, lease_id, deadline);
-    if request.voice == Voice::Default {
-        let said = takes.speak(&state.settings.default_voice).await?;
-        return takes.finish(said).await;
-    }
-
-    // Both to their ends: a claim that was dropped half-way could hold a slot that nobody knows of.
-    let (slot, recording) = tokio::join!(
-        admission::claim_slot(state, user.id, lease_id, deadline, clone),
-        state.recordings.get(user.id),
-    );
-    let slot = slot?;
-    let recording = match recording {
-        Ok(Some(recording)) if deadline.remaining() >= MIN_TIME => recording,
-        recording => {
-            let error = match recording {
-                Ok(Some(_)) => Error::DeadlineExceeded,
-                Ok(None) => Error::VoiceRequired,
-                Err(error) => error.into(),
-            };
-            // No voice was asked for. If this fails too, the slot's lease runs out and the sweep frees it.
-            let _ = state.clones.sweeper.slots.free(slot).await;
-            return Err(error);
-        }
-    };
-    let said = with_temp_voice_clone(&state.clones, slot, recording, deadline, clone, async |voice_id| {
-        takes.speak(&voice_id).await
-    });
-    let said = said.await?;
-    takes.finish(said).await
 }

@@ -1,4 +1,4 @@
-//! What a perform is asked for: one take, or several by one clone.
+//! The request body of a perform, and its validation: one take, or a list.
 
 use deserr::Deserr;
 use shared::{
@@ -11,14 +11,13 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-/// How many takes may be asked for at once.
 const MAX_TAKES: usize = 10;
-/// How many characters several takes may have in all, at their most. At ten a second, slower than people speak a language
-/// with an alphabet, they last four minutes: 5.1 MB of MP3 at 128 kbit/s in base64, and Lambda lets 6 MB out
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>). Ten thoughts about what people think of fit.
+/// Maximum characters of all takes of a list. At ten characters a second, slower than people speak a language with an
+/// alphabet, they last four minutes: 5.1 MB of MP3 at 128 kbit/s in base64, and Lambda's response limit is 6 MB
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>). Ten thoughts about usual values fit.
 const MAX_CHARACTERS: usize = 2400;
 
-/// The body, as it is sent: `routine_type` and `value`, or `text`, or `takes`.
+/// `routine_type` and `value`, or `text`, or `takes`.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = ValidationErrors)]
 #[schema(as = Perform)]
@@ -40,7 +39,7 @@ pub struct Body {
     voice: Voice,
 }
 
-/// Whose voice speaks.
+/// Whose voice is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserr, ToSchema)]
 #[deserr(rename_all = lowercase)]
 #[schema(rename_all = "lowercase")]
@@ -51,17 +50,7 @@ pub enum Voice {
     Default,
 }
 
-impl Voice {
-    /// The contract's word in an answer.
-    pub fn source(self) -> &'static str {
-        match self {
-            Self::Own => "ephemeral_clone",
-            Self::Default => "default_voice",
-        }
-    }
-}
-
-/// One take, as it is sent: the same members that stand in the body itself where there is but one.
+/// One take of a list: the same members as a single take has in the body itself.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = ValidationErrors)]
 #[schema(as = Take)]
@@ -80,42 +69,35 @@ struct TakeBody {
 #[schema(min_items = 1, max_items = 10)]
 struct Takes(Vec<TakeBody>);
 
-/// 1–1000 characters: what is to be said.
+/// 1–1000 characters.
 #[derive(Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> ValidationError)]
 #[schema(min_length = 1, max_length = 1000, pattern = r"\S", example = "Last night I dreamt of a red card.")]
 struct Text(String);
 
-/// A checked request: what it says has passed the filter.
+/// A validated request: its texts have passed the content filter.
 pub struct Request {
-    /// What is to be heard, at least one.
+    /// At least one.
     pub takes: Vec<Take>,
-    /// Whether they came as a list, and are answered as one.
+    /// Whether they were sent as a list, and are returned as one.
     pub is_list: bool,
-    /// Whose voice.
     pub voice: Voice,
-    /// Settings for this perform.
     pub settings_override: SettingsOverride,
 }
 
-/// One audio.
 pub struct Take {
-    /// What is said, or what a thought is to be written about.
-    pub words: Words,
-    /// The routine, where the caller named one.
+    pub text: TakeText,
+    /// If the caller named one.
     pub routine: Option<Routine>,
 }
 
-/// What is said.
-pub enum Words {
-    /// This text.
+pub enum TakeText {
     Text(Speakable),
-    /// A thought about this value.
+    /// A thought about this value is generated.
     ThoughtAbout(Routine, Speakable),
 }
 
-impl Words {
-    /// The most characters that will be spoken.
+impl TakeText {
     pub fn max_characters(&self) -> usize {
         match self {
             Self::Text(text) => text.characters(),
@@ -125,23 +107,23 @@ impl Words {
 }
 
 impl Body {
-    /// Checks what no single member can tell.
-    pub fn checked(self, caller: &Caller) -> Result<Request, Error> {
+    /// Validates what depends on several members, and filters the texts.
+    pub fn validate(self, caller: &Caller) -> Result<Request, Error> {
         if self.user_id.is_some_and(|id| !caller.is(&id)) {
             return Err(Error::Forbidden);
         }
         let is_list = self.takes.is_some();
         let single = TakeBody { routine_type: self.routine_type, value: self.value, text: self.text };
         let takes = match self.takes {
-            None => vec![single.checked().map_err(|refused| match refused {
-                Refused::Invalid(fields) => Error::Invalid(fields),
-                Refused::Content(_) => Error::ContentRejected,
+            None => vec![single.validate().map_err(|error| match error {
+                TakeError::Invalid(fields) => Error::Invalid(fields),
+                TakeError::Content(_) => Error::ContentRejected,
             })?],
             Some(_) if !single.is_empty() => {
                 let message = "cannot be combined with routine_type, value or text";
                 return Err(Error::Invalid(vec![field("takes", message)]));
             }
-            Some(Takes(takes)) => several(takes)?,
+            Some(Takes(takes)) => validate_list(takes)?,
         };
         Ok(Request {
             takes,
@@ -152,15 +134,15 @@ impl Body {
     }
 }
 
-/// Checks every take, and names each that is bad.
-fn several(takes: Vec<TakeBody>) -> Result<Vec<Take>, Error> {
-    let (mut checked, mut invalid, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
+/// Validates every take, and reports each bad field.
+fn validate_list(takes: Vec<TakeBody>) -> Result<Vec<Take>, Error> {
+    let (mut valid, mut invalid, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
     for (at, take) in takes.into_iter().enumerate() {
         let named = |bad: FieldError| FieldError { field: format!("takes[{at}].{}", bad.field), ..bad };
-        match take.checked() {
-            Ok(take) => checked.push(take),
-            Err(Refused::Invalid(fields)) => invalid.extend(fields.into_iter().map(named)),
-            Err(Refused::Content(bad)) => rejected.push(named(bad)),
+        match take.validate() {
+            Ok(take) => valid.push(take),
+            Err(TakeError::Invalid(fields)) => invalid.extend(fields.into_iter().map(named)),
+            Err(TakeError::Content(bad)) => rejected.push(named(bad)),
         }
     }
     if !invalid.is_empty() {
@@ -169,18 +151,18 @@ fn several(takes: Vec<TakeBody>) -> Result<Vec<Take>, Error> {
     if !rejected.is_empty() {
         return Err(Error::ContentRejectedIn(rejected));
     }
-    let characters: usize = checked.iter().map(|take| take.words.max_characters()).sum();
+    let characters: usize = valid.iter().map(|take| take.text.max_characters()).sum();
     if characters > MAX_CHARACTERS {
         let message = format!(
             "could have {characters} characters in all, and one answer holds {MAX_CHARACTERS}: ask for fewer at once"
         );
         return Err(Error::Invalid(vec![field("takes", &message)]));
     }
-    Ok(checked)
+    Ok(valid)
 }
 
-/// Why there is no take; the fields are the take's own.
-enum Refused {
+/// Why a take is invalid; the fields are relative to the take.
+enum TakeError {
     Invalid(Vec<FieldError>),
     /// The filter refused this field.
     Content(FieldError),
@@ -191,19 +173,19 @@ impl TakeBody {
         self.routine_type.is_none() && self.value.is_none() && self.text.is_none()
     }
 
-    fn checked(self) -> Result<Take, Refused> {
+    fn validate(self) -> Result<Take, TakeError> {
         let invalid = |fields: &[&str], message: &str| {
-            Refused::Invalid(fields.iter().map(|name| field(name, message)).collect())
+            TakeError::Invalid(fields.iter().map(|name| field(name, message)).collect())
         };
         let speakable = |name: &str, text: String| {
             let rejected =
-                |_| Refused::Content(field(name, "contains words that the content filter refuses"));
+                |_| TakeError::Content(field(name, "contains words that the content filter refuses"));
             Speakable::check(text).map_err(rejected)
         };
-        let words = match (self.text, self.routine_type, self.value) {
-            (Some(Text(text)), _, None) => Words::Text(speakable("text", text)?),
+        let text = match (self.text, self.routine_type, self.value) {
+            (Some(Text(text)), _, None) => TakeText::Text(speakable("text", text)?),
             (None, Some(routine), Some(SpectatorValue(value))) => {
-                Words::ThoughtAbout(routine, speakable("value", value)?)
+                TakeText::ThoughtAbout(routine, speakable("value", value)?)
             }
             (Some(_), _, Some(_)) => return Err(invalid(&["text"], "cannot be combined with value")),
             (None, None, None) => {
@@ -213,7 +195,7 @@ impl TakeBody {
             (None, Some(_), None) => return Err(invalid(&["value"], "is missing")),
             (None, None, Some(_)) => return Err(invalid(&["routine_type"], "is missing")),
         };
-        Ok(Take { words, routine: self.routine_type })
+        Ok(Take { text, routine: self.routine_type })
     }
 }
 

@@ -1,8 +1,9 @@
-//! The takes of a perform: written side by side, spoken a few at a time by one voice, mixed while that is deleted.
+//! The takes of a perform. Thoughts are generated concurrently, takes are synthesized two at a time with one voice, and
+//! the ambience is mixed while the clone is deleted.
 //!
-//! A perform has one take or up to ten. Of several, each may fail by itself; if all do, the perform does.
+//! A perform has 1 to 10 takes. Of several, each may fail on its own; if all fail, the perform fails.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures::future::join_all;
@@ -18,127 +19,123 @@ use shared::{
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    AppState,
-    ambience::{BackgroundSound, Mixing},
-    request::{Request, Take, Words},
-    temp_voice_clone::CLEANUP_RESERVE,
+    ambience::{BackgroundSound, MixTask},
+    budget::{CLEANUP_RESERVE, MIX_RESERVE, SYNTHESIS_BACKOFF},
+    request::{Request, Take, TakeText},
+    state::AppState,
 };
 
-/// Takes that are spoken at once: the smallest plan allows three requests at a time, and another user may perform
+/// The smallest plan allows three concurrent requests, and another user may perform
 /// (<https://help.elevenlabs.io/hc/en-us/articles/14312733311761>).
-const AT_ONCE: usize = 2;
-/// Pauses before a take that the provider was too busy for is asked for again. A single one is not: its audience waits,
-/// and the client may ask for it anew at no cost.
-const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
-/// What keeping the audio, settling and answering may take; an ambience that is not mixed by then is done without.
-const MIX_RESERVE: Duration = Duration::from_secs(5);
-/// Bytes of audio that several takes may have in all: Lambda lets 6 MB out, three quarters of them are left in base64,
+const MAX_CONCURRENT_SYNTHESES: usize = 2;
+/// Bytes of audio of all takes of a list: Lambda's response limit is 6 MB, three quarters of that remain after base64,
 /// and a quarter of a megabyte is for the texts.
 const MAX_AUDIO: usize = (6 * 1024 - 256) * 1024 / 4 * 3;
 
-/// What a perform gave: an audio or a failure for each take, and at least one audio.
-pub type Performed = Vec<Result<Spoken, Error>>;
+/// One result per requested take, in their order; at least one is a success.
+pub type TakeResults = Vec<Result<FinishedTake, Error>>;
 
-/// One take that can be heard.
-pub struct Spoken {
-    /// What was said.
+pub struct FinishedTake {
     pub text: Speakable,
-    /// Who wrote it; nobody if the caller did.
+    /// `None` if the caller wrote the text.
     pub thought_source: Option<ThoughtSource>,
     /// MP3, 44.1 kHz.
     pub audio: Bytes,
-    /// Whether the ambience is in it.
     pub background_sound: BackgroundSound,
-    /// From when to when the provider spoke it.
+    /// Start and end of the provider's synthesis.
     pub synthesis: (Instant, Instant),
 }
 
-/// The takes of one perform and what they have in common.
-pub struct Takes<'a> {
+/// A take whose ambience is still being mixed.
+pub struct SynthesizedTake {
+    text: Speakable,
+    thought_source: Option<ThoughtSource>,
+    audio: MixTask,
+    synthesis: (Instant, Instant),
+}
+
+/// The takes of one perform.
+pub struct TakePipeline<'a> {
     state: &'a AppState,
     settings: &'a Settings,
     lease_id: ObjectId,
     deadline: Deadline,
     is_list: bool,
-    words: Vec<Writing>,
+    thoughts: Vec<ThoughtTask>,
 }
 
-/// The words of a take: a task that writes them beside everything else, and stops when it is dropped.
-type Writing = JoinSet<(Speakable, Option<ThoughtSource>)>;
+/// Generates the text of a take; stops when it is dropped.
+type ThoughtTask = JoinSet<(Speakable, Option<ThoughtSource>)>;
 
-/// What was said, while its ambience is being mixed.
-pub struct Said {
-    text: Speakable,
-    thought_source: Option<ThoughtSource>,
-    audio: Mixing,
-    synthesis: (Instant, Instant),
-}
-
-impl<'a> Takes<'a> {
-    /// Begins to write what is to be said.
-    pub fn begin(
+impl<'a> TakePipeline<'a> {
+    /// Starts to generate the thoughts.
+    pub fn start(
         state: &'a AppState,
         request: &Request,
         settings: &'a Settings,
         lease_id: ObjectId,
         deadline: Deadline,
     ) -> Self {
-        let words = request.takes.iter().map(|take| write(state, take, settings, deadline)).collect();
-        Self { state, settings, lease_id, deadline, is_list: request.is_list, words }
+        let thoughts =
+            request.takes.iter().map(|take| spawn_thought(state, take, settings, deadline)).collect();
+        Self { state, settings, lease_id, deadline, is_list: request.is_list, thoughts }
     }
 
-    /// Lets a voice say them, a few at a time, and begins to mix what is said. An error if nothing was: the first take's.
-    pub async fn speak(&mut self, voice_id: &str) -> Result<Vec<Result<Said, Error>>, Error> {
-        let turns = Semaphore::new(AT_ONCE);
-        let mut words = std::mem::take(&mut self.words);
-        let (this, turns) = (&*self, &turns);
-        let said = join_all(words.iter_mut().zip(0..).map(async |(writing, number)| {
-            let (text, thought_source) = written(writing).await?;
-            let _turn = turns.acquire().await.map_err(|_| Error::internal("the turns are over"))?;
+    /// Synthesizes the takes, and starts to mix each. Fails with the first take's error if all fail.
+    pub async fn synthesize_all(
+        &mut self,
+        voice_id: &str,
+    ) -> Result<Vec<Result<SynthesizedTake, Error>>, Error> {
+        let permits = Semaphore::new(MAX_CONCURRENT_SYNTHESES);
+        let mut thoughts = std::mem::take(&mut self.thoughts);
+        let (this, permits) = (&*self, &permits);
+        let takes = join_all(thoughts.iter_mut().zip(0..).map(async |(thought, number)| {
+            let (text, thought_source) = await_thought(thought).await?;
+            let _permit =
+                permits.acquire().await.map_err(|_| Error::internal("synthesis semaphore closed"))?;
             let (audio, synthesis) = this.synthesize(voice_id, &text).await?;
-            let by = this.deadline.minus(MIX_RESERVE);
-            let audio = Mixing::begin(audio, this.settings, this.seed(number), by);
-            Ok(Said { text, thought_source, audio, synthesis })
+            let mix_by = this.deadline.minus(MIX_RESERVE);
+            let audio = MixTask::spawn(audio, this.settings, this.seed(number), mix_by);
+            Ok(SynthesizedTake { text, thought_source, audio, synthesis })
         }));
-        let said: Vec<Result<Said, Error>> = said.await;
-        some(said)
+        let takes: Vec<Result<SynthesizedTake, Error>> = takes.await;
+        require_one_success(takes)
     }
 
-    /// Waits for the mixing, and refuses what no longer fits into the answer.
-    pub async fn finish(&self, said: Vec<Result<Said, Error>>) -> Result<Performed, Error> {
-        let by = self.deadline.minus(MIX_RESERVE);
-        let (mut performed, mut bytes) = (Vec::new(), 0);
-        for said in said {
-            performed.push(match said {
-                Ok(Said { text, thought_source, audio, synthesis }) => {
-                    let (audio, background_sound) = audio.finish(by).await;
+    /// Waits for the mixing. Of a list, takes that do not fit in the response fail.
+    pub async fn finish(&self, takes: Vec<Result<SynthesizedTake, Error>>) -> Result<TakeResults, Error> {
+        let mix_by = self.deadline.minus(MIX_RESERVE);
+        let (mut finished, mut bytes) = (Vec::new(), 0);
+        for take in takes {
+            finished.push(match take {
+                Ok(SynthesizedTake { text, thought_source, audio, synthesis }) => {
+                    let (audio, background_sound) = audio.join(mix_by).await;
                     if self.is_list && bytes + audio.len() > MAX_AUDIO {
                         Err(Error::AnswerTooLarge)
                     } else {
                         bytes += audio.len();
-                        Ok(Spoken { text, thought_source, audio, background_sound, synthesis })
+                        Ok(FinishedTake { text, thought_source, audio, background_sound, synthesis })
                     }
                 }
                 Err(error) => Err(error),
             });
         }
-        some(performed)
+        require_one_success(finished)
     }
 
-    /// No two performs sound alike, nor two takes.
+    /// Seed per take, derived from the lease id.
     fn seed(&self, number: u64) -> u64 {
         let lease = self.lease_id.bytes();
         lease.iter().fold(number, |seed, byte| seed.rotate_left(5).wrapping_mul(31) ^ u64::from(*byte))
     }
 
-    /// The audio of a text, and from when to when it was spoken.
+    /// The audio of a text, and the start and end of its synthesis.
     async fn synthesize(
         &self,
         voice_id: &str,
         text: &Speakable,
     ) -> Result<(Bytes, (Instant, Instant)), Error> {
-        let model = &self.state.quota.model;
-        let settings = self.settings;
+        let (model, settings) = (&self.state.speech_model, self.settings);
         let speech = Speech {
             text,
             model_id: &model.id,
@@ -148,62 +145,57 @@ impl<'a> Takes<'a> {
                 similarity_boost: settings.voice_similarity.fraction(),
             },
         };
-        let by = self.deadline.minus(CLEANUP_RESERVE);
-        let began = Instant::now();
-        let mut pauses = PAUSES.into_iter().take(if self.is_list { PAUSES.len() } else { 0 });
-        let error = loop {
-            match self.state.clones.sweeper.elevenlabs.synthesize(voice_id, &speech, by).await {
-                Ok(audio) => return Ok((audio, (began, Instant::now()))),
-                Err(error) if error.refusal() == Some(RefusalKind::RateLimited) => match pauses.next() {
-                    Some(pause) if pause < by.remaining() => tokio::time::sleep(pause).await,
-                    _ => break error,
-                },
-                Err(error) => break error,
-            }
-        };
-        Err(match error {
-            ElevenLabsError::TimedOut => Error::DeadlineExceeded,
-            // Not sent because the time was up, or no connection.
-            ElevenLabsError::Unreachable if by.is_expired() => Error::DeadlineExceeded,
-            error if error.refusal().is_none_or(|kind| kind == RefusalKind::RateLimited) => {
-                Error::ProviderUnavailable(error)
-            }
-            error => Error::SynthesisFailed(error),
-        })
+        let synthesize_by = self.deadline.minus(CLEANUP_RESERVE);
+        let delays: &[_] = if self.is_list { &SYNTHESIS_BACKOFF } else { &[] };
+        let started = Instant::now();
+        let synthesize = || self.state.elevenlabs.synthesize(voice_id, &speech, synthesize_by);
+        let is_busy = |error: &ElevenLabsError| error.refusal() == Some(RefusalKind::RateLimited);
+        let audio = synthesize_by.retry(delays, synthesize, is_busy).await.map_err(map_synthesis_error)?;
+        Ok((audio, (started, Instant::now())))
     }
 }
 
-fn write(state: &AppState, take: &Take, settings: &Settings, deadline: Deadline) -> Writing {
-    let mut writing = JoinSet::new();
-    match &take.words {
-        Words::Text(text) => {
-            let text = text.clone();
-            writing.spawn(async move { (text, None) });
+fn map_synthesis_error(error: ElevenLabsError) -> Error {
+    match error {
+        ElevenLabsError::OutOfTime | ElevenLabsError::TimedOut => Error::DeadlineExceeded,
+        error if error.refusal().is_none_or(|kind| kind == RefusalKind::RateLimited) => {
+            Error::ProviderUnavailable(error)
         }
-        Words::ThoughtAbout(routine, value) => {
+        error => Error::SynthesisFailed(error),
+    }
+}
+
+fn spawn_thought(state: &AppState, take: &Take, settings: &Settings, deadline: Deadline) -> ThoughtTask {
+    let mut task = JoinSet::new();
+    match &take.text {
+        TakeText::Text(text) => {
+            let text = text.clone();
+            task.spawn(async move { (text, None) });
+        }
+        TakeText::ThoughtAbout(routine, value) => {
             let (thoughts, routine, value) = (state.thoughts.clone(), *routine, value.clone());
             let language = settings.voice_language.clone();
-            writing.spawn(async move {
+            task.spawn(async move {
                 let thought = thoughts.write(routine.into(), &value, &language, deadline).await;
                 (thought.text, Some(thought.source))
             });
         }
     }
-    writing
+    task
 }
 
-async fn written(writing: &mut Writing) -> Result<(Speakable, Option<ThoughtSource>), Error> {
-    match writing.join_next().await {
-        Some(Ok(written)) => Ok(written),
-        _ => Err(Error::internal("writing the thought panicked")),
+async fn await_thought(task: &mut ThoughtTask) -> Result<(Speakable, Option<ThoughtSource>), Error> {
+    match task.join_next().await {
+        Some(Ok(thought)) => Ok(thought),
+        _ => Err(Error::internal("thought task panicked")),
     }
 }
 
-/// The takes, if there is one that did not fail; otherwise the first one's error.
-fn some<T>(takes: Vec<Result<T, Error>>) -> Result<Vec<Result<T, Error>>, Error> {
+/// The takes, if at least one succeeded; otherwise the first one's error.
+fn require_one_success<T>(takes: Vec<Result<T, Error>>) -> Result<Vec<Result<T, Error>>, Error> {
     if takes.iter().any(Result::is_ok) {
         return Ok(takes);
     }
     let first = takes.into_iter().find_map(Result::err);
-    Err(first.unwrap_or_else(|| Error::internal("a perform without takes")))
+    Err(first.unwrap_or_else(|| Error::internal("request has no takes")))
 }

@@ -10,7 +10,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init(&env);
     let state = sweep::AppState::from_env(&env, Clock::system()).await?;
     let state = &state;
-    // Whatever the event says, a sweep is a sweep: scheduled, repeated, or invoked by hand.
+    // The event does not matter: scheduled, retried or invoked by hand, the sweep is the same.
     lambda_runtime::run(service_fn(async move |event: LambdaEvent<Value>| {
         sweep::sweep(state, Some(&event.context))
             .await

@@ -1,4 +1,4 @@
-//! What every sweep leaves: its metrics. That there is one at all tells that the sweep runs; an alarm watches for that.
+//! The metrics of every sweep. An alarm watches that there are any.
 
 use std::time::SystemTime;
 
@@ -9,7 +9,7 @@ use shared::{clock::Clock, elevenlabs::Subscription, sweeper::SweepReport};
     emf::dimension_sets = [["Stage", "Function", "Outcome"], ["Stage", "Function"]],
     rename_all = "PascalCase"
 )]
-struct Measured {
+struct SweepMetrics {
     #[metrics(timestamp)]
     at: SystemTime,
     stage: String,
@@ -20,28 +20,27 @@ struct Measured {
     cleanup_failures: u64,
     /// Voice creations that the account has left this month.
     add_edit_budget_left: Option<u64>,
-    /// The same in per cent of what the plan has in a month: plans differ too much for an alarm on the number.
+    /// In percent of the plan's monthly limit: plans differ too much for an alarm on the absolute number.
     #[metrics(unit = Percent)]
     add_edit_budget_left_percent: Option<u64>,
 }
 
-/// Writes the metrics of a sweep.
-pub fn record(stage: &str, clock: &Clock, swept: &SweepReport, account: Option<&Subscription>) {
+pub fn record(stage: &str, clock: &Clock, report: &SweepReport, account: Option<&Subscription>) {
     let budget = account.and_then(|account| {
         let all = u64::try_from(account.max_voice_add_edits?).ok()?;
         let used = u64::try_from(account.voice_add_edit_counter?).unwrap_or(0);
         Some((all.saturating_sub(used), all))
     });
-    let measured = Measured {
+    let metrics = SweepMetrics {
         at: clock.now().to_system_time(),
         stage: stage.to_owned(),
         function: "sweep",
-        outcome: if swept.failed == 0 { "ok" } else { "incomplete" },
-        orphans_swept: swept.swept,
-        slots_held: swept.slots_held,
-        cleanup_failures: swept.failed,
+        outcome: if report.failed == 0 { "ok" } else { "incomplete" },
+        orphans_swept: report.swept,
+        slots_held: report.slots_held,
+        cleanup_failures: report.failed,
         add_edit_budget_left: budget.map(|(left, _)| left),
         add_edit_budget_left_percent: budget.and_then(|(left, all)| (100 * left).checked_div(all)),
     };
-    shared::metrics::emit(&RootEntry::new(measured.close()));
+    shared::metrics::emit(&RootEntry::new(metrics.close()));
 }

@@ -2,7 +2,11 @@
 
 use axum::extract::State;
 use serde::Serialize;
-use shared::{env::Env, json::Json, quota::Quota, speech_model::ModelStatus};
+use shared::{
+    env::Env,
+    json::Json,
+    speech_model::{ModelStatus, SpeechModel},
+};
 use utoipa::ToSchema;
 
 #[derive(Clone, Serialize, ToSchema)]
@@ -21,16 +25,16 @@ pub struct Health {
 
 impl Health {
     /// Reads whether the keys are set, not the keys.
-    pub fn from_env(env: &Env, quota: &Quota) -> Self {
+    pub fn from_env(env: &Env, model: &SpeechModel) -> Self {
         Self {
             status: "ok",
             app: "New Visions",
             env: env.stage().to_owned(),
             has_google_api_key: env.get("GEMINI_API_KEY").is_some(),
             has_elevenlabs_api_key: env.get("ELEVENLABS_API_KEY").is_some(),
-            elevenlabs_model: quota.model.id.clone(),
-            elevenlabs_model_status: quota.model.status,
-            model_cost_factor: quota.model.cost_factor(),
+            elevenlabs_model: model.id.clone(),
+            elevenlabs_model_status: model.status,
+            model_cost_factor: model.cost_factor(),
         }
     }
 }

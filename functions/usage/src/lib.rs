@@ -8,7 +8,7 @@ mod usage;
 use axum::{Router, extract::FromRef, routing::get};
 use shared::{
     clock::Clock, elevenlabs::ElevenLabs, env::Env, http_client, mongo, quota::Quota, session::TokenVerifier,
-    users::Users,
+    speech_model::SpeechModel, users::Users,
 };
 use utoipa::OpenApi;
 
@@ -18,6 +18,7 @@ use health::Health;
 pub struct AppState {
     users: Users,
     quota: Quota,
+    model: SpeechModel,
     elevenlabs: Option<ElevenLabs>,
     health: Health,
     verifier: TokenVerifier,
@@ -28,13 +29,14 @@ impl AppState {
     /// Without a provider's key the function starts all the same, so that `/health` can report that it is missing.
     pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
         let database = mongo::connect(env).await?;
-        let quota = Quota::from_env(env)?;
+        let model = SpeechModel::from_env(env);
         Ok(Self {
             users: Users::new(&database, clock.clone()),
             elevenlabs: ElevenLabs::from_env(env, http_client::client()?).ok(),
-            health: Health::from_env(env, &quota),
+            health: Health::from_env(env, &model),
             verifier: TokenVerifier::from_env(env, clock.clone())?,
-            quota,
+            quota: Quota::from_env(env)?,
+            model,
             clock,
         })
     }

@@ -9,6 +9,7 @@ use shared::{
     quota::{self, Quota},
     schema::Timestamp,
     session::Caller,
+    speech_model::SpeechModel,
     users::Users,
 };
 use time::format_description::well_known::Rfc3339;
@@ -47,6 +48,7 @@ pub struct UsageSummary {
 pub async fn usage(
     State(users): State<Users>,
     State(quota): State<Quota>,
+    State(model): State<SpeechModel>,
     State(clock): State<Clock>,
     caller: Caller,
 ) -> Result<Json<UsageResponse>, Error> {
@@ -57,8 +59,8 @@ pub async fn usage(
         remaining: (quota.monthly_limit - char_count).max(0),
         period: quota::period(clock.now()),
         resets_at: quota::resets_at(&clock).format(&Rfc3339).unwrap_or_else(|_| rfc3339(clock.now())),
-        cost_factor: quota.model.cost_factor(),
-        model: quota.model.id,
+        cost_factor: model.cost_factor(),
+        model: model.id,
     }))
 }
 

@@ -1,13 +1,13 @@
 //! The routines of the show: what the spectator thinks of.
 
 use deserr::Deserr;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::validation::ValidationError;
 
 /// What kind of thing the spectator thinks of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserr, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 #[deserr(try_from(String) = Self::try_from -> ValidationError)]
 pub enum Routine {

@@ -1,8 +1,8 @@
-//! The per-user lease: one perform at a time, and the characters that it may spend.
+//! The per-user lease: one perform at a time, with its characters reserved.
 //!
-//! One atomic update checks the session, looks for a finished perform of the same key, takes the lease, reserves the
-//! characters and returns the document, so a perform begins with one round trip. The lease expires by the database's
-//! clock; an expired one is not taken over but first swept, because its clone may still live.
+//! One atomic update checks the session, looks for a finished perform with the same key, acquires the lease, reserves the
+//! characters and returns the document, so a perform starts with one round trip. Leases expire by the database's clock.
+//! An expired lease is not taken over but swept first, because its clone may still exist.
 
 use std::time::Duration;
 
@@ -18,123 +18,125 @@ use super::{
 };
 use crate::{error::Error, mongo, quota, session::Caller};
 
-/// The perform that holds a user.
+/// The lease of a running perform, as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Lease {
-    /// The lease's id; also in the clone's name.
+    /// Also part of the clone's name.
     pub id: ObjectId,
-    /// When it runs out, by the database's clock.
-    pub until: DateTime,
-    /// The month that the characters count against, as `2026-11`.
+    /// By the database's clock.
+    #[serde(rename = "until")]
+    pub expires_at: DateTime,
+    /// The month that the characters are charged to, as `2026-11`.
     pub period: String,
     /// Characters reserved.
     pub reserved: i64,
-    /// What made its request repeatable.
+    /// Of its request, if it had a key.
     #[serde(default)]
     pub idempotency: Option<Idempotency>,
 }
 
-/// What a perform asks for when it takes the lease.
+/// What a perform needs, to acquire the lease.
 #[derive(Clone, Debug)]
 pub struct Reservation {
-    /// A fresh id.
+    /// A new id.
     pub lease_id: ObjectId,
-    /// How long the lease ttl: longer than the invocation can.
+    /// Longer than the invocation can run.
     pub ttl: Duration,
-    /// Characters that the perform could cost at most.
+    /// The perform's maximum cost in characters.
     pub characters: i64,
-    /// Characters that a user has in a month.
+    /// Characters per user and month.
     pub monthly_limit: i64,
-    /// Whether it cannot do without the user's recording.
     pub needs_recording: bool,
-    /// What makes the request repeatable.
     pub idempotency: Option<Idempotency>,
 }
 
-/// Why the lease was not given.
+/// Why the lease was not acquired.
 #[derive(Debug)]
 pub enum LeaseError {
-    /// Another perform of this user runs.
+    /// Another perform of this user is running.
     Held,
-    /// Another perform of this user died; its clone may live until it is swept.
+    /// Another perform of this user died; its clone may exist until it is swept.
     Expired,
-    /// This very request was already performed.
-    Done(Box<Replay>),
-    /// The key belongs to a request with another body.
+    /// This request was already performed.
+    AlreadyDone(Box<Replay>),
+    /// The key was used with another body.
     KeyReused,
-    /// There is no recording.
     NoRecording,
-    /// The month's characters would not be enough.
+    /// The month's remaining characters are not enough.
     QuotaExceeded {
-        /// Characters left.
         remaining: i64,
     },
 }
 
-/// How a perform ended.
+/// What ending a lease records.
 #[derive(Debug)]
 pub struct Settlement {
-    /// Characters spoken, by the model's factor; 0 if there is no audio.
+    /// Characters charged: by the model's factor, 0 without audio.
     pub characters: i64,
-    /// Whether no clone of it is left.
+    /// Whether its clone, if any, is confirmed deleted.
     pub clone_deleted: bool,
-    /// What a repeated request is to get.
+    /// For a repeated request.
     pub replay: Option<Replay>,
 }
 
+impl Settlement {
+    /// Nothing is charged, and no clone is left.
+    pub const UNCHARGED: Self = Self { characters: 0, clone_deleted: true, replay: None };
+}
+
 impl Users {
-    /// Takes the caller's lease and gives the document with it, or says why not. One round trip either way.
-    pub async fn take_lease(
+    /// Acquires the caller's lease and returns the document with it, or why not. One round trip either way.
+    pub async fn acquire_lease(
         &self,
         caller: &Caller,
-        want: &Reservation,
+        reservation: &Reservation,
     ) -> Result<Result<User, LeaseError>, Error> {
         let now = self.clock.now();
         let (period, next) = (quota::period(now), quota::next_period(&self.clock));
-        // A machine whose clock is ahead may have begun the next month: then it has begun for all.
+        // If a machine with a fast clock has already started the next month, it has started for all.
         let period = doc! { "$cond": [{ "$eq": ["$usage.period", &next] }, next, period] };
         let spent = doc! { "$cond": [{ "$eq": ["$usage.period", &period] }, "$usage.chars", 0_i64] };
         let mut conditions = vec![
             doc! { "$eq": [{ "$ifNull": ["$lease", null] }, null] },
-            doc! { "$lte": [{ "$add": [spent, want.characters] }, want.monthly_limit] },
+            doc! { "$lte": [{ "$add": [spent, reservation.characters] }, reservation.monthly_limit] },
         ];
-        if want.needs_recording {
+        if reservation.needs_recording {
             conditions.push(doc! { "$ne": [{ "$ifNull": ["$recording", null] }, null] });
         }
-        if let Some(idempotency) = &want.idempotency {
+        if let Some(idempotency) = &reservation.idempotency {
             conditions.push(replays::is_new(&idempotency.key, now));
         }
         let lease = doc! {
-            "id": want.lease_id,
-            "until": mongo::from_now(want.ttl),
+            "id": reservation.lease_id,
+            "until": mongo::from_now(reservation.ttl),
             "period": &period,
-            "reserved": want.characters,
-            "idempotency": bson(&want.idempotency)?,
+            "reserved": reservation.characters,
+            "idempotency": bson(&reservation.idempotency)?,
         };
         let update = vec![doc! { "$set": {
             "lease_asked_at": "$$NOW",
             "lease": { "$cond": [{ "$and": conditions }, lease, { "$ifNull": ["$lease", null] }] },
         } }];
-        let taken = self
+        let acquired = self
             .collection
             .find_one_and_update(self.session_filter(caller), update)
             .return_document(ReturnDocument::After);
-        let user = mongo::with_timeout(taken).await?.ok_or(Error::InvalidToken)?;
-        if user.lease.as_ref().is_some_and(|lease| lease.id == want.lease_id) {
+        let user = mongo::with_timeout(acquired).await?.ok_or(Error::InvalidToken)?;
+        if user.lease.as_ref().is_some_and(|lease| lease.id == reservation.lease_id) {
             return Ok(Ok(user));
         }
-        Ok(Err(self.refusal_reason(user, want, now)))
+        Ok(Err(self.refusal_reason(user, reservation, now)))
     }
 
-    fn refusal_reason(&self, user: User, want: &Reservation, now: DateTime) -> LeaseError {
-        if let Some(idempotency) = &want.idempotency {
+    fn refusal_reason(&self, user: User, reservation: &Reservation, now: DateTime) -> LeaseError {
+        if let Some(idempotency) = &reservation.idempotency {
             let oldest = now.timestamp_millis().saturating_sub(millis(replays::REPLAY_LIFETIME));
             let done = user.replays.into_iter().find(|replay| {
                 replay.idempotency.key == idempotency.key && replay.at.timestamp_millis() > oldest
             });
             match done {
                 Some(replay) if replay.idempotency == *idempotency => {
-                    return LeaseError::Done(Box::new(replay));
+                    return LeaseError::AlreadyDone(Box::new(replay));
                 }
                 Some(_) => return LeaseError::KeyReused,
                 None => {}
@@ -145,34 +147,36 @@ impl Users {
             }
         }
         match user.lease {
-            // Said before "busy": waiting does not bring a recording.
-            _ if want.needs_recording && user.recording.is_none() => LeaseError::NoRecording,
-            Some(lease) if user.lease_asked_at.is_some_and(|now| lease.until <= now) => LeaseError::Expired,
+            // Checked before `Held`: waiting cannot fix a missing recording.
+            _ if reservation.needs_recording && user.recording.is_none() => LeaseError::NoRecording,
+            Some(lease) if user.lease_asked_at.is_some_and(|now| lease.expires_at <= now) => {
+                LeaseError::Expired
+            }
             Some(_) => LeaseError::Held,
             None => LeaseError::QuotaExceeded {
-                remaining: (want.monthly_limit - user.usage.current(&self.clock)).max(0),
+                remaining: (reservation.monthly_limit - user.usage.current(&self.clock)).max(0),
             },
         }
     }
 
-    /// Notes the clone that lives under a lease.
+    /// Records the clone that exists under a lease.
     pub async fn record_voice_id(
         &self,
         user_id: ObjectId,
         lease_id: ObjectId,
         voice_id: &str,
     ) -> Result<(), Error> {
-        let noted = self.collection.update_one(
+        let update = self.collection.update_one(
             doc! { "_id": user_id, "lease.id": lease_id },
             doc! { "$set": { "voice_clone_id": voice_id } },
         );
-        mongo::with_timeout(noted).await?;
+        mongo::with_timeout(update).await?;
         Ok(())
     }
 
-    /// Ends a lease: what was spoken is charged to the month in which it was reserved, and the clone's id is cleared.
-    /// If the clone is not surely gone, the lease stays until the sweep has deleted it, so that the user never has
-    /// two. Settling again changes nothing. Gives whether there was something to settle.
+    /// Ends a lease: charges the month in which the characters were reserved, and clears the clone's id. Unless the
+    /// clone is confirmed deleted, the lease stays until the sweep has deleted it, so that the user never has two.
+    /// Idempotent. Returns whether there was something to settle.
     pub async fn settle(
         &self,
         user_id: ObjectId,
@@ -180,45 +184,45 @@ impl Users {
         settlement: &Settlement,
     ) -> Result<bool, Error> {
         let same_month = doc! { "$eq": ["$usage.period", "$lease.period"] };
-        // What is stored may already belong to a newer month; then the older month's charge is past.
+        // The stored usage may already be of a newer month; then the older month's charge no longer matters.
         let newer = doc! { "$gt": [{ "$ifNull": ["$usage.period", ""] }, "$lease.period"] };
         let charged = doc! {
             "period": "$lease.period",
             "chars": { "$add": [{ "$cond": [same_month, "$usage.chars", 0_i64] }, settlement.characters] },
         };
-        let mut first = doc! { "usage": { "$cond": [newer, "$usage", charged] } };
+        let mut charge = doc! { "usage": { "$cond": [newer, "$usage", charged] } };
         if let Some(replay) = &settlement.replay {
             let replay = mongodb::bson::serialize_to_document(replay).map_err(mongodb::error::Error::from)?;
-            first.insert("replays", replays::with(&replay, self.clock.now()));
+            charge.insert("replays", replays::appended(&replay, self.clock.now()));
         }
-        let last = if settlement.clone_deleted {
+        let release = if settlement.clone_deleted {
             doc! { "lease": null, "voice_clone_id": null }
         } else {
-            // Run out, so that the sweep and the user's next perform know that nobody works under it any more.
+            // Expire immediately, so that the sweep or the user's next perform may take over.
             doc! { "lease.reserved": 0_i64, "lease.until": "$$NOW" }
         };
-        let settled = self.collection.update_one(
-            // What was settled holds no reservation any more.
+        let update = self.collection.update_one(
+            // A settled lease holds no reservation any more.
             doc! { "_id": user_id, "lease.id": lease_id, "lease.reserved": { "$gt": 0 } },
-            vec![doc! { "$set": first }, doc! { "$set": last }],
+            vec![doc! { "$set": charge }, doc! { "$set": release }],
         );
-        Ok(mongo::with_timeout(settled).await?.matched_count > 0)
+        Ok(mongo::with_timeout(update).await?.matched_count > 0)
     }
 
-    /// How many users are held by a lease that still runs, and by one that ran out.
+    /// How many leases are running, and how many expired.
     pub async fn count_leases(&self) -> Result<(u64, u64), Error> {
         let count = async |comparison: &str| {
-            let leased = doc! {
+            let filter = doc! {
                 "lease.until": { "$exists": true },
                 "$expr": { comparison: ["$lease.until", "$$NOW"] },
             };
-            mongo::with_timeout(self.collection.count_documents(leased)).await
+            mongo::with_timeout(self.collection.count_documents(filter)).await
         };
         Ok((count("$gt").await?, count("$lte").await?))
     }
 
-    /// Frees every user whose lease ran out and is not among `still_held` (their clones could not be deleted
-    /// yet). Nothing is charged: no audio left such a perform. Gives how many were freed.
+    /// Releases every expired lease that is not among `still_held` (their clones could not be deleted yet). Nothing is
+    /// charged: such a perform returned no audio. Returns how many were released.
     pub async fn release_expired_leases(&self, still_held: &[ObjectId]) -> Result<u64, Error> {
         let expired = doc! {
             "lease.until": { "$exists": true },

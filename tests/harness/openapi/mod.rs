@@ -146,7 +146,8 @@ fn on_one_line(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n\n")
 }
 
-/// Doc comments on one line, without those that only say what a reader of the code is looking at.
+/// Doc comments on one line, without those that only say what a reader of the code is looking at; flattened structs in one
+/// piece.
 fn tidy(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -156,9 +157,24 @@ fn tidy(value: &mut Value) {
                     members.remove("description");
                 }
             }
+            merge_parts(members);
             members.values_mut().for_each(tidy);
         }
         Value::Array(items) => items.iter_mut().for_each(tidy),
         _ => {}
     }
+}
+
+/// Merges the inlined parts of a struct with flattened members (`allOf`) into one object.
+fn merge_parts(schema: &mut Map<String, Value>) {
+    let parts = schema.get("allOf").and_then(Value::as_array).cloned().unwrap_or_default();
+    if parts.is_empty() || !parts.iter().all(|part| part["properties"].is_object()) {
+        return;
+    }
+    schema.remove("allOf");
+    let properties = parts.iter().flat_map(|part| object(&part["properties"])).collect();
+    let required = parts.iter().filter_map(|part| part["required"].as_array()).flatten().cloned().collect();
+    schema.insert(String::from("type"), json!("object"));
+    schema.insert(String::from("properties"), Value::Object(properties));
+    schema.insert(String::from("required"), Value::Array(required));
 }

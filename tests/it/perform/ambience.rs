@@ -9,10 +9,10 @@ use axum::http::{HeaderValue, Response, header::CONTENT_TYPE};
 use bytes::Bytes;
 use http::Method;
 use mp3lame_encoder::{Bitrate, Builder, FlushNoGap, InterleavedPcm, Quality, max_required_buffer_size};
-use perform::ambience::{BackgroundSound, Mixing, NotMixed, mix};
+use perform::ambience::{BackgroundSound, MixError, MixTask, mix};
 use serde_json::{Value, json};
 use shared::{
-    deadline::Deadline,
+    deadline::{Deadline, OutOfTime},
     settings::{Percent, Settings},
 };
 use tests::{
@@ -127,15 +127,18 @@ fn word_of_a_tenth_of_a_second_has_ambience_too() {
 fn truncated_mp3_is_not_mixed() {
     let silence = Sound { samples: vec![0.0; 48_000], rate: 48_000, channels: 1 };
     for (voice, why) in [
-        (b"".as_slice(), NotMixed::Undecodable),
-        (b"<html>Please log in to the hotel's network</html>", NotMixed::Undecodable),
-        (&[0xff; 5_000], NotMixed::Undecodable),
-        (&SPEECH[..SPEECH.len() / 2], NotMixed::Undecodable),
-        (&encode(&silence, 1), NotMixed::Silent),
+        (b"".as_slice(), MixError::Undecodable),
+        (b"<html>Please log in to the hotel's network</html>", MixError::Undecodable),
+        (&[0xff; 5_000], MixError::Undecodable),
+        (&SPEECH[..SPEECH.len() / 2], MixError::Undecodable),
+        (&encode(&silence, 1), MixError::Silent),
     ] {
         assert_eq!(mix(voice, percent(50), 1, soon()), Err(why));
     }
-    assert_eq!(mix(SPEECH, percent(50), 1, Deadline::after(Duration::ZERO)), Err(NotMixed::TimedOut));
+    assert_eq!(
+        mix(SPEECH, percent(50), 1, Deadline::after(Duration::ZERO)),
+        Err(MixError::OutOfTime(OutOfTime))
+    );
 }
 
 #[test]
@@ -160,8 +163,8 @@ async fn mix_that_is_late_is_left_out() {
     let settings =
         serde_json::from_value::<Settings>(json!({ "voice_stability": 50, "background_sound": true }))
             .unwrap();
-    let mixing = Mixing::begin(voice.clone(), &settings, 1, soon());
-    let (audio, background_sound) = mixing.finish(Deadline::after(Duration::from_millis(1))).await;
+    let mixing = MixTask::spawn(voice.clone(), &settings, 1, soon());
+    let (audio, background_sound) = mixing.join(Deadline::after(Duration::from_millis(1))).await;
     assert_eq!((audio == voice, background_sound), (true, BackgroundSound::Failed));
 }
 

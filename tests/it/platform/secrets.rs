@@ -47,9 +47,14 @@ fn logs_hold_no_secret_and_no_personal_data() {
     });
     let text = log.text();
     // It was listened to: every kind of line is there, and the panic's place.
-    for line in
-        ["handled", "performed", "request refused", "ElevenLabs failed", "MongoDB failed", "S3 failed"]
-    {
+    for line in [
+        "handled",
+        "perform finished: ",
+        "request refused",
+        "ElevenLabs failed",
+        "MongoDB failed",
+        "S3 failed",
+    ] {
         assert!(text.contains(line), "no line says {line:?}");
     }
     assert!(text.contains("panicked") && text.contains("secrets.rs"), "the panic left no line");
