@@ -183,8 +183,15 @@ impl Perform<'_> {
         // With an Idempotency-Key, charge only if the audio was stored: a retry without it performs, and is charged,
         // again.
         let is_charged = idempotency.is_none() || stored;
-        let response =
-            PerformResponse::new(self.state, self.request, &takes, spent_before, is_charged, self.request_id);
+        let response = PerformResponse::new(
+            self.state,
+            self.request,
+            &takes,
+            metrics.clone,
+            spent_before,
+            is_charged,
+            self.request_id,
+        );
         let replay = idempotency.filter(|_| stored).and_then(|idempotency| {
             Some(Replay {
                 idempotency: idempotency.clone(),

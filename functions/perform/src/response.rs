@@ -16,15 +16,17 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use shared::{
     accept::Accept,
+    clock::rfc3339,
     error::Error,
     http::RequestId,
-    schema::Base64,
+    schema::{Base64, Timestamp},
     thought::{Routine, ThoughtSource},
 };
 use utoipa::ToSchema;
 
 use crate::{
     ambience::BackgroundSound,
+    metrics::CloneTimes,
     request::{Request, Take, Voice},
     state::AppState,
     takes::{FinishedTake, TakeResults},
@@ -119,6 +121,33 @@ struct PerformMembers {
     /// The id of the request that was performed; a replay has an id of its own in `X-Request-Id`.
     #[serde(rename = "request_id")]
     request_id: String,
+    /// Null if there was no clone.
+    // Missing in replays that were stored before there were receipts.
+    #[serde(default)]
+    #[schema(required)]
+    receipt: Option<Receipt>,
+}
+
+/// What became of the clone.
+#[derive(Serialize, Deserialize, ToSchema)]
+struct Receipt {
+    #[schema(value_type = Timestamp)]
+    clone_created_at: String,
+    /// Null if the deletion is not confirmed; then the clone is deleted by the next sweep.
+    #[schema(required, value_type = Option<Timestamp>)]
+    clone_deleted_at: Option<String>,
+    /// Whether the text is deleted from the provider's history too.
+    history_deleted: bool,
+}
+
+impl Receipt {
+    fn new(clone: CloneTimes) -> Option<Self> {
+        Some(Self {
+            clone_created_at: rfc3339(clone.created_at?),
+            clone_deleted_at: clone.deleted_at.map(rfc3339),
+            history_deleted: false,
+        })
+    }
 }
 
 /// The members of every take that succeeded.
@@ -187,6 +216,7 @@ impl PerformResponse {
         state: &AppState,
         request: &Request,
         takes: &TakeResults,
+        clone: CloneTimes,
         spent_before: i64,
         is_charged: bool,
         request_id: &RequestId,
@@ -218,6 +248,7 @@ impl PerformResponse {
             monthly_limit: state.quota.monthly_limit,
             voice_source: request.voice.into(),
             request_id: request_id.0.clone(),
+            receipt: Receipt::new(clone),
         };
         let is_ok = |outcome: &mut TakeOutcome| matches!(outcome, TakeOutcome::Ok(_));
         if !request.is_list

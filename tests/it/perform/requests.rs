@@ -1,6 +1,7 @@
 //! What a perform is asked for and what it responds with: voices, routines, settings, the text.
 
 use http::Method;
+use mongodb::bson::DateTime;
 use serde_json::{Value, json};
 use tests::harness::{Setup, TestApp, User, mp3, send};
 
@@ -22,7 +23,7 @@ async fn default_voice_needs_no_recording_no_clone_and_no_slot() {
     app.wire().reset();
     let body = json!({ "routine_type": "cards", "value": "Queen of Hearts", "voice": "default" });
     let response = perform(&app, &ada, &body).await;
-    assert_eq!(response["voiceSource"], "default_voice");
+    assert_eq!((&response["voiceSource"], &response["receipt"]), (&json!("default_voice"), &Value::Null));
     assert_eq!(response["charCount"], response["charsUsedEffective"]);
 
     let commands = app.wire().commands();
@@ -50,7 +51,11 @@ async fn text_is_spoken_as_it_is() {
     assert_eq!(app.gemini().state().prompts.len(), 0, "nobody was asked to write");
     assert_eq!(response["request_id"].as_str().unwrap().len(), 36);
     assert_eq!(response["backgroundSound"], "off");
-    assert_eq!(response.as_object().unwrap().len(), 12, "{:?}", response.as_object().unwrap().keys());
+    let time =
+        |member: &str| DateTime::parse_rfc3339_str(response["receipt"][member].as_str().unwrap()).unwrap();
+    assert!(time("clone_created_at") <= time("clone_deleted_at"), "{}", response["receipt"]);
+    assert_eq!(response["receipt"]["history_deleted"], false);
+    assert_eq!(response.as_object().unwrap().len(), 13, "{:?}", response.as_object().unwrap().keys());
 }
 
 #[tokio::test]
