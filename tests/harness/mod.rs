@@ -3,6 +3,7 @@
 //! - `services`: `MongoDB`, S3, `ElevenLabs` and `Gemini`, each a fake unless the environment names a real one;
 //! - `backend`: the functions' own routers on these services, and their sweep;
 //! - `gateway`: the HTTP API in front of them, with its CORS;
+//! - `page`: the page that `cargo local` serves beside it;
 //! - `client`: the client of the API, over HTTP, the routers or the Runtime API;
 //! - `test_app`: all of these together, with users, for one test;
 //! - `routes`: every route, with who may call it and a sample body;
@@ -20,6 +21,7 @@ mod lambda_binaries;
 pub mod lambda_runtime_api;
 pub mod mp3;
 pub mod openapi;
+pub mod page;
 pub mod routes;
 pub mod sample_events;
 mod services;

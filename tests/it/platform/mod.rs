@@ -9,6 +9,7 @@ pub mod events;
 mod http_client;
 pub mod lambda_binaries;
 pub mod openapi;
+mod page;
 mod policies;
 mod round_trips;
 pub mod routes;

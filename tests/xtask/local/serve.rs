@@ -1,9 +1,9 @@
-//! `cargo local`: serves the API until Ctrl-C.
+//! `cargo local`: serves the API, and a page that shows it, until Ctrl-C.
 
 use std::{io, time::Duration};
 
 use shared::{clock::Clock, env::Env};
-use tests::harness::{Backend, Services, gateway};
+use tests::harness::{Backend, Services, gateway, page};
 use tokio::net::TcpListener;
 
 use super::configuration;
@@ -29,6 +29,9 @@ pub async fn serve() -> Result<(), String> {
         r#"
 Serving the API on {url} (Ctrl-C stops it). A fresh activation code: {code}
 
+  In a browser: {url}/#code={code}
+  By hand:
+
   curl -s {url}/auth/register -H 'content-type: application/json' \
     -d '{{"username":"ada","email":"ada@example.com","password":"correct horse battery staple","activationCode":"{code}"}}'
 "#,
@@ -36,7 +39,8 @@ Serving the API on {url} (Ctrl-C stops it). A fresh activation code: {code}
     );
 
     let (stop, stopped) = tokio::sync::oneshot::channel();
-    let server = tokio::spawn(gateway::serve(listener, backend.routes.clone(), async {
+    let routes = backend.routes.clone().merge(page::routes());
+    let server = tokio::spawn(gateway::serve(listener, routes, async {
         let _ = stopped.await;
     }));
     tokio::select! {

@@ -7,7 +7,7 @@ use std::{ffi::OsString, path::Path, process::Stdio};
 
 use mongodb::bson::oid::ObjectId;
 use shared::clock::Clock;
-use tests::harness::{Backend, SigningKey, TestClient, User, gateway};
+use tests::harness::{Backend, SigningKey, TestClient, User, gateway, page};
 use tokio::{net::TcpListener, process::Command};
 
 use super::configuration;
@@ -25,7 +25,8 @@ pub async fn with(command: &[OsString]) -> Result<(), String> {
     let no_port = |error: std::io::Error| format!("No port is free: {error}.");
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(no_port)?;
     let url = format!("http://{}", listener.local_addr().map_err(no_port)?);
-    let server = tokio::spawn(gateway::serve(listener, backend.routes.clone(), std::future::pending()));
+    let routes = backend.routes.clone().merge(page::routes());
+    let server = tokio::spawn(gateway::serve(listener, routes, std::future::pending()));
     let token = register(&url, &backend, &recording)
         .await
         .map_err(|why| format!("The user could not be registered: {why}"))?;

@@ -1,0 +1,74 @@
+// The page at the root of `cargo local`: it shows what the API is for, and how its client is used.
+import { NewVisions } from "../client/index.js";
+import { setUpAccount } from "./account.js";
+import { button, html } from "./dom.js";
+import { setUpReadiness } from "./readiness.js";
+import { setUpSettings } from "./settings.js";
+import { setUpStage } from "./stage.js";
+import { setUpUsage } from "./usage.js";
+import { setUpVoice } from "./voice.js";
+/** Shared by the tabs of this browser, and there after a reload. */
+class BrowserStore {
+    get() {
+        return JSON.parse(localStorage.getItem("tokens") ?? "null");
+    }
+    set(tokens) {
+        if (tokens) {
+            localStorage.setItem("tokens", JSON.stringify(tokens));
+        }
+        else {
+            localStorage.removeItem("tokens");
+        }
+    }
+}
+const client = new NewVisions({ baseUrl: location.origin, store: new BrowserStore(), onSignedOut: showAccount });
+const account = setUpAccount(client, () => {
+    showShow();
+    // The form that had the focus is gone.
+    html("main").focus();
+});
+const readiness = setUpReadiness(client);
+const usage = setUpUsage(client);
+const settings = setUpSettings(client);
+const stage = setUpStage(client, () => {
+    readiness.refresh();
+    usage.refresh();
+});
+const voice = setUpVoice(client, (hasRecording) => {
+    stage.setHasRecording(hasRecording);
+    readiness.refresh();
+});
+button("sign-out").addEventListener("click", async () => {
+    stage.close();
+    await client.logout();
+    showAccount();
+});
+// A voice that waits for its words is not left waiting.
+addEventListener("pagehide", () => stage.close());
+// Another tab signed in or out.
+addEventListener("storage", ({ key }) => key === "tokens" && showCurrent());
+function showCurrent() {
+    if (client.user) {
+        showShow();
+    }
+    else {
+        showAccount();
+    }
+}
+function showAccount() {
+    stage.close();
+    html("welcome").hidden = false;
+    html("signed-in").hidden = true;
+    html("who").hidden = true;
+    account.show();
+}
+function showShow() {
+    html("welcome").hidden = true;
+    html("signed-in").hidden = false;
+    html("who").hidden = false;
+    html("username").textContent = client.user?.username ?? "";
+    voice.refresh();
+    usage.refresh();
+    settings.refresh();
+}
+showCurrent();

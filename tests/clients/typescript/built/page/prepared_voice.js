@@ -1,0 +1,114 @@
+// A voice that is made while the spectator still thinks, and put away if it is not used.
+import { ApiError } from "../client/index.js";
+import { button, element, html } from "./dom.js";
+/** A server that knows no cue says so with one of these. A perform then makes its voice itself. */
+const WITHOUT_CUE = ["invalid_request", "not_found", "unexpected_response"];
+export class PreparedVoice {
+    cue;
+    #state = "waiting";
+    #note;
+    #countdown;
+    #ended;
+    constructor(cue) {
+        this.cue = cue;
+        this.#tell("Your voice is being made…");
+        this.#ended = this.#follow();
+        // Awaited by `speak`; where nobody speaks, the status line says why it ended.
+        this.#ended.catch(() => undefined);
+    }
+    /** Whether it still takes words. */
+    get isWaiting() {
+        return this.#state === "waiting";
+    }
+    /** Speaks, to the end of the perform. False if the voice was gone before it could begin. */
+    async speak(words, note) {
+        this.#note = note;
+        this.#state = "speaking";
+        try {
+            await this.cue.speak(words);
+            this.#stopCountdown();
+            await this.#ended;
+            return true;
+        }
+        catch (error) {
+            this.#note = undefined;
+            if (error instanceof ApiError && error.status === 422) {
+                // Other words may still be given.
+                this.#state = "waiting";
+            }
+            else if (isGone(error) && !note.hasBegun) {
+                this.#end("");
+                return false;
+            }
+            throw error;
+        }
+    }
+    withdraw() {
+        if (this.isWaiting) {
+            this.#end("");
+            void this.cue.withdraw().catch(() => undefined);
+        }
+    }
+    async #follow() {
+        try {
+            for await (const event of this.cue) {
+                if (this.#state === "over") {
+                    return;
+                }
+                if (event.event === "ready" && this.isWaiting) {
+                    this.#tell("Your voice is ready.");
+                    this.#startCountdown(event.expires_in);
+                }
+                else if (event.event === "failed" && !this.#note) {
+                    this.#end(event.detail);
+                    return;
+                }
+                else {
+                    this.#note?.show(event);
+                }
+            }
+            this.#end("");
+        }
+        catch (error) {
+            if (error instanceof ApiError && WITHOUT_CUE.includes(error.code)) {
+                this.#end("", false);
+            }
+            else {
+                this.#end(error instanceof ApiError && !this.#note ? error.detail : "");
+            }
+            throw error;
+        }
+    }
+    #end(why, canBeginAgain = true) {
+        this.#state = "over";
+        this.#stopCountdown();
+        this.#tell(why);
+        button("prepare").hidden = !canBeginAgain;
+    }
+    #tell(what) {
+        html("cue").textContent = what;
+        button("prepare").hidden = true;
+    }
+    #startCountdown(seconds) {
+        const bar = element("cue-left", HTMLProgressElement);
+        const until = performance.now() + seconds * 1000;
+        bar.hidden = false;
+        bar.max = seconds;
+        const show = () => {
+            bar.value = Math.max(0, (until - performance.now()) / 1000);
+        };
+        show();
+        this.#countdown = setInterval(show, 200);
+    }
+    #stopCountdown() {
+        clearInterval(this.#countdown);
+        element("cue-left", HTMLProgressElement).hidden = true;
+    }
+}
+/** The clone was deleted before its words came, or the server knows no cue. */
+function isGone(error) {
+    if (!(error instanceof ApiError)) {
+        return false;
+    }
+    return [404, 409].includes(error.status) || [...WITHOUT_CUE, "cue_expired"].includes(error.code);
+}

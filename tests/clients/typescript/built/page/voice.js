@@ -1,0 +1,96 @@
+import { act, button, created, element, html, showError } from "./dom.js";
+import { MAX_SECONDS, MIN_SECONDS, Recorder } from "./recorder.js";
+export function setUpVoice(client, onChanged) {
+    const card = html("voice");
+    const record = button("record");
+    const stop = button("stop");
+    const consent = element("consent", HTMLInputElement);
+    const file = element("file", HTMLInputElement);
+    const listen = element("listen", HTMLAudioElement);
+    const details = element("recording-details", HTMLDetailsElement);
+    let recorder;
+    let chosen;
+    const show = async () => {
+        const { hasSample, duration, uploaded_at } = await client.voice();
+        const since = uploaded_at ? ` on ${new Date(uploaded_at).toLocaleDateString()}` : "";
+        html("recording").textContent = hasSample
+            ? `Recorded${since}: ${(duration ?? 0).toFixed(0)} s.`
+            : "There is no recording of you yet.";
+        details.open = !hasSample;
+        details.querySelector("summary")?.replaceChildren(hasSample ? "Record again" : "Record");
+        button("delete-voice").hidden = !hasSample;
+        onChanged(hasSample);
+    };
+    const showProgress = ({ seconds, level }) => {
+        element("recorded", HTMLProgressElement).value = seconds;
+        element("level", HTMLMeterElement).value = level;
+        const whole = Math.floor(seconds);
+        html("countdown").textContent =
+            seconds < MIN_SECONDS ? `${whole} s. ${MIN_SECONDS - whole} more are needed.` : `${whole} s. Enough; it ends at ${MAX_SECONDS} s.`;
+        stop.disabled = seconds < MIN_SECONDS;
+        // Said again only when it changes: it is read aloud by screen readers.
+        const hint = level > 0.98 ? "Too loud: move away from the microphone." : "";
+        if (hint !== html("level-hint").textContent) {
+            html("level-hint").textContent = hint;
+        }
+    };
+    const review = (recording) => {
+        chosen = recording;
+        html("review").hidden = !recording;
+        URL.revokeObjectURL(listen.src);
+        if (recording) {
+            listen.src = URL.createObjectURL(recording);
+            button("upload").focus();
+        }
+        else {
+            listen.removeAttribute("src");
+            file.value = "";
+        }
+    };
+    const showRecording = (isRecording) => {
+        record.hidden = isRecording;
+        html("choose").hidden = isRecording;
+        stop.hidden = !isRecording;
+        html("recording-now").hidden = !isRecording;
+    };
+    record.addEventListener("click", () => {
+        review(undefined);
+        void act(card, record, async () => {
+            recorder = await Recorder.start(showProgress);
+            showRecording(true);
+            const recording = await recorder.recording;
+            showRecording(false);
+            review(recording);
+        });
+    });
+    stop.addEventListener("click", () => recorder?.stop());
+    file.addEventListener("change", () => {
+        showError(card, undefined);
+        review(file.files?.[0]);
+    });
+    button("discard").addEventListener("click", () => review(undefined));
+    button("upload").addEventListener("click", () => {
+        void act(card, button("upload"), async () => {
+            if (!consent.checked) {
+                consent.focus();
+                throw new Error("Tick the box first: a voice is cloned only if its speaker agrees.");
+            }
+            if (chosen) {
+                const uploaded = await client.uploadVoice(chosen, { consent: true });
+                const advice = "advice" in uploaded ? uploaded.advice : [];
+                html("advice").replaceChildren(...advice.map(({ message }) => created("li", message)));
+                html("advice").hidden = advice.length === 0;
+                review(undefined);
+                await show();
+            }
+        });
+    });
+    button("delete-voice").addEventListener("click", () => {
+        void act(card, button("delete-voice"), async () => {
+            await client.deleteVoice();
+            html("advice").hidden = true;
+            await show();
+        });
+    });
+    return { refresh: () => void act(card, null, show) };
+}

@@ -1,0 +1,234 @@
+// A client of the New Visions API for a browser or Node.js, to be copied: typed by the API's description, without a
+// dependency. It signs in and stays signed in, uploads the recording, performs, and hears a perform while it is made.
+import { ApiError } from "./error.js";
+import { type PerformEvent, performEvents, type Restarted } from "./events.js";
+import { MemoryStore, Session, type TokenStore } from "./session.js";
+import type { Body, Manner, Settings, Success, Tokens, Words } from "./types.js";
+
+export { ApiError } from "./error.js";
+export type * from "./events.js";
+export { MemoryStore, type TokenStore } from "./session.js";
+export type * from "./types.js";
+
+export interface Options {
+  /** Where the API is served. */
+  baseUrl: string;
+  /** Where the tokens are kept; in memory without. */
+  store?: TokenStore;
+  /** Called when the server has ended the session: the user has to sign in again. */
+  onSignedOut?: () => void;
+}
+
+/** How a perform is sent. */
+export interface Sending {
+  /** Names the perform: sent again with the same key and body, it is not performed again. A fresh one without. */
+  key?: string;
+  signal?: AbortSignal;
+}
+
+/** Whether everything is ready for the show. */
+export interface Readiness {
+  ready: boolean;
+  checks: { name: string; ok: boolean; detail: string }[];
+  expected_seconds: number | null;
+}
+
+interface Request {
+  body?: unknown;
+  headers?: Record<string, string>;
+  signal?: AbortSignal | undefined;
+  /** Sent even if the page is left meanwhile. */
+  keepalive?: boolean;
+}
+
+/** How often a perform whose answer was lost is asked for again, and how long it waits before. */
+const MAX_REPETITIONS = 3;
+const REPETITION_DELAY_MS = 1_000;
+
+export class NewVisions {
+  readonly #baseUrl: string;
+  readonly #session: Session;
+
+  constructor({ baseUrl, store = new MemoryStore(), onSignedOut = () => undefined }: Options) {
+    this.#baseUrl = baseUrl.replace(/\/$/, "");
+    const exchange = async (refresh_token: string): Promise<Tokens> =>
+      (await this.#fetch("POST", "/auth/refresh", { body: { refresh_token } })).json();
+    this.#session = new Session(store, exchange, onSignedOut);
+  }
+
+  /** Who is signed in here, or null. */
+  get user(): Pick<Tokens, "user_id" | "username" | "email"> | null {
+    return this.#session.tokens;
+  }
+
+  async register(account: Body<"register">): Promise<void> {
+    this.#session.tokens = await (await this.#fetch("POST", "/auth/register", { body: account })).json();
+  }
+
+  async login(credentials: Body<"login">): Promise<void> {
+    this.#session.tokens = await (await this.#fetch("POST", "/auth/login", { body: credentials })).json();
+  }
+
+  /** Ends the session here and, if it can be reached, at the server. */
+  async logout(): Promise<void> {
+    const ended = this.#session.tokens ? this.#send("POST", "/auth/logout") : Promise.resolve();
+    await ended.catch(() => undefined);
+    this.#session.tokens = null;
+  }
+
+  settings(): Promise<Settings> {
+    return this.#json("GET", "/users/me/settings");
+  }
+
+  saveSettings(settings: Body<"replaceSettings">): Promise<Settings> {
+    return this.#json("PUT", "/users/me/settings", { body: settings });
+  }
+
+  voice(): Promise<Success<"getVoice">> {
+    return this.#json("GET", "/users/me/voice/meta");
+  }
+
+  /** Uploads a recording of the user's own voice; only with the speaker's consent to its being cloned. */
+  uploadVoice(recording: Blob, { consent }: { consent: boolean }): Promise<Success<"replaceVoice">> {
+    const headers = {
+      "Content-Type": recording.type || "application/octet-stream",
+      ...(consent && { "X-Consent": "true" }),
+    };
+    return this.#json("POST", "/users/me/voice", { body: recording, headers });
+  }
+
+  async deleteVoice(): Promise<void> {
+    await this.#send("DELETE", "/users/me/voice");
+  }
+
+  usage(): Promise<Success<"getUsage">> {
+    return this.#json("GET", "/usage");
+  }
+
+  readiness(): Promise<Readiness> {
+    return this.#json("GET", "/perform/readiness");
+  }
+
+  /** Performs, and tells what happens as it happens. A lost answer is asked for again with the same key. */
+  perform(words: Words, manner: Manner = {}, sending: Sending = {}): AsyncGenerator<PerformEvent | Restarted> {
+    return this.#perform({ ...words, ...manner }, sending);
+  }
+
+  /** Has the voice made before the words are known. */
+  cue(manner: Pick<Manner, "settings_override"> = {}, sending: Sending = {}): Cue {
+    return new Cue(
+      this.#perform({ cue: true, ...manner }, sending),
+      async (id, words) => void (await this.#send("POST", `/perform/${id}`, { body: words })),
+      async (id) => void (await this.#send("DELETE", `/perform/${id}`, { keepalive: true })),
+    );
+  }
+
+  async *#perform(body: object, { key = crypto.randomUUID(), signal }: Sending) {
+    const headers = { Accept: "application/x-ndjson, application/json;q=0.5", "Idempotency-Key": key };
+    for (let repetition = 0; ; repetition++) {
+      try {
+        yield* performEvents(await this.#send("POST", "/perform", { body, headers, signal }));
+        return;
+      } catch (error) {
+        const lost = error instanceof ApiError && (error.code === "incomplete" || error.code === "unreachable");
+        if (!lost || signal?.aborted || repetition === MAX_REPETITIONS) {
+          throw error;
+        }
+        yield { event: "restarted" } satisfies Restarted;
+        await new Promise((resume) => setTimeout(resume, REPETITION_DELAY_MS));
+      }
+    }
+  }
+
+  async #json<Answer>(method: string, path: string, request: Request = {}): Promise<Answer> {
+    return (await this.#send(method, path, request)).json();
+  }
+
+  /** Sends as the signed-in user; once more with fresh tokens if these were refused. */
+  async #send(method: string, path: string, request: Request = {}): Promise<Response> {
+    const token = this.#session.tokens?.access_token ?? "";
+    try {
+      return await this.#fetch(method, path, authorized(request, token));
+    } catch (error) {
+      if (!(error instanceof ApiError && error.code === "invalid_token" && token)) {
+        throw error;
+      }
+      await this.#session.renew(token);
+      return this.#fetch(method, path, authorized(request, this.#session.tokens?.access_token ?? ""));
+    }
+  }
+
+  async #fetch(method: string, path: string, { body, headers, signal, keepalive }: Request): Promise<Response> {
+    const isBare = body === undefined || body instanceof Blob;
+    const response = await fetch(this.#baseUrl + path, {
+      method,
+      headers: { Accept: "application/json", ...(!isBare && { "Content-Type": "application/json" }), ...headers },
+      ...(body !== undefined && { body: isBare ? (body as Blob) : JSON.stringify(body) }),
+      ...(signal && { signal }),
+      ...(keepalive && { keepalive }),
+    }).catch((error) => {
+      throw signal?.aborted ? error : ApiError.unreachable();
+    });
+    if (!response.ok) {
+      throw await ApiError.from(response);
+    }
+    return response;
+  }
+}
+
+function authorized(request: Request, token: string): Request {
+  return token ? { ...request, headers: { ...request.headers, Authorization: `Bearer ${token}` } } : request;
+}
+
+/**
+ * A perform whose voice is made before its words are known. Its events must be read, once and by one reader: that
+ * reading also tells it when the voice is ready.
+ */
+export class Cue implements AsyncIterable<PerformEvent | Restarted> {
+  #isReady: (performId: string) => void = () => undefined;
+  #isOver: (error: unknown) => void = () => undefined;
+  readonly #performId = new Promise<string>((resolve, reject) => {
+    this.#isReady = resolve;
+    this.#isOver = reject;
+  });
+  #words: Words | undefined;
+
+  constructor(
+    private readonly events: AsyncGenerator<PerformEvent | Restarted>,
+    private readonly give: (performId: string, words: Words) => Promise<void>,
+    private readonly drop: (performId: string) => Promise<void>,
+  ) {
+    // Whoever speaks or withdraws hears of it; the reader of the events does anyway.
+    this.#performId.catch(() => undefined);
+  }
+
+  /** Gives the words, as soon as the voice is ready. Words that the API refuses leave the cue waiting for others. */
+  async speak(words: Words): Promise<void> {
+    await this.give(await this.#performId, words);
+    this.#words = words;
+  }
+
+  /** Has the voice deleted unused, as soon as it is there. Nothing is charged. */
+  async withdraw(): Promise<void> {
+    await this.drop(await this.#performId);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<PerformEvent | Restarted> {
+    try {
+      for await (const event of this.events) {
+        if (event.event === "ready") {
+          this.#isReady(event.perform_id);
+          if (this.#words) {
+            // A lost answer was asked for again, and the perform began anew.
+            await this.give(event.perform_id, this.#words);
+          }
+        }
+        yield event;
+      }
+      this.#isOver(ApiError.incomplete());
+    } catch (error) {
+      this.#isOver(error);
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,26 @@
+// What was spent this month.
+import type { NewVisions } from "../client/index.js";
+import { act, element, html } from "./dom.js";
+
+export function setUpUsage(client: NewVisions) {
+  const show = (name: string, used: number, limit: number) => {
+    html(name).textContent = `${used.toLocaleString()} of ${limit.toLocaleString()}`;
+    const bar = element(`${name}-bar`, HTMLProgressElement);
+    bar.max = Math.max(limit, 1);
+    bar.value = used;
+  };
+  return {
+    refresh: () =>
+      void act(html("usage"), null, async () => {
+        const usage = await client.usage();
+        show("characters", usage.charCount, usage.monthlyLimit);
+        if ("clonesUsed" in usage) {
+          const { clonesUsed, clonesLimit } = usage as unknown as { clonesUsed: number; clonesLimit: number };
+          html("clones-label").hidden = false;
+          show("clones", clonesUsed, clonesLimit);
+        }
+        const resets = new Date(usage.resetsAt).toLocaleDateString(undefined, { day: "numeric", month: "long" });
+        html("resets").textContent = `Starts anew on ${resets}. A character costs ${usage.costFactor} with ${usage.model}.`;
+      }),
+  };
+}
