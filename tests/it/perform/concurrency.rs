@@ -55,8 +55,16 @@ async fn slots_of_three_never_hold_more_voices_for_twelve_users() {
     let app = TestApp::with(setup).await;
     let names: Vec<String> = (0..12).map(|at| format!("user{at}")).collect();
     let users = join_all(names.iter().map(|name| app.performer(name))).await;
-    let responses = join_all(users.iter().map(|user| app.perform(user, "Queen of Hearts"))).await;
-    for response in &responses {
+    // A busy machine does not get through all of them in the time for which one waits for a slot.
+    let performs = users.iter().map(async |user| {
+        loop {
+            let response = app.perform(user, "Queen of Hearts").await;
+            if response.json()["code"] != "clone_slots_busy" {
+                return response;
+            }
+        }
+    });
+    for response in join_all(performs).await {
         assert_eq!(response.status, 200, "{response:?}");
     }
     let ledger = app.elevenlabs().state();

@@ -21,7 +21,9 @@ use crate::{db_snapshot::Stored, perform::idempotency::keyed, platform::lambda_b
 
 // 1. Slots: at no instant do more than CLONE_SLOTS voices of this deployment exist at the provider.
 
-#[tokio::test]
+// On several threads: the backend and the fakes share them with a hundred clients, and the database's replies must not
+// wait for a thread until they are late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn slots_a_hundred_users_at_once_after_a_crash_never_have_more_than_ten_voices() {
     let setup = Setup {
         elevenlabs: elevenlabs::Config {

@@ -22,8 +22,8 @@ const NOT_IN_AWS: [&str; 8] = [
     "S3_ENDPOINT",
 ];
 
-/// Read by no function: by the local server and by these tests.
-const NOT_OF_A_FUNCTION: [&str; 2] = ["PORT", "TEST_MONGODB_URI"];
+/// Read by no function: by the local server, by the fakes and by these tests.
+const NOT_OF_A_FUNCTION: [&str; 3] = ["NEWVISIONS_CACHE", "PORT", "TEST_MONGODB_URI"];
 
 #[tokio::test]
 async fn env_example_names_exactly_the_variables_that_the_code_reads() {
