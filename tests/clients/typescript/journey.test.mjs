@@ -214,6 +214,7 @@ describe("the page", { concurrency: true }, () => {
       await isHeard(page);
       assert.notEqual((await page.locator("#said").textContent()).trim(), "");
       const receipt = page.locator("#receipt");
+      await receipt.getByText("Voice deleted").waitFor();
       await receipt.getByText("your own").waitFor();
       await page.locator("#characters").getByText(/^[1-9]\d* of /).waitFor();
       await assertAccessible(page, "after performing");

@@ -6,12 +6,8 @@ import type { Problem, Routine, Success } from "./types.js";
 type Performed = Success<"perform">;
 type SingleTake = Extract<Performed, { audio_base64: string }>;
 
-/** When the clone was made and when it was gone; all null where there was none. */
-export interface Receipt {
-  clone_created_at: string | null;
-  clone_deleted_at: string | null;
-  history_deleted: boolean | null;
-}
+/** What became of the clone. */
+export type Receipt = NonNullable<Performed["receipt"]>;
 
 /** A cue's clone exists and waits for its words. */
 export interface Ready {
@@ -63,7 +59,8 @@ export interface Done {
   voiceSource: Performed["voiceSource"];
   charsUsedRaw: number;
   charsUsedEffective: number;
-  receipt?: Receipt;
+  /** Null where there was no clone. */
+  receipt: Receipt | null;
   request_id: string;
 }
 
@@ -125,7 +122,7 @@ async function* lines(response: Response): AsyncGenerator<string> {
   }
 }
 
-async function document(response: Response): Promise<Performed & { receipt?: Receipt }> {
+async function document(response: Response): Promise<Performed> {
   try {
     return await response.json();
   } catch {
@@ -133,7 +130,7 @@ async function document(response: Response): Promise<Performed & { receipt?: Rec
   }
 }
 
-function* eventsOfDocument(document: Performed & { receipt?: Receipt }): Generator<PerformEvent> {
+function* eventsOfDocument(document: Performed): Generator<PerformEvent> {
   const takes = "takes" in document ? document.takes : [{ ...document, status: "ok" as const }];
   for (const [take, result] of takes.entries()) {
     if (!("audio_base64" in result)) {
@@ -146,17 +143,9 @@ function* eventsOfDocument(document: Performed & { receipt?: Receipt }): Generat
     yield { event: "audio", take, bytes };
     yield { event: "spoken", take, bytes: bytes.length, backgroundSound };
   }
-  const { charCount, monthlyLimit, voiceSource, charsUsedRaw, charsUsedEffective, receipt, request_id } = document;
-  const done: Done = {
-    event: "done",
-    charCount,
-    monthlyLimit,
-    voiceSource,
-    charsUsedRaw,
-    charsUsedEffective,
-    request_id,
-  };
-  yield receipt ? { ...done, receipt } : done;
+  const { charCount, monthlyLimit, voiceSource, charsUsedRaw, charsUsedEffective, request_id } = document;
+  const receipt = document.receipt ?? null;
+  yield { event: "done", charCount, monthlyLimit, voiceSource, charsUsedRaw, charsUsedEffective, receipt, request_id };
 }
 
 function fromBase64(text: string): Uint8Array<ArrayBuffer> {

@@ -31,7 +31,9 @@ export function setUpVoice(client: NewVisions, onChanged: (hasRecording: boolean
     element("level", HTMLMeterElement).value = level;
     const whole = Math.floor(seconds);
     html("countdown").textContent =
-      seconds < MIN_SECONDS ? `${whole} s. ${MIN_SECONDS - whole} more are needed.` : `${whole} s. Enough; it ends at ${MAX_SECONDS} s.`;
+      seconds < MIN_SECONDS
+        ? `${whole} s. Speak for ${MIN_SECONDS - whole} s more.`
+        : `${whole} s. That is enough; it stops by itself at ${MAX_SECONDS} s.`;
     stop.disabled = seconds < MIN_SECONDS;
     // Said again only when it changes: it is read aloud by screen readers.
     const hint = level > 0.98 ? "Too loud: move away from the microphone." : "";

@@ -73,17 +73,9 @@ function* eventsOfDocument(document) {
         yield { event: "audio", take, bytes };
         yield { event: "spoken", take, bytes: bytes.length, backgroundSound };
     }
-    const { charCount, monthlyLimit, voiceSource, charsUsedRaw, charsUsedEffective, receipt, request_id } = document;
-    const done = {
-        event: "done",
-        charCount,
-        monthlyLimit,
-        voiceSource,
-        charsUsedRaw,
-        charsUsedEffective,
-        request_id,
-    };
-    yield receipt ? { ...done, receipt } : done;
+    const { charCount, monthlyLimit, voiceSource, charsUsedRaw, charsUsedEffective, request_id } = document;
+    const receipt = document.receipt ?? null;
+    yield { event: "done", charCount, monthlyLimit, voiceSource, charsUsedRaw, charsUsedEffective, receipt, request_id };
 }
 function fromBase64(text) {
     return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));

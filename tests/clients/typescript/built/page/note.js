@@ -66,7 +66,7 @@ export class Note {
     #showReceipt({ receipt, voiceSource, charsUsedEffective }) {
         const time = (at) => new Date(at).toLocaleTimeString();
         const rows = [];
-        if (receipt?.clone_created_at) {
+        if (receipt) {
             const { clone_created_at: made, clone_deleted_at: deleted, history_deleted } = receipt;
             rows.push(["Voice made", time(made)]);
             rows.push(["Voice deleted", deleted ? time(deleted) : "not yet; the sweep does it"]);
