@@ -24,11 +24,12 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
 
 /// `/`, and the files that it names.
 pub fn routes() -> Router {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/typescript");
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/typescript");
+    let folder = |name| ServeDir::new(package.join(name)).append_index_html_on_directories(false);
     Router::new()
-        .route_service("/", ServeFile::new(folder.join("page/index.html")))
-        .nest_service("/page", ServeDir::new(folder.join("page")))
-        .nest_service("/built", ServeDir::new(folder.join("built")))
+        .route_service("/", ServeFile::new(package.join("page/index.html")))
+        .nest_service("/page", folder("page"))
+        .nest_service("/built", folder("built"))
         .layer(middleware::map_response(with_headers))
 }
 
