@@ -1,6 +1,9 @@
 // The few things that every part of the page does with the document.
 import { ApiError } from "../client/index.js";
 
+/** Something that the person in front of the page can put right, said to them. */
+export class Hint extends Error {}
+
 /** The element with this id, which must be of this type. */
 export function element<Type extends Element>(id: string, type: new () => Type): Type {
   const found = document.getElementById(id);
@@ -55,8 +58,9 @@ export function showError(within: HTMLElement, error: unknown) {
     return;
   }
   if (!(error instanceof ApiError)) {
-    // A fault of this page: the console has the rest.
-    console.error(error);
+    if (!(error instanceof Hint)) {
+      console.error(error);
+    }
     place.append(created("p", error instanceof Error ? error.message : String(error)));
     return;
   }

@@ -1,4 +1,5 @@
 // Records the microphone, and tells how long and how loud while it does.
+import { Hint } from "./dom.js";
 
 /** The API takes 30 to 120 s of speech. A second more than it asks for, as browsers cut the ends. */
 export const MIN_SECONDS = 31;
@@ -65,7 +66,7 @@ export class Recorder {
 
 async function microphone(): Promise<MediaStream> {
   if (!navigator.mediaDevices || !("MediaRecorder" in globalThis)) {
-    throw new Error("This browser cannot record here. Choose a file instead.");
+    throw new Hint("This browser cannot record here. Choose a file instead.");
   }
   try {
     // What is made for calls would be heard in the clone.
@@ -73,7 +74,7 @@ async function microphone(): Promise<MediaStream> {
     return await navigator.mediaDevices.getUserMedia({ audio });
   } catch (error) {
     const isDenied = error instanceof DOMException && error.name === "NotAllowedError";
-    throw new Error(
+    throw new Hint(
       isDenied
         ? "The browser may not use the microphone. Allow it for this page, or choose a file instead."
         : "No microphone can be used. Connect one, or choose a file instead.",

@@ -1,6 +1,6 @@
 // What a spectator may think of, and how the performer enters it.
 import type { Routine, Words } from "../client/index.js";
-import { chips, chosen, element, html } from "./dom.js";
+import { chips, chosen, element, Hint, html } from "./dom.js";
 
 /** Every routine of the API, and the performer's own text. */
 const ROUTINES = {
@@ -62,7 +62,7 @@ export function enteredWords(): Words {
 
 function required(value: string, otherwise: string): string {
   if (value.trim() === "") {
-    throw new Error(otherwise);
+    throw new Hint(otherwise);
   }
   return value;
 }

@@ -1,6 +1,6 @@
 // The recording of the performer's own voice: from the microphone or a file, listened to, then uploaded.
 import type { NewVisions } from "../client/index.js";
-import { act, button, created, element, html, showError } from "./dom.js";
+import { act, button, created, element, Hint, html, showError } from "./dom.js";
 import { MAX_SECONDS, MIN_SECONDS, type Progress, Recorder } from "./recorder.js";
 
 export function setUpVoice(client: NewVisions, onChanged: (hasRecording: boolean) => void) {
@@ -82,7 +82,7 @@ export function setUpVoice(client: NewVisions, onChanged: (hasRecording: boolean
     void act(card, button("upload"), async () => {
       if (!consent.checked) {
         consent.focus();
-        throw new Error("Tick the box first: a voice is cloned only if its speaker agrees.");
+        throw new Hint("Tick the box first: a voice is cloned only if its speaker agrees.");
       }
       if (chosen) {
         const uploaded = await client.uploadVoice(chosen, { consent: true });

@@ -1,4 +1,4 @@
-import { chips, chosen, element, html } from "./dom.js";
+import { chips, chosen, element, Hint, html } from "./dom.js";
 /** Every routine of the API, and the performer's own text. */
 const ROUTINES = {
     cards: { name: "Card", label: "" },
@@ -55,7 +55,7 @@ export function enteredWords() {
 }
 function required(value, otherwise) {
     if (value.trim() === "") {
-        throw new Error(otherwise);
+        throw new Hint(otherwise);
     }
     return value;
 }

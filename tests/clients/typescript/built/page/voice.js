@@ -1,4 +1,4 @@
-import { act, button, created, element, html, showError } from "./dom.js";
+import { act, button, created, element, Hint, html, showError } from "./dom.js";
 import { MAX_SECONDS, MIN_SECONDS, Recorder } from "./recorder.js";
 export function setUpVoice(client, onChanged) {
     const card = html("voice");
@@ -75,7 +75,7 @@ export function setUpVoice(client, onChanged) {
         void act(card, button("upload"), async () => {
             if (!consent.checked) {
                 consent.focus();
-                throw new Error("Tick the box first: a voice is cloned only if its speaker agrees.");
+                throw new Hint("Tick the box first: a voice is cloned only if its speaker agrees.");
             }
             if (chosen) {
                 const uploaded = await client.uploadVoice(chosen, { consent: true });
