@@ -1,7 +1,7 @@
-//! The collection `activation_codes`: which codes were issued, and which have made an account.
+//! The collection `activation_codes`: the issued codes, and the accounts that they registered.
 //!
-//! The claim on a code is the unique index on `users.activation_code`: the account that is stored has it. The
-//! mark kept here follows; it makes a code stay used when its account is deleted.
+//! The unique index on `users.activation_code` decides who gets a code: the account that is stored owns it. The mark here
+//! follows, and keeps a code used after its account was deleted.
 
 use deserr::Deserr;
 use mongodb::{
@@ -13,10 +13,9 @@ use utoipa::ToSchema;
 
 use crate::{clock::Clock, error::Error, validation::ValidationError};
 
-/// Letters and digits of a code.
 pub const CODE_LENGTH: usize = 11;
 
-/// An activation code: 11 letters or digits. Upper and lower case are different codes.
+/// 11 letters or digits. Case-sensitive.
 #[derive(Clone, Debug, Deserr, PartialEq, Eq, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> ValidationError)]
 #[schema(pattern = "^[0-9A-Za-z]{11}$", example = "PUT11CODE42")]
@@ -26,12 +25,11 @@ pub struct ActivationCode(String);
 const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
 
 impl ActivationCode {
-    /// A fresh code from the system's random source: 55 bits, with at least one letter and one digit.
+    /// 55 random bits, as a code with at least one letter and one digit.
     pub fn random() -> Result<Self, Error> {
         loop {
             let mut random = [0; CODE_LENGTH];
-            aws_lc_rs::rand::fill(&mut random)
-                .map_err(|_| Error::internal("the system gave no random bytes"))?;
+            aws_lc_rs::rand::fill(&mut random).map_err(|_| Error::internal("system RNG failed"))?;
             // 256 is a multiple of 32, so every character is equally likely.
             let code: String =
                 random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect();
@@ -42,7 +40,6 @@ impl ActivationCode {
         }
     }
 
-    /// The code's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -62,7 +59,7 @@ impl TryFrom<String> for ActivationCode {
     }
 }
 
-/// The issued codes. Cloning it is cheap.
+/// Cheap to clone.
 #[derive(Clone)]
 pub struct ActivationCodes {
     collection: Collection<Issued>,
@@ -72,33 +69,30 @@ pub struct ActivationCodes {
 /// One issued code, as stored.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Issued {
-    /// The code itself.
     #[serde(rename = "_id")]
     pub code: String,
-    /// When it was issued; older documents do not say.
+    /// When it was issued; missing in older documents.
     #[serde(default)]
     pub created_at: Option<DateTime>,
-    /// The account that it made.
+    /// The account that was registered with it.
     #[serde(default)]
     pub used_by: Option<ObjectId>,
-    /// When it made the account.
     #[serde(default)]
     pub used_at: Option<DateTime>,
 }
 
 impl ActivationCodes {
-    /// The store in `database`.
     #[must_use]
     pub fn new(database: &Database, clock: Clock) -> Self {
         Self { collection: database.collection("activation_codes"), clock }
     }
 
-    /// What is known of a code; `None` if it was never issued.
+    /// `None` if the code was never issued.
     pub async fn find(&self, code: &ActivationCode) -> Result<Option<Issued>, Error> {
         Ok(self.collection.find_one(doc! { "_id": code.as_str() }).await?)
     }
 
-    /// Marks a code as used by an account. Marking it again changes nothing.
+    /// Marks a code as used by an account. Idempotent: the first account stays.
     pub async fn mark_used(&self, code: &str, user_id: ObjectId) -> Result<(), Error> {
         self.collection
             .update_one(
@@ -109,7 +103,7 @@ impl ActivationCodes {
         Ok(())
     }
 
-    /// Stores fresh codes. A code that was issued before fails the call; 55 random bits make that unheard of.
+    /// Stores new codes. Fails if one was issued before, which 55 random bits make very unlikely.
     pub async fn issue(&self, codes: &[ActivationCode]) -> Result<(), Error> {
         let now = self.clock.now();
         let issued = codes.iter().map(|code| Issued {

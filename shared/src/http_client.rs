@@ -1,8 +1,8 @@
-//! The way out: the one HTTPS client through which a function reaches S3 and the providers.
+//! The HTTPS client for S3 and the providers.
 //!
-//! One for all: every client of its own would load its own trusted roots, and loading them was most of a cold
-//! start. The roots are Mozilla's, compiled in as the database driver's are, so that nothing is read from the disk;
-//! `cargo update` renews them, and the system's own, such as a company's proxy's, are not trusted.
+//! One client is shared, because each loads the root certificates, and loading them took most of a cold start. They are
+//! Mozilla's, compiled in as the database driver's are, so that nothing is read from the disk; `cargo update` renews
+//! them. The system's own roots, such as those of a company's proxy, are not trusted.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use aws_smithy_runtime_api::client::{
 use reqwest::{Body, Client, Request, redirect};
 use rustls::{ClientConfig, RootCertStore};
 
-/// The client. Its connections are shared by its clones, across invocations.
+/// Clones share the connections, across invocations of a Lambda.
 pub fn client() -> Result<Client, reqwest::Error> {
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let mut tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
@@ -28,16 +28,15 @@ pub fn client() -> Result<Client, reqwest::Error> {
     Client::builder()
         .tls_backend_preconfigured(tls)
         .connect_timeout(Duration::from_secs(3))
-        // What idled for longer in a frozen Lambda is likely dead.
+        // A connection that idled longer in a frozen Lambda is probably dead.
         .pool_idle_timeout(Duration::from_secs(30))
-        // Nobody whom we ask redirects, and a key must not follow one who does.
+        // No redirects: they would forward API keys.
         .redirect(redirect::Policy::none())
         .user_agent(concat!("newvisions/", env!("CARGO_PKG_VERSION")))
         .build()
 }
 
-/// The client in the form in which the AWS SDK takes one. Its timeouts for connecting and reading are not the SDK's
-/// but the client's own.
+/// Adapts the client for the AWS SDK. Connect and read timeouts are the client's own, not the SDK's.
 #[must_use]
 pub fn into_aws_http_client(client: Client) -> SharedHttpClient {
     let connector = SharedHttpConnector::new(Connector(client));
@@ -52,16 +51,16 @@ impl HttpConnector for Connector {
         let client = self.0.clone();
         HttpConnectorFuture::new(async move {
             let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
-            let request = Request::try_from(request.map(Body::wrap)).map_err(failed)?;
-            let response = http::Response::from(client.execute(request).await.map_err(failed)?);
+            let request = Request::try_from(request.map(Body::wrap)).map_err(connector_error)?;
+            let response = http::Response::from(client.execute(request).await.map_err(connector_error)?);
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
 }
 
-/// By its kind the SDK decides whether to try again. The address stays out of the log: it names a user.
-fn failed(error: reqwest::Error) -> ConnectorError {
+/// The SDK decides by the kind of error whether to retry. The URL is removed, because it contains a user's id.
+fn connector_error(error: reqwest::Error) -> ConnectorError {
     let error = error.without_url();
     if error.is_builder() {
         ConnectorError::user(error.into())

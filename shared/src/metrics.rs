@@ -1,8 +1,8 @@
-//! Metrics: one line in CloudWatch's embedded metric format for each unit of work, all in one namespace.
+//! Metrics: one line in CloudWatch's embedded metric format per unit of work, all in one namespace.
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 //!
-//! Each function defines what it measures; this file writes the lines: in Lambda to standard output, where the log
-//! agent picks them up, and otherwise nowhere unless somebody asks for them.
+//! Each function defines its metrics; this file writes them. In Lambda they go to standard output, where CloudWatch reads
+//! them; elsewhere they are dropped unless [`write_to`] was called.
 
 use std::{
     io::Write,
@@ -14,25 +14,24 @@ use metrique::{
     writer::{Entry, format::Format as _},
 };
 
-/// The namespace of every metric.
 pub const NAMESPACE: &str = "NewVisions";
 
 static OUT: Mutex<Option<Box<dyn Write + Send>>> = Mutex::new(None);
 
-/// Writes there from now on. [`crate::telemetry::init`] names standard output.
+/// Sets where metrics are written. [`crate::telemetry::init`] sets standard output.
 pub fn write_to(out: impl Write + Send + 'static) {
     *OUT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(out));
 }
 
-/// Writes one unit of work's metrics.
+/// Writes the metrics of one unit of work.
 pub fn emit(entry: &impl Entry) {
     let mut out = OUT.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(out) = out.as_mut() else { return };
     let mut line = Vec::new();
     let mut format = Emf::builder(NAMESPACE.to_owned(), vec![vec![]]).build();
     if format.format(entry, &mut line).is_err() {
-        tracing::warn!("a metric could not be written");
+        tracing::warn!("formatting a metric failed");
     }
-    // In one write, so that no other line gets into it. If standard output is gone, so is the log.
+    // One write, so that no other output is mixed in. An error is ignored: without standard output there is no log either.
     let _ = out.write_all(&line);
 }

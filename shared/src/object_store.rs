@@ -1,9 +1,9 @@
-//! The recordings of users' voices, in S3.
+//! The S3 bucket: recordings, uploads and replays.
 //!
-//! Each user has one object, `recordings/USER`, and its content type travels with it; so a replacement is one
-//! atomic write, a reader gets the old or the new recording whole, and deleting an account has one key to
-//! delete. Uploads too large for the gateway arrive under `uploads/` by a presigned request and expire there; the audio
-//! of performs with an `Idempotency-Key` is kept under `replays/` for a day.
+//! - `recordings/USER`: a user's recording, with its content type. One object, so that it is replaced by one atomic write
+//!   and an account's deletion has one key to delete.
+//! - `uploads/USER/UUID`: recordings that are too large for API Gateway, uploaded by presigned requests. They expire.
+//! - `replays/USER/LEASE`: the audio of performs with an `Idempotency-Key`, for a day.
 
 use std::time::Duration;
 
@@ -26,10 +26,10 @@ use crate::{
     http_client,
 };
 
-/// How long an offered upload may be used.
+/// How long a presigned URL is valid.
 pub const UPLOAD_LIFETIME: Duration = Duration::from_mins(15);
 
-/// S3 failed; the text is for the log and holds no recording.
+/// A failed request to S3. The message is for the log and contains no audio.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation}: {cause}")]
 pub struct S3Error {
@@ -37,17 +37,15 @@ pub struct S3Error {
     cause: String,
 }
 
-/// A recording as it goes to the provider.
 #[derive(Clone)]
 pub struct Recording {
-    /// The file's bytes. Never printed.
     pub bytes: Bytes,
-    /// Its container, such as `audio/webm`.
+    /// The container, such as `audio/webm`.
     pub mime_type: String,
 }
 
 impl Recording {
-    /// The bytes of a file that came as base64: with or without padding, with or without `data:…;base64,` before it.
+    /// Decodes base64, with or without padding and with or without a `data:…;base64,` prefix.
     #[must_use]
     pub fn decode(text: &str) -> Option<Bytes> {
         const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -62,25 +60,23 @@ impl Recording {
     }
 }
 
-/// The bucket. Cloning it is cheap.
+/// Cheap to clone.
 #[derive(Clone)]
 pub struct ObjectStore {
     client: Client,
     bucket: String,
 }
 
-/// A presigned request that puts one upload into the bucket.
-pub struct Upload {
-    /// Where to PUT.
+/// A presigned PUT of one upload.
+pub struct PresignedUpload {
     pub url: String,
-    /// Headers that must be sent exactly so.
+    /// Headers that must be sent unchanged, because they are signed.
     pub headers: Vec<(String, String)>,
 }
 
 impl ObjectStore {
-    /// A client for `RECORDINGS_BUCKET`. Region and credentials are the environment's, where Lambda puts them: asking
-    /// the SDK's whole chain of places would take a cold start longer. `S3_ENDPOINT` names a server that is not AWS,
-    /// with path-style addresses.
+    /// A client for `RECORDINGS_BUCKET`. Region and credentials are read from the environment, where Lambda puts them; the
+    /// SDK's provider chain would lengthen a cold start. `S3_ENDPOINT` sets a server other than AWS, with path-style URLs.
     pub fn from_env(env: &Env, http: reqwest::Client) -> Result<Self, EnvError> {
         let credentials = Credentials::new(
             env.required("AWS_ACCESS_KEY_ID")?,
@@ -111,22 +107,22 @@ impl ObjectStore {
 
     /// The user's recording; `None` if there is none.
     pub async fn get(&self, user_id: ObjectId) -> Result<Option<Recording>, S3Error> {
-        self.fetch(&key(user_id)).await
+        self.fetch(&recording_key(user_id)).await
     }
 
-    /// Stores the user's recording in place of any earlier one.
+    /// Stores the user's recording and replaces an earlier one.
     pub async fn put(&self, user_id: ObjectId, recording: Recording) -> Result<(), S3Error> {
-        self.store(key(user_id), recording).await
+        self.store(recording_key(user_id), recording).await
     }
 
-    /// Stores the user's recording if there is none yet; tells whether it did.
+    /// Stores the user's recording if there is none yet; returns whether it did.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
     pub async fn put_if_absent(&self, user_id: ObjectId, recording: Recording) -> Result<bool, S3Error> {
         let stored = self
             .client
             .put_object()
             .bucket(&self.bucket)
-            .key(key(user_id))
+            .key(recording_key(user_id))
             .if_none_match("*")
             .content_type(recording.mime_type)
             .body(ByteStream::from(recording.bytes))
@@ -135,25 +131,29 @@ impl ObjectStore {
         match stored {
             Ok(_) => Ok(true),
             Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 412 => Ok(false),
-            Err(error) => Err(failed("PutObject", error)),
+            Err(error) => Err(s3_error("PutObject", error)),
         }
     }
 
-    /// Deletes the user's recording; having none is no error.
+    /// Deletes the user's recording. Not an error if there is none.
     pub async fn delete(&self, user_id: ObjectId) -> Result<(), S3Error> {
-        self.remove(&key(user_id)).await
+        self.remove(&recording_key(user_id)).await
     }
 
-    /// The key of a new upload for a user.
     #[must_use]
     pub fn upload_key(user_id: ObjectId) -> String {
         format!("uploads/{user_id}/{}", uuid::Uuid::new_v4())
     }
 
-    /// A presigned PUT of exactly `bytes` bytes: the length is signed, so S3 itself refuses any other.
-    pub async fn presign_upload(&self, key: &str, mime_type: &str, bytes: i64) -> Result<Upload, S3Error> {
+    /// A presigned PUT of exactly `bytes` bytes. The length is signed, so S3 rejects any other.
+    pub async fn presign_upload(
+        &self,
+        key: &str,
+        mime_type: &str,
+        bytes: i64,
+    ) -> Result<PresignedUpload, S3Error> {
         let lifetime =
-            PresigningConfig::expires_in(UPLOAD_LIFETIME).map_err(|error| failed("presign", error))?;
+            PresigningConfig::expires_in(UPLOAD_LIFETIME).map_err(|error| s3_error("presign", error))?;
         let request = self
             .client
             .put_object()
@@ -163,39 +163,39 @@ impl ObjectStore {
             .content_length(bytes)
             .presigned(lifetime)
             .await
-            .map_err(|error| failed("presign", error))?;
-        Ok(Upload {
+            .map_err(|error| s3_error("presign", error))?;
+        Ok(PresignedUpload {
             url: request.uri().to_owned(),
             headers: request.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         })
     }
 
-    /// What was uploaded under a key; `None` if nothing was.
+    /// `None` if nothing was uploaded under the key.
     pub async fn get_upload(&self, key: &str) -> Result<Option<Recording>, S3Error> {
         self.fetch(key).await
     }
 
-    /// Deletes an upload; having none is no error.
+    /// Deletes an upload. Not an error if there is none.
     pub async fn delete_upload(&self, key: &str) -> Result<(), S3Error> {
         self.remove(key).await
     }
 
-    /// Keeps the audio of a perform for a repeated request; it expires in a day.
+    /// Stores the audio of a perform for idempotent retries. It expires after a day.
     pub async fn put_replay(&self, user_id: ObjectId, lease_id: ObjectId, mp3: Bytes) -> Result<(), S3Error> {
         let recording = Recording { bytes: mp3, mime_type: String::from("audio/mpeg") };
         self.store(replay_key(user_id, lease_id), recording).await
     }
 
-    /// The audio of an earlier perform. That it is not there is a failure: it was promised.
+    /// The audio of an earlier perform. A missing object is an error: the database says that it was stored.
     pub async fn get_replay(&self, user_id: ObjectId, lease_id: ObjectId) -> Result<Bytes, S3Error> {
         let audio = self.fetch(&replay_key(user_id, lease_id)).await?.map(|audio| audio.bytes);
         audio.ok_or_else(|| S3Error {
             operation: "GetObject",
-            cause: String::from("the audio of a finished perform is not there"),
+            cause: String::from("the audio of a finished perform is missing"),
         })
     }
 
-    /// Deletes the audio of an earlier perform; having none is no error.
+    /// Deletes the audio of an earlier perform. Not an error if there is none.
     pub async fn delete_replay(&self, user_id: ObjectId, lease_id: ObjectId) -> Result<(), S3Error> {
         self.remove(&replay_key(user_id, lease_id)).await
     }
@@ -209,7 +209,7 @@ impl ObjectStore {
             .body(ByteStream::from(recording.bytes))
             .send()
             .await
-            .map_err(|error| failed("PutObject", error))?;
+            .map_err(|error| s3_error("PutObject", error))?;
         Ok(())
     }
 
@@ -217,26 +217,26 @@ impl ObjectStore {
         let object = match self.client.get_object().bucket(&self.bucket).key(key).send().await {
             Ok(object) => object,
             Err(SdkError::ServiceError(error)) if error.err().is_no_such_key() => return Ok(None),
-            // What S3 answers for a missing object to whoever may not list the bucket, and we may not.
+            // Without s3:ListBucket, S3 answers 403 for a missing object.
             Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 403 => {
-                tracing::warn!("S3 gave no access to an object: it is missing, or the function's policy is");
+                tracing::warn!("GetObject denied: the object does not exist or s3:GetObject is not granted");
                 return Ok(None);
             }
-            Err(error) => return Err(failed("GetObject", error)),
+            Err(error) => return Err(s3_error("GetObject", error)),
         };
         let mime_type = object.content_type.unwrap_or_default();
-        let body = object.body.collect().await.map_err(|error| failed("GetObject", error))?;
+        let body = object.body.collect().await.map_err(|error| s3_error("GetObject", error))?;
         Ok(Some(Recording { bytes: body.into_bytes(), mime_type }))
     }
 
     async fn remove(&self, key: &str) -> Result<(), S3Error> {
         let deleted = self.client.delete_object().bucket(&self.bucket).key(key).send().await;
-        deleted.map_err(|error| failed("DeleteObject", error))?;
+        deleted.map_err(|error| s3_error("DeleteObject", error))?;
         Ok(())
     }
 }
 
-fn key(user_id: ObjectId) -> String {
+fn recording_key(user_id: ObjectId) -> String {
     format!("recordings/{user_id}")
 }
 
@@ -244,6 +244,6 @@ fn replay_key(user_id: ObjectId, lease_id: ObjectId) -> String {
     format!("replays/{user_id}/{lease_id}")
 }
 
-fn failed(operation: &'static str, error: impl std::error::Error) -> S3Error {
+fn s3_error(operation: &'static str, error: impl std::error::Error) -> S3Error {
     S3Error { operation, cause: DisplayErrorContext(error).to_string() }
 }

@@ -1,4 +1,4 @@
-//! Passwords: what one may be, and bcrypt off the async threads.
+//! Passwords: the rules for new ones, and bcrypt off the async threads.
 
 use std::fmt;
 
@@ -14,14 +14,13 @@ use crate::{
     validation::ValidationError,
 };
 
-/// bcrypt reads no more bytes than this; longer passwords are refused, never cut. (`bcrypt::non_truncating_hash`
-/// refuses this many as well, because no room is left for the zero at their end; bcrypt itself does not need it.)
+/// bcrypt's limit; longer passwords are rejected, not truncated. (`bcrypt::non_truncating_hash` rejects exactly this many
+/// too, for lack of room for a terminating zero, which bcrypt does not need.)
 const MAX_BYTES: usize = 72;
-/// The least number of characters.
 const MIN_CHARS: usize = 8;
 
-/// A password that a user chooses: 8 characters or more, at most 72 bytes of UTF-8, none that everybody would guess.
-/// It does not print.
+/// A password that a user chooses: at least 8 characters, at most 72 bytes in UTF-8, not easy to guess.
+// `SecretString`: it is not printed, and zeroed when dropped.
 #[derive(Debug, Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> ValidationError)]
 #[schema(value_type = String, format = Password, min_length = 8, max_length = 72, example = "correct horse battery staple")]
@@ -44,7 +43,8 @@ impl TryFrom<String> for NewPassword {
     }
 }
 
-/// A password that somebody claims is theirs: of any form. It does not print.
+/// A password to check.
+// Of any form: accounts of the earlier backend have passwords that would not be accepted today.
 #[derive(Clone, Debug, Deserr, ToSchema)]
 #[deserr(from(String) = Self::from)]
 #[schema(value_type = String, format = Password, example = "correct horse battery staple")]
@@ -56,8 +56,7 @@ impl From<String> for PasswordInput {
     }
 }
 
-/// A bcrypt hash, in the form in which it is stored: a BSON string, or the binary that the earlier backend wrote.
-/// It does not print.
+/// A bcrypt hash as stored: a BSON string, or the binary that the earlier backend wrote. Its `Debug` hides it.
 #[derive(Clone)]
 pub struct PasswordHash {
     text: String,
@@ -65,7 +64,7 @@ pub struct PasswordHash {
 }
 
 impl PasswordHash {
-    /// As stored, for filters that ask whether it is still the same.
+    /// The stored value, for a filter that compares it.
     #[must_use]
     pub fn stored(&self) -> &Bson {
         &self.stored
@@ -101,15 +100,14 @@ impl<'de> Deserialize<'de> for PasswordHash {
     }
 }
 
-/// What a new password is for: tells which member to complain about, and which words everybody would guess first.
+/// Where a new password comes from, for the check of its strength.
 pub struct PasswordContext<'a> {
-    /// The member of the request that holds the password.
+    /// The member of the request, for the error.
     pub field: &'static str,
-    /// The user's own words: name, address.
+    /// The username and email address, which a guess would try first.
     pub user_inputs: &'a [&'a str],
 }
 
-/// Hashes and checks passwords at the configured cost.
 #[derive(Clone, Debug)]
 pub struct Passwords {
     cost: u32,
@@ -126,8 +124,8 @@ impl Passwords {
         }
     }
 
-    /// The hash to store. Refuses, as NIST SP 800-63B asks (section 3.1.1.2), what is on the lists of common
-    /// passwords or made of the user's own words; there are no rules of composition.
+    /// Hashes a new password. Rejects common ones and those derived from the context, as NIST SP 800-63B demands (section
+    /// 3.1.1.2); there are no composition rules.
     pub async fn hash(
         &self,
         password: NewPassword,
@@ -145,7 +143,7 @@ impl Passwords {
             if is_common(password, &words) {
                 return None;
             }
-            // Nothing is cut: a `NewPassword` has at most 72 bytes. The non-truncating hash refuses exactly 72.
+            // Does not truncate: a `NewPassword` has at most 72 bytes.
             Some(bcrypt::hash(password, cost))
         });
         match hashed.await? {
@@ -156,29 +154,28 @@ impl Passwords {
                 ),
             }])),
             Some(Ok(hash)) => Ok(PasswordHash::new(hash)),
-            Some(Err(error)) => Err(Error::internal(format!("bcrypt refused to hash: {error}"))),
+            Some(Err(error)) => Err(Error::internal(format!("bcrypt failed: {error}"))),
         }
     }
 
-    /// Whether the password is the one behind the hash. Without a hash (an unknown user) it takes the same
-    /// time and is never right.
+    /// Whether the password matches the hash. Without a hash (an unknown user) it takes the same time and is false.
     pub async fn verify(&self, password: &PasswordInput, hash: Option<&PasswordHash>) -> Result<bool, Error> {
-        let known = hash.is_some();
+        let has_hash = hash.is_some();
         let hash = hash.map_or_else(|| self.dummy_hash(), |hash| hash.text.clone());
         let password = password.clone();
         let matches = run_blocking(move || {
             let password = password.0.expose_secret().as_bytes();
-            // A longer one would match the hash of its first 72 bytes; it is measured all the same, so that
-            // its length does not show in the time.
-            let right = bcrypt::verify(&password[..password.len().min(MAX_BYTES)], &hash);
-            // Nor may one hold a zero, where bcrypt begins again from the front: `p\0p` would match as `p` does.
-            right.unwrap_or(false) && password.len() <= MAX_BYTES && !password.contains(&0)
+            // A longer password would match the hash of its first 72 bytes. It is verified all the same, so that the time
+            // does not reveal its length.
+            let is_match = bcrypt::verify(&password[..password.len().min(MAX_BYTES)], &hash);
+            // bcrypt repeats the password after a zero byte, so `p\0p` would match the hash of `p`.
+            is_match.unwrap_or(false) && password.len() <= MAX_BYTES && !password.contains(&0)
         })
         .await?;
-        Ok(known && matches)
+        Ok(has_hash && matches)
     }
 
-    /// A hash of today's cost for a password that was just found right, if the stored one is cheaper.
+    /// A hash at the configured cost, if the stored one has a lower cost. For a password that was just verified.
     pub async fn rehash_if_needed(
         &self,
         password: &PasswordInput,
@@ -193,14 +190,14 @@ impl Passwords {
         Ok(hashed.ok().map(PasswordHash::new))
     }
 
-    /// A well-formed hash of the configured cost that belongs to no password anybody knows. Well-formed to the
-    /// last bit, or checking it would take no time at all.
+    /// The hash to verify for an unknown user. It must parse, or verification returns early and its time reveals that the
+    /// user is unknown.
     fn dummy_hash(&self) -> String {
         format!("$2b${:02}$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyz0123u", self.cost)
     }
 }
 
-/// Whether fewer than a million guesses would find it: the scores 0 and 1 of
+/// Whether fewer than a million guesses would find the password: the scores 0 and 1 of
 /// <https://github.com/dropbox/zxcvbn#readme>.
 fn is_common(password: &str, words: &[String]) -> bool {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -208,7 +205,7 @@ fn is_common(password: &str, words: &[String]) -> bool {
 }
 
 async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Error::internal("password work panicked"))
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::internal("bcrypt task panicked"))
 }
 
 #[cfg(test)]
@@ -216,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobodys_hash_is_one_that_bcrypt_takes_its_time_for() {
+    fn dummy_hash_is_well_formed_for_bcrypt() {
         let hash = Passwords { cost: 4 }.dummy_hash();
         assert!(matches!(bcrypt::verify("any password", &hash), Ok(false)), "{hash}");
     }

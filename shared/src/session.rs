@@ -1,11 +1,11 @@
-//! Who is calling: access tokens, checked with public keys only.
+//! Authentication: verifies access tokens.
 //!
-//! Access tokens are JWTs signed with Ed25519 (RFC 8037), short-lived, typed `at+jwt` (RFC 9068). This file can
-//! verify them and cannot make them: the signing key is known to the `auth` function alone. Nothing in a token's
-//! header is followed, except that `kid` chooses among the configured keys.
+//! Access tokens are short-lived JWTs, signed with Ed25519 (RFC 8037) and typed `at+jwt` (RFC 9068). This file has only
+//! the public keys; the signing key is in the `auth` function alone. Nothing in a token's header is followed, except
+//! that `kid` selects one of the configured keys.
 //!
-//! A token proves who asked and in which session. That the session still lives is part of the query that loads
-//! the user ([`crate::users`]), so it costs no round trip of its own.
+//! A token proves the user and the session. Whether the session still exists is part of the query that loads the user
+//! ([`crate::users`]), so it costs no extra round trip.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -24,42 +24,38 @@ use crate::{
     error::Error,
 };
 
-/// The issuer of every token.
 pub const ISSUER: &str = "newvisions";
-/// The type of every access token (RFC 9068, section 2.1).
+/// RFC 9068, section 2.1.
 pub const TOKEN_TYPE: &str = "at+jwt";
-/// Longer tokens are refused unread; ours are about 400 bytes.
+/// Longer tokens are rejected unread; ours have about 400 bytes.
 const MAX_TOKEN_BYTES: usize = 2048;
-/// Seconds by which the clocks of two machines may differ: a token that one of them issued is good at the other at once.
+/// Allowed clock skew, so that a token which one machine issued is valid on another at once.
 const LEEWAY_SECONDS: i64 = 90;
 
-/// The audience of a stage's tokens: a token of one stage is worth nothing in another.
+/// The audience of the stage's tokens. It differs per stage, so that a token of one is invalid in another.
 #[must_use]
 pub fn audience(env: &Env) -> String {
     format!("newvisions-{}", env.stage())
 }
 
-/// What an access token says. Times are seconds since the epoch.
+/// The claims of an access token. Times are seconds since the epoch.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Claims {
-    /// Always [`ISSUER`].
+    /// [`ISSUER`].
     pub iss: String,
-    /// The stage's audience.
+    /// [`audience`].
     pub aud: String,
     /// The user's id, as an `ObjectId` in hex.
     pub sub: String,
     /// The session's id.
     pub sid: String,
-    /// When it was issued.
     pub iat: i64,
-    /// When it begins to hold.
     pub nbf: i64,
-    /// When it ends.
     pub exp: i64,
 }
 
-/// All that the header of an access token says. One that says more is not ours: the JWT library would follow nothing
-/// of it, but it would overlook a `crit` as well (RFC 7515, section 4.1.11).
+/// The header of an access token. Unknown members are rejected, because the JWT library ignores them all, including a
+/// `crit` that must not be ignored (RFC 7515, section 4.1.11).
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
@@ -68,7 +64,7 @@ struct Header {
     kid: String,
 }
 
-/// Checks access tokens against the stage's public keys. Cloning it is cheap.
+/// Verifies access tokens with the stage's public keys. Cheap to clone.
 #[derive(Clone)]
 pub struct TokenVerifier(Arc<Inner>);
 
@@ -79,8 +75,8 @@ struct Inner {
 }
 
 impl TokenVerifier {
-    /// Reads `JWT_PUBLIC_KEYS`: a JWK Set (RFC 7517) of Ed25519 keys, each with a `kid`. Two at a time while
-    /// the signing key is being changed.
+    /// Reads `JWT_PUBLIC_KEYS`: a JWK Set (RFC 7517) of Ed25519 keys, each with a `kid`. It has two keys while the signing key
+    /// is rotated.
     pub fn from_env(env: &Env, clock: Clock) -> Result<Self, EnvError> {
         const MALFORMED: EnvError =
             EnvError::Malformed { name: "JWT_PUBLIC_KEYS", expected: "a JWK Set of Ed25519 keys with kids" };
@@ -101,13 +97,12 @@ impl TokenVerifier {
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[audience(env)]);
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
-        // Times are checked below, against the clock that tests can move.
+        // Times are checked in `claims`, by the clock that tests can set.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         Ok(Self(Arc::new(Inner { keys, validation, clock })))
     }
 
-    /// Who a token speaks for.
     pub fn verify(&self, token: &str) -> Result<Caller, Error> {
         self.claims(token)
             .and_then(|claims| {
@@ -128,20 +123,18 @@ impl TokenVerifier {
         let key = self.0.keys.get(&header.kid)?;
         let claims = jsonwebtoken::decode::<Claims>(token, key, &self.0.validation).ok()?.claims;
         let now = self.0.clock.utc().unix_timestamp();
-        let holds = claims.nbf <= now + LEEWAY_SECONDS && now < claims.exp;
-        holds.then_some(claims)
+        let is_valid = claims.nbf <= now + LEEWAY_SECONDS && now < claims.exp;
+        is_valid.then_some(claims)
     }
 }
 
-/// The signed-in user behind a request.
+/// The authenticated user of a request.
 ///
-/// As an extractor it also closes the paths: where a route has a `{user_id}`, that must be the caller's own id
-/// or the word `me`, and anything else is 403.
+/// The extractor also checks the path: a `{user_id}` in the route must be the caller's own id or `me`; any other is
+/// [`Error::Forbidden`].
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The user.
     pub user_id: ObjectId,
-    /// The session that the token belongs to.
     pub session_id: String,
 }
 
@@ -165,14 +158,14 @@ where
 }
 
 impl Caller {
-    /// Whether an id in a path or a body means this caller.
+    /// Whether an id in a path or a body is this caller's, or `me`.
     #[must_use]
     pub fn is(&self, id: &str) -> bool {
         id == "me" || ObjectId::parse_str(id).is_ok_and(|id| id == self.user_id)
     }
 }
 
-/// The token of an `Authorization: Bearer …` header (RFC 6750, section 2.1). Two such headers are refused.
+/// The token of an `Authorization: Bearer …` header (RFC 6750, section 2.1). Two such headers are rejected.
 fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().ok_or(Error::MissingToken)?;

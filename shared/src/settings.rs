@@ -1,4 +1,4 @@
-//! A user's settings: as requests send them, as the database keeps them, and as the earlier backend wrote them.
+//! A user's settings: in requests, in the database, and as the earlier backend stored them.
 
 use deserr::Deserr;
 use mongodb::bson::{Bson, deserialize_from_bson};
@@ -11,7 +11,7 @@ use utoipa::{
 
 use crate::validation::{ValidationError, ValidationErrors};
 
-/// The settings, in the words of the contract. A PUT replaces them; what is left out has its default.
+/// A user's settings. A PUT replaces them all; a member that is left out gets its default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
 #[serde(from = "Stored")]
 #[deserr(error = ValidationErrors)]
@@ -45,7 +45,7 @@ pub struct Settings {
     pub voice_note_name_default: bool,
 }
 
-/// Settings for one perform: what is left out stays as the user has it.
+/// Settings for one perform. A member that is left out is the user's own.
 #[derive(Clone, Debug, Default, Deserr, ToSchema)]
 #[deserr(error = ValidationErrors)]
 pub struct SettingsOverride {
@@ -64,16 +64,15 @@ pub struct SettingsOverride {
 }
 
 impl Settings {
-    /// These settings with an override laid over them.
     #[must_use]
-    pub fn with_overrides(self, over: SettingsOverride) -> Self {
+    pub fn with_overrides(self, overrides: SettingsOverride) -> Self {
         Self {
-            voice_language: over.voice_language.unwrap_or(self.voice_language),
-            speaker_sex: over.speaker_sex.unwrap_or(self.speaker_sex),
-            voice_stability: over.voice_stability.unwrap_or(self.voice_stability),
-            voice_similarity: over.voice_similarity.unwrap_or(self.voice_similarity),
-            background_sound: over.background_sound.unwrap_or(self.background_sound),
-            background_volume: over.background_volume.unwrap_or(self.background_volume),
+            voice_language: overrides.voice_language.unwrap_or(self.voice_language),
+            speaker_sex: overrides.speaker_sex.unwrap_or(self.speaker_sex),
+            voice_stability: overrides.voice_stability.unwrap_or(self.voice_stability),
+            voice_similarity: overrides.voice_similarity.unwrap_or(self.voice_similarity),
+            background_sound: overrides.background_sound.unwrap_or(self.background_sound),
+            background_volume: overrides.background_volume.unwrap_or(self.background_volume),
             ..self
         }
     }
@@ -85,7 +84,7 @@ impl Default for Settings {
     }
 }
 
-/// What a PUT takes, for the API's description: the same members, of which any may be left out.
+/// The body of a PUT in the API's description: [`Settings`] without required members.
 pub struct SettingsBody;
 
 impl PartialSchema for SettingsBody {
@@ -105,13 +104,12 @@ impl ToSchema for SettingsBody {
     }
 }
 
-/// A language as ISO 639-1 writes it: two lower-case letters.
+/// ISO 639-1: two lower-case letters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr)]
 #[deserr(try_from(String) = Self::try_from -> ValidationError)]
 pub struct LanguageCode(String);
 
 impl LanguageCode {
-    /// The two letters.
     #[must_use]
     pub fn code(&self) -> &str {
         &self.0
@@ -121,7 +119,7 @@ impl LanguageCode {
 impl PartialSchema for LanguageCode {
     fn schema() -> RefOr<Schema> {
         let codes = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(ISO_639_1.split(' ')));
-        codes.description(Some("ISO 639-1. Requests may write it in upper case too.")).into()
+        codes.description(Some("ISO 639-1. Requests may use upper case too.")).into()
     }
 }
 
@@ -154,34 +152,31 @@ const ISO_639_1: &str = "aa ab ae af ak am an ar as av ay az ba be bg bi bm bn b
      sd se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi \
      vo wa wo xh yi yo za zh zu";
 
-/// The speaker's sex, where a language's grammar asks for it.
+/// The speaker's sex, for languages whose grammar depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[deserr(rename_all = lowercase)]
 pub enum SpeakerSex {
-    /// `"male"`
     Male,
-    /// `"female"`
     Female,
 }
 
-/// A whole number from 0 to 100; a slider's fraction is rounded.
+/// 0 to 100. Fractions are rounded to whole numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
 #[deserr(try_from(f64) = Self::try_from -> ValidationError)]
 #[schema(value_type = f64, minimum = 0, maximum = 100, example = 50)]
 pub struct Percent(u8);
 
 impl Percent {
-    /// Nothing.
     pub const ZERO: Self = Self(0);
 
-    /// As a fraction from 0 to 1.
+    /// 0 to 1.
     #[must_use]
     pub fn fraction(self) -> f64 {
         f64::from(self.0) / 100.0
     }
 
-    /// The clamped value within 0–100 to a number that was stored without checks.
+    /// For a number that was stored without validation.
     fn clamped(value: f64) -> Self {
         #[expect(
             clippy::cast_possible_truncation,
@@ -222,7 +217,7 @@ impl TryFrom<String> for NoteName {
     }
 }
 
-/// A day of the calendar, `YYYY-MM-DD`.
+/// A date, `YYYY-MM-DD`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> ValidationError)]
 #[schema(format = Date, example = "2026-11-22")]
@@ -239,13 +234,13 @@ impl TryFrom<String> for NoteDate {
     }
 }
 
-/// Settings as any version of the backend may have stored them. Nothing here refuses: a document with one odd
-/// value must not lock its user out.
+/// Settings as any version of the backend may have stored them. Reading never fails, because one invalid value must not
+/// lock its user out.
 #[derive(Default, Deserialize)]
 struct Stored(Bson);
 
 impl Stored {
-    /// The value of the first of these members that has one of this type.
+    /// The value of the first of these members that can be read as a `T`.
     fn read<T: DeserializeOwned>(&self, names: &[&str]) -> Option<T> {
         let settings = self.0.as_document()?;
         names.iter().find_map(|name| deserialize_from_bson(settings.get(name)?.clone()).ok())
@@ -255,14 +250,14 @@ impl Stored {
 impl From<Stored> for Settings {
     fn from(stored: Stored) -> Self {
         let number = |name| stored.read::<f64>(&[name]);
-        // The earlier backend's are 0.0–1.0.
-        let percent = |modern: Option<f64>, fraction: Option<f64>, default: f64| {
-            Percent::clamped(modern.or(fraction.map(|fraction| fraction * 100.0)).unwrap_or(default))
+        // The earlier backend stored fractions from 0.0 to 1.0.
+        let percent = |current: Option<f64>, fraction: Option<f64>, default: f64| {
+            Percent::clamped(current.or(fraction.map(|fraction| fraction * 100.0)).unwrap_or(default))
         };
-        // Modern documents always hold `voice_stability`, so 1 per cent is not taken for the fraction 1.0.
-        let earlier = number("voice_stability").is_none();
+        // Current documents always have `voice_stability`, so that 1 per cent is not read as the fraction 1.0.
+        let is_earlier = number("voice_stability").is_none();
         let (volume, volume_fraction) = match number("background_volume") {
-            Some(volume) if earlier && volume <= 1.0 => (None, Some(volume)),
+            Some(volume) if is_earlier && volume <= 1.0 => (None, Some(volume)),
             volume => (volume, None),
         };
         let text = |names: &[&str]| stored.read::<String>(names);
@@ -295,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn the_earlier_backends_documents_are_read_as_their_modern_equals() {
+    fn settings_of_the_earlier_backend_are_converted() {
         let read = stored(json!({
             "language": "es", "stability": 0.35, "add_background_sound": true, "background_volume": 1.0,
             "sex": "female"
@@ -311,14 +306,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stored_today_reads_back_as_it_was() {
+    fn settings_read_back_as_they_were_stored() {
         let settings = Settings { background_volume: Percent(1), ..Settings::default() };
         let written = serde_json::to_value(&settings).unwrap();
         assert_eq!(serde_json::from_value::<Settings>(written).unwrap(), settings);
     }
 
     #[test]
-    fn values_of_odd_types_become_defaults_too() {
+    fn settings_of_wrong_types_become_defaults() {
         let read = stored(json!({
             "voice_language": 7, "language": "es", "voice_stability": "50", "stability": 0.2,
             "background_sound": "yes", "background_volume": [], "speaker_sex": null
@@ -330,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_stored_values_become_defaults_and_lock_nobody_out() {
+    fn settings_with_invalid_values_become_defaults_or_are_clamped() {
         let read =
             stored(json!({ "voice_language": "klingon", "voice_stability": 900, "voice_note_date": "soon" }));
         assert_eq!(read["voice_language"], "en");

@@ -13,7 +13,7 @@ async fn main() -> ExitCode {
     let env = Env::from_process();
     let filter = EnvFilter::new(env.get("LOG_LEVEL").unwrap_or("warn"));
     let _ = fmt().compact().with_target(false).with_env_filter(filter).with_writer(io::stderr).try_init();
-    shared::telemetry::hide_panic_texts();
+    shared::telemetry::hide_panic_messages();
     match ops.run(env, Clock::system(), &mut io::stdout()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

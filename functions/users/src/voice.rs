@@ -57,7 +57,7 @@ pub async fn upload(
         AudioSource::Bytes(bytes) => bytes,
         AudioSource::UploadKey(key) => fetch_upload(&recordings, &user, &key).await?,
     };
-    let audio = validate(bytes.clone()).await?;
+    let audio = audio::validate(bytes.clone()).await?;
 
     let mut metadata = RecordingMetadata::new(&bytes, &audio, &clock);
     metadata.consent_at = body.has_consent.then_some(metadata.uploaded_at);
@@ -109,10 +109,4 @@ async fn fetch_upload(recordings: &ObjectStore, user: &User, key: &str) -> Resul
     let upload = upload
         .ok_or_else(|| invalid("key", "has no upload yet: PUT the recording to its upload_url first"))?;
     Ok(upload.bytes)
-}
-
-/// Off the async threads, because decoding keeps a core busy.
-async fn validate(bytes: Bytes) -> Result<audio::Audio, Error> {
-    let validation = tokio::task::spawn_blocking(move || audio::inspect(&bytes)).await;
-    Ok(validation.map_err(|_| Error::internal("recording validation panicked"))??)
 }

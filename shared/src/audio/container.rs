@@ -1,7 +1,7 @@
-//! Containers from the outside: which one it is, whether all of it is there, and whether its tables are sane.
+//! Containers: detects the format and checks that the file is complete and its tables plausible.
 //!
-//! The demuxer is lenient about a file that stops early, and trusts a few numbers that make it loop; so the
-//! outermost structure is walked here first. Nothing here knows codecs.
+//! The demuxer accepts truncated files and trusts some numbers that make it loop, so the outermost structure is checked
+//! here first. Codecs are not looked at.
 
 use std::ops::Range;
 
@@ -32,7 +32,7 @@ fn id3_len(tag: &[u8]) -> Option<usize> {
     Some(tag.get(6..10)?.iter().fold(0, |size, byte| size << 7 | usize::from(byte & 0x7f)) + 10 + footer)
 }
 
-/// Whether the header of an MPEG audio frame goes on so: layer III, and no reserved value anywhere.
+/// Whether these are the second and third byte of an MPEG audio frame header: layer III, no reserved values.
 fn is_mp3_frame(second: u8, third: u8) -> bool {
     let synced = second & 0xe6 == 0xe2;
     let reserved_version = second & 0x18 == 0x08;
@@ -41,8 +41,8 @@ fn is_mp3_frame(second: u8, third: u8) -> bool {
     synced && !reserved_version && !bad_bitrate && !reserved_rate
 }
 
-/// Refuses a file whose container goes on behind its last byte. MP3 and FLAC have no such structure: they say at
-/// most how many samples there are, which is checked once they are decoded.
+/// Rejects a file whose container goes on after its last byte. MP3 and FLAC have no such structure: at most they declare
+/// the number of samples, which is checked after decoding.
 pub(super) fn check_complete(format: Format, bytes: &[u8]) -> Result<(), InvalidRecording> {
     match format {
         Format::Webm => webm(bytes),
@@ -54,7 +54,7 @@ pub(super) fn check_complete(format: Format, bytes: &[u8]) -> Result<(), Invalid
 }
 
 /// Elements of a known size end inside the file. A recording made live has a segment and clusters of unknown
-/// size (RFC 8794, section 6.2); then the blocks inside are what can be cut.
+/// size (RFC 8794, section 6.2); then the blocks inside are checked.
 fn webm(bytes: &[u8]) -> Result<(), InvalidRecording> {
     const SEGMENT: u32 = 0x1853_8067;
     const CLUSTER: u32 = 0x1f43_b675;
@@ -65,15 +65,15 @@ fn webm(bytes: &[u8]) -> Result<(), InvalidRecording> {
     while at < bytes.len() {
         let rest = &bytes[at..];
         let Some((id, size, header)) = element(rest) else {
-            let cut = rest.len() < MAX_HEADER;
-            return Err(if cut { InvalidRecording::Truncated } else { InvalidRecording::Corrupt });
+            let is_truncated = rest.len() < MAX_HEADER;
+            return Err(if is_truncated { InvalidRecording::Truncated } else { InvalidRecording::Corrupt });
         };
         at += header;
         match (id, size) {
-            // Its size covers everything: how the inside is divided is the demuxer's business.
-            (SEGMENT, Some(size)) => return fits(at, size, bytes.len()).map(|_| ()),
+            // Its size covers the rest of the file; the demuxer checks the inside.
+            (SEGMENT, Some(size)) => return checked_end(at, size, bytes.len()).map(|_| ()),
             (SEGMENT | CLUSTER, None) => {}
-            (_, Some(size)) => at = fits(at, size, bytes.len())?,
+            (_, Some(size)) => at = checked_end(at, size, bytes.len())?,
             (_, None) => return Err(InvalidRecording::Corrupt),
         }
     }
@@ -95,10 +95,10 @@ fn element(bytes: &[u8]) -> Option<(u32, Option<u64>, usize)> {
 /// Boxes end inside the file, there is a `moov`, and no table has more rows than a minute has packets: the
 /// demuxer walks tables once per packet, and counts the rows of a `trun` even where none are stored.
 fn mp4(bytes: &[u8]) -> Result<(), InvalidRecording> {
-    let mut ends = vec![bytes.len()]; // of the boxes that we are in
+    let mut ends = vec![bytes.len()]; // of the enclosing boxes
     let mut at = 0;
     let mut fragment_rows = 0;
-    let mut movie = false;
+    let mut has_movie = false;
     while let Some(&end) = ends.last() {
         // Less than a header is left: the end, or padding.
         if end - at < 8 {
@@ -109,14 +109,14 @@ fn mp4(bytes: &[u8]) -> Result<(), InvalidRecording> {
             ends.pop();
             continue;
         }
-        // Only the outermost boxes can be cut; an inner one that leaves its parent is nonsense.
+        // Only the outermost boxes can be truncated; an inner one that exceeds its parent is corrupt.
         let broken = if ends.len() == 1 { InvalidRecording::Truncated } else { InvalidRecording::Corrupt };
         let (kind, header, size) = box_header(&bytes[at..end]).ok_or(broken)?;
         let next = at.checked_add(size).filter(|next| *next <= end).ok_or(broken)?;
-        let row_count = |offset| number(bytes, at + header + offset).ok_or(InvalidRecording::Corrupt);
+        let row_count = |offset| read_u32_be(bytes, at + header + offset).ok_or(InvalidRecording::Corrupt);
         match kind {
             b"moov" | b"trak" | b"mdia" | b"minf" | b"stbl" | b"moof" | b"traf" => {
-                movie |= kind == b"moov";
+                has_movie |= kind == b"moov";
                 ends.push(next);
                 at += header;
                 continue;
@@ -131,13 +131,13 @@ fn mp4(bytes: &[u8]) -> Result<(), InvalidRecording> {
         }
         at = next;
     }
-    if movie { Ok(()) } else { Err(InvalidRecording::Truncated) }
+    if has_movie { Ok(()) } else { Err(InvalidRecording::Truncated) }
 }
 
 /// A box's type, the length of its header, and its size with the header (ISO/IEC 14496-12, section 4.2).
 fn box_header(bytes: &[u8]) -> Option<(&[u8; 4], usize, usize)> {
     let kind = bytes.get(4..8)?.try_into().ok()?;
-    let (header, size) = match number(bytes, 0)? {
+    let (header, size) = match read_u32_be(bytes, 0)? {
         0 => (8, bytes.len()),
         1 => (16, usize::try_from(u64::from_be_bytes(bytes.get(8..16)?.try_into().ok()?)).ok()?),
         size => (8, size as usize),
@@ -146,8 +146,8 @@ fn box_header(bytes: &[u8]) -> Option<(&[u8; 4], usize, usize)> {
 }
 
 /// Pages follow each other up to the end of the file, each with its checksum (RFC 3533, section 6): the demuxer
-/// would search a broken one byte by byte for pages inside it. The last need not be marked as the last: a
-/// recorder that stops without a word leaves it so, and RFC 7845 (section 5) asks to play such a file.
+/// would search a broken one byte by byte for pages inside it. The last page need not be marked as the last: recorders
+/// that are stopped abruptly leave it so, and RFC 7845 (section 5) asks to play such a file.
 fn ogg(bytes: &[u8]) -> Result<(), InvalidRecording> {
     const HEADER: usize = 27;
     const CHECKSUM: Range<usize> = 22..26;
@@ -175,7 +175,7 @@ fn ogg(bytes: &[u8]) -> Result<(), InvalidRecording> {
     Ok(())
 }
 
-/// The `data` chunk ends inside the file, or says by the largest number that its writer could not know.
+/// The `data` chunk ends inside the file, or has the largest size, which streaming writers use for an unknown one.
 fn wav(bytes: &[u8]) -> Result<(), InvalidRecording> {
     let mut at = 12;
     loop {
@@ -185,7 +185,7 @@ fn wav(bytes: &[u8]) -> Result<(), InvalidRecording> {
         if streamed {
             return Ok(());
         }
-        let end = fits(at + 8, u64::from(size), bytes.len())?;
+        let end = checked_end(at + 8, u64::from(size), bytes.len())?;
         if header.starts_with(b"data") {
             return Ok(());
         }
@@ -193,8 +193,8 @@ fn wav(bytes: &[u8]) -> Result<(), InvalidRecording> {
     }
 }
 
-/// Where something of `size` that begins at `at` ends, or that the file is cut short before.
-fn fits(at: usize, size: u64, len: usize) -> Result<usize, InvalidRecording> {
+/// The end of something of `size` that begins at `at`; an error if it is after the file's end.
+fn checked_end(at: usize, size: u64, len: usize) -> Result<usize, InvalidRecording> {
     usize::try_from(size)
         .ok()
         .and_then(|size| at.checked_add(size))
@@ -202,7 +202,6 @@ fn fits(at: usize, size: u64, len: usize) -> Result<usize, InvalidRecording> {
         .ok_or(InvalidRecording::Truncated)
 }
 
-/// The big-endian number of 32 bits at an offset.
-fn number(bytes: &[u8], at: usize) -> Option<u32> {
+fn read_u32_be(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }

@@ -1,9 +1,8 @@
-//! Hears a recording through: how long its sound lasts, and for how long there is something to hear.
+//! Decodes a recording and measures its duration, loudness and clipping.
 //!
-//! `symphonia` takes containers apart and decodes all codecs but Opus, which `rusty-opus` decodes. The bytes may
-//! be hostile, so everything is bounded: by the longest recording (decoding stops there), by the number of
-//! packets, by the tables a decoder builds, and in the last resort by time. Nothing is sized by what a header
-//! claims.
+//! `symphonia` demuxes, and decodes all codecs except Opus, which `rusty-opus` decodes. The bytes may be hostile, so
+//! everything is bounded: by the maximum duration (decoding stops there), the number of packets, the size of decoder
+//! tables, and finally time. Nothing is allocated by a size that a header declares.
 
 use std::{
     io::{self, Cursor, Read, Seek, SeekFrom},
@@ -33,58 +32,57 @@ use symphonia::{
 
 use super::{Format, InvalidRecording};
 
-/// How many packets are looked at. A minute of the shortest packets, 2.5 ms of Opus, has 24,000.
+/// A minute of the shortest packets, 2.5 ms of Opus, has 24,000.
 pub(super) const MAX_PACKETS: u32 = 30_000;
-/// What no recording needs, whatever the machine; a minute takes a tenth of a second on an ordinary one.
+/// Hard time limit; a minute of audio takes about 0.1 s.
 const MAX_TIME: Duration = Duration::from_secs(10);
 /// The power below which a packet is silence: -50 dBFS, where full scale is 1.
 const SILENCE: f64 = 1e-5;
 /// A sample at least this large is at full scale, where a microphone's amplifier cuts off what is louder.
 const FULL_SCALE: f32 = 0.99;
-/// Sample rates that carry speech, in Hz. Below, a handful of bytes could pass for a minute.
+/// Sample rates for speech, in Hz. With lower ones, a few bytes could pass for a minute.
 const SAMPLE_RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
-/// How much sound, in seconds, may be missing from what the container declared.
+/// Seconds by which the sound may be shorter than the container declares.
 const MAX_MISSING: f64 = 0.5;
-/// One in so many packets may fail to decode: a bit that fell over is not heard, a broken file is.
+/// At most one in this many packets may fail to decode: a flipped bit is inaudible, a broken file is not.
 const MAX_FAILED: u32 = 20;
 
-/// What there was to hear.
 #[derive(Default)]
 pub(super) struct AudioStats {
-    /// How long the sound lasts.
+    /// Duration.
     pub seconds: f64,
-    /// How much of it is louder than silence, also in seconds.
+    /// Seconds that are louder than [`SILENCE`].
     pub audible: f64,
-    /// How much of that is at full scale, also in seconds.
+    /// Audible seconds at full scale.
     pub clipped: f64,
 }
 
-/// Decodes the one audio track of a file, and refuses it as soon as it lasts longer than `max_seconds`.
+/// Decodes the only audio track of a file. Stops with an error once it is longer than `max_seconds`.
 pub(super) fn analyze(
     format: Format,
     bytes: &[u8],
     max_seconds: f64,
 ) -> Result<AudioStats, InvalidRecording> {
     let deadline = Instant::now() + MAX_TIME;
-    let mut reader = open(format, Source { bytes: Cursor::new(bytes), format, deadline })
-        .map_err(|error| refused(&error))?;
+    let mut reader = open(format, FileSource { bytes: Cursor::new(bytes), format, deadline })
+        .map_err(|error| map_error(&error))?;
     let track = only_track(reader.tracks())?;
     let Some(CodecParameters::Audio(codec)) = &track.codec_params else {
         return Err(InvalidRecording::Unsupported);
     };
     let mut decoder = Decoder::new(codec)?;
 
-    let mut heard = AudioStats::default();
+    let mut stats = AudioStats::default();
     let mut timeline = Timeline::default();
     let (mut packets, mut failed) = (0, 0);
     let end = loop {
         let packet = match reader.next_packet() {
             Ok(Some(packet)) => packet,
             Ok(None) => break Ok(()),
-            // What was made live has no other end, and whether it is whole is known already. Only an MP4 can still
-            // point behind its last byte.
+            // Live recordings have no other end, and completeness was checked before. Only an MP4 can still refer to
+            // data after its last byte.
             Err(error) if at_end(&error) && format != Format::Mp4 => break Ok(()),
-            Err(error) => break Err(refused(&error)),
+            Err(error) => break Err(map_error(&error)),
         };
         packets += 1;
         if packets > MAX_PACKETS {
@@ -99,23 +97,22 @@ pub(super) fn analyze(
         match decoder.decode(&packet) {
             Ok(sound) => {
                 let seconds = sound.seconds()?;
-                heard.seconds += seconds;
+                stats.seconds += seconds;
                 if sound.power() > SILENCE {
-                    heard.audible += seconds;
-                    heard.clipped += seconds * sound.clipped_ratio();
+                    stats.audible += seconds;
+                    stats.clipped += seconds * sound.clipped_ratio();
                 }
             }
             Err(Error::Unsupported(_)) => return Err(InvalidRecording::Unsupported),
             Err(_) => failed += 1,
         }
-        // The sound and its timestamps both count, so that neither a pile of sound at one instant nor a gap of an
-        // hour passes.
-        if heard.seconds > max_seconds || timeline.seconds(&track, &packet) > max_seconds {
+        // Both the sound and its timestamps count, so that neither overlapping packets nor long gaps pass.
+        if stats.seconds > max_seconds || timeline.seconds(&track, &packet) > max_seconds {
             return Err(InvalidRecording::TooLong);
         }
     };
 
-    if declared_seconds(&track, codec) - heard.seconds > MAX_MISSING {
+    if declared_seconds(&track, codec) - stats.seconds > MAX_MISSING {
         return Err(InvalidRecording::Truncated);
     }
     end?;
@@ -125,10 +122,10 @@ pub(super) fn analyze(
     if failed * MAX_FAILED > packets {
         return Err(InvalidRecording::Corrupt);
     }
-    Ok(heard)
+    Ok(stats)
 }
 
-fn open(format: Format, source: Source<'_>) -> Result<Box<dyn FormatReader + '_>, Error> {
+fn open(format: Format, source: FileSource<'_>) -> Result<Box<dyn FormatReader + '_>, Error> {
     let stream = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
     let options = FormatOptions::default();
     Ok(match format {
@@ -149,13 +146,13 @@ fn only_track(tracks: &[Track]) -> Result<Track, InvalidRecording> {
     match (sounds.next(), sounds.next()) {
         (Some(only), None) => Ok(only.clone()),
         (Some(_), Some(_)) => Err(InvalidRecording::MultipleTracks),
-        // A track of which not even the kind is known is most likely sound in a codec nobody uses.
+        // A track of unknown type is most likely audio in a rare codec.
         (None, _) if !tracks.is_empty() => Err(InvalidRecording::Unsupported),
         (None, _) => Err(InvalidRecording::NoAudioTrack),
     }
 }
 
-/// What the container says about the length, 0 if nothing.
+/// The duration that the container declares; 0 if none.
 fn declared_seconds(track: &Track, codec: &AudioCodecParameters) -> f64 {
     let frames = track.num_frames.and_then(|frames| u32::try_from(frames).ok());
     match (frames, codec.sample_rate) {
@@ -164,10 +161,10 @@ fn declared_seconds(track: &Track, codec: &AudioCodecParameters) -> f64 {
     }
 }
 
-fn refused(error: &Error) -> InvalidRecording {
+fn map_error(error: &Error) -> InvalidRecording {
     match error {
         Error::Unsupported(_) => InvalidRecording::Unsupported,
-        // Ogg says so when another recording begins after the first.
+        // In Ogg, another recording begins after the first.
         Error::ResetRequired => InvalidRecording::MultipleTracks,
         error if at_end(error) => InvalidRecording::Truncated,
         _ => InvalidRecording::Corrupt,
@@ -195,7 +192,7 @@ impl Timeline {
     }
 }
 
-/// The sound of one packet: samples of all channels in turn, full scale 1.
+/// The sound of one packet: interleaved samples, full scale 1.
 struct Sound<'a> {
     samples: &'a [f32],
     channels: usize,
@@ -212,16 +209,16 @@ impl Sound<'_> {
         Ok(f64::from(frames) / f64::from(self.rate))
     }
 
-    /// How much of it is at full scale, 0 to 1.
+    /// The ratio of samples at full scale, 0 to 1.
     fn clipped_ratio(&self) -> f64 {
         let clipped = self.samples.iter().filter(|sample| sample.abs() >= FULL_SCALE).count();
         let count = |samples: usize| f64::from(u32::try_from(samples).unwrap_or(u32::MAX));
         count(clipped) / count(self.samples.len()).max(1.0)
     }
 
-    /// The variance of the loudest channel: a constant offset is no sound, however large.
+    /// The variance of the loudest channel. Unlike the mean square, it ignores a constant offset.
     fn power(&self) -> f64 {
-        let of_channel = |channel| {
+        let variance = |channel| {
             let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
             for sample in self.samples.iter().skip(channel).step_by(self.channels) {
                 let sample = f64::from(*sample);
@@ -232,7 +229,7 @@ impl Sound<'_> {
             let mean = sum / count;
             squares / count - mean * mean
         };
-        (0..self.channels).map(of_channel).fold(0.0, f64::max)
+        (0..self.channels).map(variance).fold(0.0, f64::max)
     }
 }
 
@@ -261,20 +258,20 @@ impl Decoder {
         if codec.codec == CODEC_ID_VORBIS && vorbis_table_size(setup) > MAX_VORBIS_TABLE_SIZE {
             return Err(InvalidRecording::Corrupt);
         }
-        // Padding is counted as sound: what trims it is a number in a header.
+        // Padding counts as sound, because trimming it would trust a number in a header.
         let options = AudioDecoderOptions::default().gapless(false);
-        let decoder = get_codecs().make_audio_decoder(codec, &options).map_err(|error| refused(&error))?;
+        let decoder = get_codecs().make_audio_decoder(codec, &options).map_err(|error| map_error(&error))?;
         Ok(Self::Other { decoder, samples: Vec::new() })
     }
 
     fn decode(&mut self, packet: &Packet) -> Result<Sound<'_>, Error> {
         match self {
-            // The decoder would take an empty packet for a lost one, and make up its sound.
+            // The decoder would treat an empty packet as a lost one and conceal it.
             Self::Opus { .. } if packet.data.is_empty() => Err(Error::DecodeError("empty packet")),
             Self::Opus { decoder, channels, samples } => {
                 let frames = decoder
                     .decode(&packet.data, Self::OPUS_FRAMES, samples)
-                    .map_err(|_| Error::DecodeError("no Opus packet"))?;
+                    .map_err(|_| Error::DecodeError("invalid Opus packet"))?;
                 Ok(Sound {
                     samples: &samples[..frames * *channels],
                     channels: *channels,
@@ -315,15 +312,15 @@ pub(super) fn vorbis_table_size(setup: &[u8]) -> u64 {
 }
 
 /// The file as the demuxer reads it.
-struct Source<'a> {
+struct FileSource<'a> {
     bytes: Cursor<&'a [u8]>,
     format: Format,
     deadline: Instant,
 }
 
-impl Read for Source<'_> {
+impl Read for FileSource<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Whatever the demuxer may loop over, it reads.
+        // A looping demuxer keeps reading, so the deadline is enforced here.
         if Instant::now() > self.deadline {
             return Err(io::ErrorKind::TimedOut.into());
         }
@@ -331,15 +328,15 @@ impl Read for Source<'_> {
     }
 }
 
-impl Seek for Source<'_> {
+impl Seek for FileSource<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.bytes.seek(to)
     }
 }
 
-impl MediaSource for Source<'_> {
-    /// Only in MP4 can what is needed first come last. In the others the demuxers would follow a file's own
-    /// pointers back and forth, and a file can hold very many.
+impl MediaSource for FileSource<'_> {
+    /// Only MP4 can have its index at the end. In other formats a demuxer would follow the file's own pointers back and
+    /// forth, of which a hostile file can have very many.
     fn is_seekable(&self) -> bool {
         self.format == Format::Mp4
     }

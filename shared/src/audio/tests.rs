@@ -1,4 +1,4 @@
-//! What passes for a recording and what does not. The files are described in `tests/fixtures/recordings/README.md`.
+//! Files that are valid recordings and files that are not. They are described in `tests/fixtures/recordings/README.md`.
 
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ const SNIPPETS: [&[u8]; 7] = [
     recording!("snippets/flac.flac"),
 ];
 
-/// What takes this long hangs. Listening gives up by itself a while later; a busy machine takes a part of it.
+/// A validation that takes this long hangs. Decoding itself gives up much earlier.
 const HANG: Duration = Duration::from_mins(1);
 
 /// A WAV of 16-bit PCM at 8 kHz.

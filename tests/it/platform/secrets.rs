@@ -416,7 +416,7 @@ pub fn runtime(log: &Log) -> tokio::runtime::Runtime {
 /// The hook is the whole process's, and other tests keep theirs; so does this one, to say why it fails.
 fn hear_panics() {
     let theirs = panic::take_hook();
-    telemetry::hide_panic_texts();
+    telemetry::hide_panic_messages();
     let ours = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         if LISTENED_TO.get() {

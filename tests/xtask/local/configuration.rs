@@ -68,7 +68,7 @@ pub fn init_logs(env: &Env, default: &str) {
     let filter = EnvFilter::new(env.get("LOG_LEVEL").unwrap_or(default));
     let logs = fmt().compact().with_target(false).with_env_filter(filter);
     let _ = logs.with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).try_init();
-    shared::telemetry::hide_panic_texts();
+    shared::telemetry::hide_panic_messages();
 }
 
 /// Starts the services, and prints for each how long it took.
