@@ -1,30 +1,29 @@
-//! `cargo ops admin USERNAME`: who may make activation codes and see the provider's account.
+//! `cargo ops admin USERNAME`: grants or revokes the admin role.
 
 use std::io::Write;
 
-use crate::{Deployment, Failure, Go, nothing_was_done};
+use crate::{Confirm, Deployment, Failure, print_dry_run_hint};
 
-/// Gives the role, or takes it away.
-pub async fn set(
+pub async fn set_role(
     deployment: &Deployment,
     username: &str,
     admin: bool,
-    go: Go,
+    confirm: Confirm,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let users = deployment.users();
     let user = users.find_by_login(username).await?;
-    let user = user.ok_or_else(|| Failure::Because(format!("There is no account {username}.")))?;
+    let user = user.ok_or_else(|| Failure::Other(format!("There is no account {username}.")))?;
     let name = &user.username;
     let (is, becomes) =
-        if admin { ("is an admin already", "an admin") } else { ("is no admin", "no admin any more") };
+        if admin { ("is already an admin", "an admin") } else { ("is not an admin", "no longer an admin") };
     if user.is_admin() == admin {
         writeln!(out, "{name} {is}.")?;
         return Ok(());
     }
-    if !go.yes {
+    if !confirm.yes {
         writeln!(out, "{name} would be {becomes}.")?;
-        return nothing_was_done(out);
+        return print_dry_run_hint(out);
     }
     users.set_admin(user.id, admin).await?;
     writeln!(out, "{name} is {becomes}.")?;

@@ -1,16 +1,21 @@
-//! `cargo ops codes COUNT`: fresh activation codes.
+//! `cargo ops codes COUNT`: issues activation codes.
 
 use std::io::Write;
 
 use shared::activation_codes::{ActivationCode, ActivationCodes};
 
-use crate::{Deployment, Failure, Go, nothing_was_done};
+use crate::{Confirm, Deployment, Failure, print_dry_run_hint};
 
-/// Makes the codes, and prints them only once they are stored: a printed code works.
-pub async fn make(deployment: &Deployment, count: u16, go: Go, out: &mut dyn Write) -> Result<(), Failure> {
-    if !go.yes {
-        writeln!(out, "Would make {count} activation codes.")?;
-        return nothing_was_done(out);
+/// Prints the codes only after they are stored, so that every printed code works.
+pub async fn issue(
+    deployment: &Deployment,
+    count: u16,
+    confirm: Confirm,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    if !confirm.yes {
+        writeln!(out, "Would issue {count} activation codes.")?;
+        return print_dry_run_hint(out);
     }
     let codes = (0..count).map(|_| ActivationCode::random()).collect::<Result<Vec<_>, _>>()?;
     ActivationCodes::new(&deployment.database, deployment.clock.clone()).issue(&codes).await?;

@@ -1,27 +1,26 @@
-//! `cargo ops indexes`: what every sweep does too, for a deployment that has not been swept yet.
+//! `cargo ops indexes`: creates the missing indexes. Sweeps do so too; this is for a deployment before its first.
 
 use std::io::Write;
 
 use shared::mongo;
 
-use crate::{Deployment, Failure, Go, nothing_was_done};
+use crate::{Confirm, Deployment, Failure, print_dry_run_hint};
 
-/// Makes the missing indexes.
-pub async fn make(deployment: &Deployment, go: Go, out: &mut dyn Write) -> Result<(), Failure> {
+pub async fn create(deployment: &Deployment, confirm: Confirm, out: &mut dyn Write) -> Result<(), Failure> {
     let missing = mongo::missing_indexes(&deployment.database).await?;
     if missing.is_empty() {
-        writeln!(out, "Every index is there.")?;
+        writeln!(out, "All indexes exist.")?;
         return Ok(());
     }
-    if !go.yes {
-        writeln!(out, "Would make {}.", missing.join(", "))?;
-        return nothing_was_done(out);
+    if !confirm.yes {
+        writeln!(out, "Would create {}.", missing.join(", "))?;
+        return print_dry_run_hint(out);
     }
     match mongo::ensure_indexes(&deployment.database).await {
-        Ok(()) => writeln!(out, "Made {}.", missing.join(", "))?,
+        Ok(()) => writeln!(out, "Created {}.", missing.join(", "))?,
         Err(error) if mongo::is_duplicate(&error) => {
-            return Err(Failure::Because(format!(
-                "Of {} one must be unique and is not: two accounts have the same value.",
+            return Err(Failure::Other(format!(
+                "One of {} cannot be created, because two accounts have the same value.",
                 missing.join(", ")
             )));
         }

@@ -1,9 +1,9 @@
-//! `cargo ops`: what an operator does by hand to a deployment.
+//! `cargo ops`: the operators' command line. Not a Lambda.
 //!
-//! Each command is a file. What changes something only says what it would do, until it is given `--yes`; all of it is
-//! safe to repeat. Results go to standard output, progress and the name of the deployment to standard error.
+//! Each command is a file. A command that changes something is a dry run unless it is given `--yes`, and is safe to
+//! repeat. Results go to standard output; progress and the name of the deployment go to standard error.
 //!
-//! The commands use the same stores and clients as the functions, and read the same variables.
+//! The commands use the same stores and clients as the functions, and read the same environment variables.
 
 mod admin;
 mod codes;
@@ -32,13 +32,13 @@ use shared::{
     voice_name::VoiceNaming,
 };
 
-/// Operates a deployment of New Visions, the one that the environment describes: STAGE and MONGODB_URI always,
+/// Admin tasks for the deployment of New Visions that the environment names: STAGE and MONGODB_URI always,
 /// ELEVENLABS_API_KEY and the bucket's variables where a command needs them.
 #[derive(Parser)]
 #[command(name = "cargo ops", bin_name = "cargo ops")]
-#[expect(clippy::doc_markdown, reason = "it is what --help says, too")]
+#[expect(clippy::doc_markdown, reason = "it is printed by --help")]
 pub struct Ops {
-    /// A file of NAME=value lines whose variables win over the environment's, such as .local/lambda.env.
+    /// A file of NAME=value lines that override the environment's variables, such as .local/lambda.env.
     #[arg(long, global = true, value_name = "FILE")]
     env_file: Option<PathBuf>,
     #[command(subcommand)]
@@ -47,99 +47,92 @@ pub struct Ops {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make activation codes, and print them one a line.
+    /// Issue activation codes and print them, one per line.
     Codes {
         /// How many.
         #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
         count: u16,
         #[command(flatten)]
-        go: Go,
+        confirm: Confirm,
     },
-    /// Let an account make activation codes and see the provider's account.
+    /// Make an account an admin, who may issue activation codes and see the provider's account.
     Admin {
         /// The account's username.
         username: String,
-        /// Take the right away.
+        /// Revoke the role instead.
         #[arg(long)]
         revoke: bool,
         #[command(flatten)]
-        go: Go,
+        confirm: Confirm,
     },
-    /// Sweep now: delete the voices and free the slots and users that performs left behind.
-    Sweep(Go),
-    /// Tell what is left at the provider, and what is held.
+    /// Run the scheduled sweep now: delete leftover voices, free their slots and users.
+    Sweep(Confirm),
+    /// Show the provider's quotas, the voices, the slots in use and the running performs.
     Status,
-    /// Make the database's indexes that are missing.
-    Indexes(Go),
-    /// Bring the earlier backend's accounts to today's form, and their recordings to S3.
+    /// Create the database's missing indexes.
+    Indexes(Confirm),
+    /// Convert the earlier backend's accounts and move their recordings to S3.
     Migrate {
-        /// Accounts to read at a time.
+        /// Accounts to read per query.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
         batch: u16,
         #[command(flatten)]
-        go: Go,
+        confirm: Confirm,
     },
 }
 
-/// Whether a command may change something.
 #[derive(Args, Clone, Copy)]
-struct Go {
-    /// Do it. Without, the command only says what it would do.
+struct Confirm {
+    /// Apply the changes. Without it, the command is a dry run.
     #[arg(long)]
     yes: bool,
 }
 
-/// Why a command failed: a sentence for the operator, without a secret.
+/// Why a command failed: a message for the operator, without secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Something that the environment should say.
     #[error("{0}. It is read from the environment, or from the file of --env-file.")]
     Env(#[from] EnvError),
-    /// The connection cannot be set up.
     #[error("{0}.")]
     Connect(#[from] mongo::ConnectError),
-    /// The database.
     #[error("MongoDB failed: {}.", mongo::redacted(.0))]
     Mongo(#[from] mongodb::error::Error),
-    /// The bucket.
     #[error("S3 failed: {0}.")]
     S3(#[from] S3Error),
-    /// Something else that the backend asks.
-    #[error("{}", plain(.0))]
+    #[error("{}", describe(.0))]
     Backend(#[from] Error),
-    /// Standard output is gone.
     #[error("The result cannot be written: {0}.")]
     Output(#[from] io::Error),
-    /// The command's own reason.
     #[error("{0}")]
-    Because(String),
+    Other(String),
 }
 
 impl Ops {
-    /// Runs the command on the deployment that `env` describes. Its results go to `out`.
+    /// Runs the command on the deployment that `env` names, and prints its results to `out`.
     pub async fn run(self, mut env: Env, clock: Clock, out: &mut (dyn Write + Send)) -> Result<(), Failure> {
         if let Some(file) = &self.env_file {
-            let unreadable = || Failure::Because(format!("{} cannot be read.", file.display()));
+            let unreadable = || Failure::Other(format!("{} cannot be read.", file.display()));
             for line in dotenvy::from_path_iter(file).map_err(|_| unreadable())? {
-                // The line itself may hold a secret.
+                // The error is dropped: it quotes the line, which may hold a secret.
                 env.extend([line.map_err(|_| unreadable())?]);
             }
         }
         let deployment = Deployment::connect(env, clock).await?;
         match self.command {
-            Command::Codes { count, go } => codes::make(&deployment, count, go, out).await,
-            Command::Admin { username, revoke, go } => {
-                admin::set(&deployment, &username, !revoke, go, out).await
+            Command::Codes { count, confirm } => codes::issue(&deployment, count, confirm, out).await,
+            Command::Admin { username, revoke, confirm } => {
+                admin::set_role(&deployment, &username, !revoke, confirm, out).await
             }
-            Command::Sweep(go) => sweep::sweep(&deployment, go, out).await,
-            Command::Status => status::tell(&deployment, out).await,
-            Command::Indexes(go) => indexes::make(&deployment, go, out).await,
-            Command::Migrate { batch, go } => migrate::migrate(&deployment, batch.into(), go, out).await,
+            Command::Sweep(confirm) => sweep::sweep(&deployment, confirm, out).await,
+            Command::Status => status::print(&deployment, out).await,
+            Command::Indexes(confirm) => indexes::create(&deployment, confirm, out).await,
+            Command::Migrate { batch, confirm } => {
+                migrate::migrate(&deployment, batch.into(), confirm, out).await
+            }
         }
     }
 }
 
-/// What the commands work on.
 struct Deployment {
     env: Env,
     clock: Clock,
@@ -147,9 +140,9 @@ struct Deployment {
 }
 
 impl Deployment {
-    /// Says first which deployment it is: the wrong one is the worst mistake that can be made here.
+    /// Prints which deployment it is before anything else, so that an operator notices the wrong one.
     async fn connect(env: Env, clock: Clock) -> Result<Self, Failure> {
-        // Without a default: the name of the stage tells our voices from others'.
+        // No default: under a wrong stage, the deployment's own voices would count as foreign.
         let stage = env.required("STAGE")?;
         let database = mongo::connect(&env).await?;
         eprintln!("Stage {stage}, database {} at {}.", database.name(), host(env.required("MONGODB_URI")?));
@@ -175,17 +168,17 @@ impl Deployment {
 }
 
 fn no_client<E>(_: E) -> Failure {
-    Failure::Because(String::from("No HTTPS client can be made."))
+    Failure::Other(String::from("The HTTPS client cannot be created."))
 }
 
-/// The hosts of a MongoDB URI, without the user and the password before them.
+/// The hosts of a MongoDB URI, without the credentials.
 fn host(uri: &str) -> &str {
     let after = uri.rsplit_once('@').or_else(|| uri.split_once("://")).map_or("", |(_, rest)| rest);
     after.split(['/', '?']).next().unwrap_or_default()
 }
 
-/// What a performer is not told.
-fn plain(error: &Error) -> String {
+/// Includes the cause, which API responses hide.
+fn describe(error: &Error) -> String {
     match error {
         Error::Mongo(error) => format!("MongoDB failed: {}.", mongo::redacted(error)),
         Error::S3(error) => format!("S3 failed: {error}."),
@@ -194,8 +187,7 @@ fn plain(error: &Error) -> String {
     }
 }
 
-/// The last line of what only said what it would do.
-fn nothing_was_done(out: &mut dyn Write) -> Result<(), Failure> {
-    writeln!(out, "Nothing was changed. With --yes it is done.")?;
+fn print_dry_run_hint(out: &mut dyn Write) -> Result<(), Failure> {
+    writeln!(out, "Dry run: pass --yes to apply.")?;
     Ok(())
 }

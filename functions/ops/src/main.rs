@@ -1,4 +1,4 @@
-//! The program `cargo ops`.
+//! The entry point of `cargo ops`.
 
 use std::{io, process::ExitCode};
 

@@ -1,4 +1,4 @@
-//! `cargo ops status`: what is left at the provider, and what is held.
+//! `cargo ops status`: the provider's quotas, the voices, the slots in use and the running performs. Read-only.
 
 use std::{io::Write, time::Duration};
 
@@ -15,37 +15,36 @@ use crate::{Deployment, Failure};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Reads and tells; changes nothing.
-pub async fn tell(deployment: &Deployment, out: &mut dyn Write) -> Result<(), Failure> {
+pub async fn print(deployment: &Deployment, out: &mut dyn Write) -> Result<(), Failure> {
     let sweeper = deployment.sweeper()?;
-    let by = Deadline::after(TIMEOUT);
-    let refused = |error: ElevenLabsError| Failure::from(Error::ProviderUnavailable(error));
-    account(&sweeper.elevenlabs.subscription(by).await.map_err(refused)?, out)?;
+    let deadline = Deadline::after(TIMEOUT);
+    let unavailable = |error: ElevenLabsError| Failure::from(Error::ProviderUnavailable(error));
+    print_account(&sweeper.elevenlabs.subscription(deadline).await.map_err(unavailable)?, out)?;
 
-    let found = sweeper.plan(by).await?;
-    let (live, expired) = (&found.held.live, &found.held.expired);
+    let plan = sweeper.plan(deadline).await?;
+    let (live, expired) = (&plan.held.live, &plan.held.expired);
     writeln!(
         out,
         "voices       {} of live performs, {} to be swept, {} of others",
-        found.live_voices,
-        found.to_delete.len(),
-        found.foreign.len()
+        plan.live_voices,
+        plan.to_delete.len(),
+        plan.foreign.len()
     )?;
     let limit: u32 = deployment.env.parse_or("CLONE_SLOTS", 10)?;
-    writeln!(out, "slots        {} of {limit} held", live.len() + expired.len())?;
+    writeln!(out, "slots        {} of {limit} in use", live.len() + expired.len())?;
     for slot in live {
-        writeln!(out, "  {}, runs until {}", whose(slot), rfc3339(slot.expires_at))?;
+        writeln!(out, "  {}, runs until {}", describe(slot), rfc3339(slot.expires_at))?;
     }
     for slot in expired {
         let why = if slot.orphaned { "its voice was not deleted" } else { "its perform died" };
-        writeln!(out, "  {}, {why}; left to the sweep", whose(slot))?;
+        writeln!(out, "  {}, {why}; the sweep will free it", describe(slot))?;
     }
-    let (running, ran_out) = deployment.users().count_leases().await?;
-    writeln!(out, "users        {running} perform, {ran_out} to be freed by the sweep")?;
+    let (running, expired_leases) = deployment.users().count_leases().await?;
+    writeln!(out, "leases       {running} running, {expired_leases} expired (the sweep will free them)")?;
     Ok(())
 }
 
-fn account(account: &Subscription, out: &mut dyn Write) -> Result<(), Failure> {
+fn print_account(account: &Subscription, out: &mut dyn Write) -> Result<(), Failure> {
     let number = |value: Option<i64>| value.map_or_else(|| String::from("?"), |value| value.to_string());
     let reset = account
         .next_character_count_reset_unix
@@ -70,7 +69,7 @@ fn account(account: &Subscription, out: &mut dyn Write) -> Result<(), Failure> {
     Ok(())
 }
 
-fn whose(slot: &HeldSlot) -> String {
+fn describe(slot: &HeldSlot) -> String {
     let voice = slot.voice_id.as_deref().unwrap_or("not known yet");
     format!("perform {} of user {}, voice {voice}", slot.lease_id, slot.user_id)
 }

@@ -40,7 +40,7 @@ async fn ops_change_nothing_without_yes() {
         &["migrate"],
     ] {
         let said = ops(&app, words).await.unwrap();
-        assert!(words == ["status"] || said.contains("With --yes"), "{words:?}: {said}");
+        assert!(words == ["status"] || said.contains("Dry run: pass --yes to apply."), "{words:?}: {said}");
         assert!(Stored::of(&app).await == before, "{words:?} changed something");
     }
     assert_eq!(users.list_index_names().await.unwrap(), indexes);
@@ -69,7 +69,7 @@ async fn ops_admin_grants_and_revokes_the_role() {
     assert_eq!(status().await, 403);
     assert_eq!(ops(&app, &["admin", "ADA", "--yes"]).await.unwrap(), "ada is an admin.\n");
     assert_eq!(status().await, 201);
-    assert_eq!(ops(&app, &["admin", "ada", "--yes"]).await.unwrap(), "ada is an admin already.\n");
+    assert_eq!(ops(&app, &["admin", "ada", "--yes"]).await.unwrap(), "ada is already an admin.\n");
     ops(&app, &["admin", "ada", "--revoke", "--yes"]).await.unwrap();
     assert_eq!(status().await, 403);
     let failure = ops(&app, &["admin", "nobody", "--yes"]).await.unwrap_err();
@@ -111,14 +111,17 @@ async fn ops_status_tells_the_budget_the_slots_and_the_users_that_are_held() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     let quiet = ops(&app, &["status"]).await.unwrap();
-    assert!(quiet.contains("creations    0 of ") && quiet.contains("slots        0 of 10 held\n"), "{quiet}");
+    assert!(
+        quiet.contains("creations    0 of ") && quiet.contains("slots        0 of 10 in use\n"),
+        "{quiet}"
+    );
     assert_eq!(app.perform(&ada, "seven of hearts").await.status, 200);
     let orphan = plant_leftovers(&app, &ada.id).await;
     let said = ops(&app, &["status"]).await.unwrap();
     assert!(said.contains("creations    1 of "), "{said}");
-    assert!(said.contains("slots        1 of 10 held\n") && said.contains(&orphan), "{said}");
-    assert!(said.contains("its perform died; left to the sweep\n"), "{said}");
-    assert!(said.contains("users        0 perform, 1 to be freed by the sweep\n"), "{said}");
+    assert!(said.contains("slots        1 of 10 in use\n") && said.contains(&orphan), "{said}");
+    assert!(said.contains("its perform died; the sweep will free it\n"), "{said}");
+    assert!(said.contains("leases       0 running, 1 expired (the sweep will free them)\n"), "{said}");
 }
 
 #[tokio::test]
@@ -126,11 +129,11 @@ async fn ops_indexes_names_and_makes_what_is_missing() {
     let app = TestApp::new().await;
     app.register("ada").await;
     let users = app.backend.database.collection::<Document>("users");
-    assert_eq!(ops(&app, &["indexes"]).await.unwrap(), "Every index is there.\n");
+    assert_eq!(ops(&app, &["indexes"]).await.unwrap(), "All indexes exist.\n");
     users.drop_index("email_key").await.unwrap();
-    assert!(ops(&app, &["indexes"]).await.unwrap().starts_with("Would make users.email_key.\n"));
-    assert_eq!(ops(&app, &["indexes", "--yes"]).await.unwrap(), "Made users.email_key.\n");
-    assert_eq!(ops(&app, &["indexes", "--yes"]).await.unwrap(), "Every index is there.\n");
+    assert!(ops(&app, &["indexes"]).await.unwrap().starts_with("Would create users.email_key.\n"));
+    assert_eq!(ops(&app, &["indexes", "--yes"]).await.unwrap(), "Created users.email_key.\n");
+    assert_eq!(ops(&app, &["indexes", "--yes"]).await.unwrap(), "All indexes exist.\n");
 
     users.drop_index("email_key").await.unwrap();
     for name in ["bob", "eve"] {
@@ -150,7 +153,7 @@ async fn ops_indexes_of_a_fresh_deployment_lack_all_and_then_none() {
         assert!(said.contains(index), "{said}");
     }
     ops(&app, &["indexes", "--yes"]).await.unwrap();
-    assert_eq!(ops(&app, &["indexes"]).await.unwrap(), "Every index is there.\n");
+    assert_eq!(ops(&app, &["indexes"]).await.unwrap(), "All indexes exist.\n");
 }
 
 #[tokio::test]

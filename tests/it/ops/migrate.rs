@@ -79,7 +79,7 @@ async fn migrate_keeps_password_settings_and_recording_of_an_account() {
 
     let said = ops(&app, &["migrate", "--yes"]).await.unwrap();
     assert!(said.contains("recordings moved            1\n"), "{said}");
-    assert!(said.contains("left for a person           0\n"), "{said}");
+    assert!(said.contains("needs manual action         0\n"), "{said}");
     let stored = read(&app, id).await;
     assert!(!stored.contains_key("recordedVoice"));
     assert_eq!(stored.get_datetime("created_at").unwrap(), &id.timestamp());
@@ -193,7 +193,7 @@ async fn migrate_does_not_overwrite_a_change_made_meanwhile() {
     };
     let (said, ()) = tokio::join!(ops(&app, &["migrate", "--yes"]), change);
     let said = said.unwrap();
-    assert!(said.contains(&format!("Left: account {id}: it changed meanwhile; migrate again.")), "{said}");
+    assert!(said.contains(&format!("Skipped: account {id}: it changed meanwhile; migrate again.")), "{said}");
     let stored = read(&app, id).await;
     assert_eq!(stored.get_document("settings").unwrap().get_str("voice_language").unwrap(), "fr");
     ops(&app, &["migrate", "--yes"]).await.unwrap();
@@ -214,7 +214,7 @@ async fn migrate_reports_an_invalid_recording_and_leaves_it() {
         account.insert("recordedVoice", recording.clone());
         let id = insert(&app, account).await;
         let said = ops(&app, &["migrate", "--yes"]).await.unwrap();
-        assert!(said.contains(&format!("Left: account {id}: its recording: ")), "{name}: {said}");
+        assert!(said.contains(&format!("Skipped: account {id}: its recording: ")), "{name}: {said}");
         let stored = read(&app, id).await;
         assert_eq!(stored.get("recordedVoice"), Some(&recording), "{name}");
         assert!(stored.contains_key("username_key"), "the rest of the account is migrated");
@@ -250,7 +250,7 @@ async fn migrate_does_not_overwrite_another_recording_in_s3() {
     let put = app.s3().client().put_object().bucket(tests::fakes::s3::BUCKET);
     put.key(format!("recordings/{id}")).body(b"newer".to_vec().into()).send().await.unwrap();
     let said = ops(&app, &["migrate", "--yes"]).await.unwrap();
-    assert!(said.contains("S3 holds another one"), "{said}");
+    assert!(said.contains("S3 already has another one"), "{said}");
     assert!(read(&app, id).await.contains_key("recordedVoice"));
     let there = app.s3().client().get_object().bucket(tests::fakes::s3::BUCKET);
     let there = there.key(format!("recordings/{id}")).send().await.unwrap();
@@ -271,7 +271,7 @@ async fn migrate_reports_usernames_that_differ_in_case_alone() {
     {
         let stored = read(&app, id).await;
         for field in fields {
-            assert!(said.contains(&format!("Left: account {id}: another account has the same {field}")));
+            assert!(said.contains(&format!("Skipped: account {id}: another account has the same {field}")));
             assert!(!stored.contains_key(format!("{field}_key")), "{stored}");
         }
     }
@@ -297,7 +297,7 @@ async fn migrate_clears_a_stale_clone_id_and_deletes_no_foreign_voice() {
     app.rewrite(&eve, doc! { "$set": { "lease": lease, "voice_clone_id": "TheLivingOne00000000" } }).await;
 
     let dry = ops(&app, &["migrate"]).await.unwrap();
-    assert!(dry.contains(&format!("account {id}: its voice {voice_id} is still at ElevenLabs")), "{dry}");
+    assert!(dry.contains(&format!("account {id}: its voice {voice_id} still exists at ElevenLabs")), "{dry}");
     let said = ops(&app, &["migrate", "--yes"]).await.unwrap();
     assert!(said.contains(&voice_id) && !said.contains("GoneLongAgo"), "{said}");
     assert!(said.contains("clone ids cleared           2\n"), "{said}");
@@ -317,9 +317,9 @@ async fn migrate_reports_accounts_that_nobody_can_sign_in_to() {
     let id = insert(&app, account).await;
     users(&app).insert_one(doc! { "_id": "bob", "username": "bob" }).await.unwrap();
     let said = ops(&app, &["migrate", "--yes"]).await.unwrap();
-    assert!(said.contains(&format!("Left: account {id}: it has no email.")), "{said}");
+    assert!(said.contains(&format!("Skipped: account {id}: it has no email.")), "{said}");
     assert!(said.contains("nobody can sign in to it without email, password_hash."), "{said}");
-    assert!(said.contains("Left: 1 accounts whose ids are not ObjectIds."), "{said}");
+    assert!(said.contains("Skipped: 1 accounts whose ids are not ObjectIds."), "{said}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What is to change in one account's document. Pure, but for the one write.
+//! The changes to one account's document. Pure, except for the one write.
 
 use mongodb::{
     Collection,
@@ -11,24 +11,22 @@ use shared::{mongo, settings::Settings, users::User};
 
 use super::names::{self, FIELDS, Names};
 
-/// Members of the earlier backend's settings, each with a modern equal that [`Settings`] reads out of it.
+/// Members of the earlier backend's settings, each of which [`Settings`] converts to a current one.
 const EARLIER_SETTINGS: [&str; 5] = ["language", "stability", "similarity", "add_background_sound", "sex"];
 
-/// The changes of one account.
 #[derive(Debug, Default)]
 pub struct Changes {
     set: Document,
-    /// What was read, and must still be so.
-    was: Document,
-    /// A clone of which nothing is known any more.
+    /// The values that were read; the filter of the update.
+    expected: Document,
+    /// A clone that no perform owns.
     pub stale_clone: Option<String>,
-    /// What a person has to decide.
-    pub left: Vec<String>,
+    /// Why the account needs manual action.
+    pub skipped: Vec<String>,
 }
 
 impl Changes {
-    /// What this account needs.
-    pub fn of(account: &Document, names: &Names) -> Self {
+    pub fn new(account: &Document, names: &Names) -> Self {
         let mut changes = Self::default();
         changes.names(account, names);
         changes.creation(account);
@@ -38,30 +36,29 @@ impl Changes {
         changes
     }
 
-    /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.set.is_empty()
     }
 
-    /// Writes, if the account still is as it was read; tells whether it was.
+    /// Updates the account if it is still as it was read; returns whether it was.
     pub async fn apply(
         &self,
         users: &Collection<Document>,
         id: ObjectId,
     ) -> Result<bool, mongodb::error::Error> {
-        let mut filter = self.was.clone();
+        let mut filter = self.expected.clone();
         filter.insert("_id", id);
         match users.update_one(filter, doc! { "$set": self.set.clone() }).await {
             Ok(updated) => Ok(updated.matched_count > 0),
-            // Somebody took the name meanwhile.
+            // The name was taken meanwhile.
             Err(error) if mongo::is_duplicate(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
     fn change(&mut self, account: &Document, field: &str, value: impl Into<Bson>) {
-        let was = account.get(field).cloned().unwrap_or_else(|| doc! { "$exists": false }.into());
-        self.was.insert(field, was);
+        let expected = account.get(field).cloned().unwrap_or_else(|| doc! { "$exists": false }.into());
+        self.expected.insert(field, expected);
         self.set.insert(field, value);
     }
 
@@ -72,13 +69,15 @@ impl Changes {
             }
             match names::key(account.get(source)) {
                 Some(key) if names.is_unique(field, &key) => self.change(account, field, key),
-                Some(_) => self.left.push(format!("another account has the same {source} but for its case")),
-                None => self.left.push(format!("it has no {source}")),
+                Some(_) => {
+                    self.skipped.push(format!("another account has the same {source} in another case"));
+                }
+                None => self.skipped.push(format!("it has no {source}")),
             }
         }
     }
 
-    /// An `ObjectId` says when it was made.
+    /// Falls back to the time in the `ObjectId`.
     fn creation(&mut self, account: &Document) {
         let at = match account.get("created_at") {
             Some(Bson::DateTime(_)) => return,
@@ -93,7 +92,7 @@ impl Changes {
 
     fn settings(&mut self, account: &Document) {
         let Some(stored) = account.get("settings") else { return };
-        // Reading settings refuses nothing.
+        // Settings accept any stored value, so this does not fail.
         let Ok(read) = deserialize_from_bson::<Settings>(stored.clone()) else { return };
         let Ok(modern) = serialize_to_document(&read) else { return };
         let mut settings = stored.as_document().cloned().unwrap_or_default();
@@ -106,17 +105,17 @@ impl Changes {
         }
     }
 
-    /// Today an account has a clone under a lease alone.
+    /// An account has a clone only while it has a lease.
     fn clone_id(&mut self, account: &Document) {
         let leased = account.get("lease").is_some_and(|lease| lease.as_null().is_none());
         if let (false, Ok(voice_id)) = (leased, account.get_str("voice_clone_id")) {
             self.stale_clone = Some(voice_id.to_owned());
             self.change(account, "voice_clone_id", Bson::Null);
-            self.was.insert("lease", Bson::Null);
+            self.expected.insert("lease", Bson::Null);
         }
     }
 
-    /// Whether the functions will be able to read it.
+    /// Checks that the functions can read the converted account.
     fn readable(&mut self, account: &Document) {
         let mut changed = account.clone();
         changed.extend(self.set.clone());
@@ -124,8 +123,8 @@ impl Changes {
             let required = ["username", "email", "password_hash"];
             let missing: Vec<&str> =
                 required.into_iter().filter(|&member| changed.get(member).is_none()).collect();
-            self.left.push(match missing.as_slice() {
-                [] => String::from("one of its members is of a form that cannot be read"),
+            self.skipped.push(match missing.as_slice() {
+                [] => String::from("one of its members has an unreadable form"),
                 missing => format!("nobody can sign in to it without {}", missing.join(", ")),
             });
         }

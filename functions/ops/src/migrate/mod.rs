@@ -1,14 +1,14 @@
-//! `cargo ops migrate`: the earlier backend's accounts in today's form.
+//! `cargo ops migrate`: converts the earlier backend's accounts.
 //!
-//! - this file: the walk over all accounts, one after the other, and what it reports;
-//! - `names`: whose username and address are unique without case;
-//! - `account`: what is to change in one document;
-//! - `recording`: a recording that MongoDB holds, moved to S3.
+//! - this file: the loop over all accounts, and the report;
+//! - `names`: which usernames and email addresses are unique without case;
+//! - `account`: the changes to one document;
+//! - `recording`: moves a recording from MongoDB to S3.
 //!
-//! Every account is changed by itself, under the condition that it still is as it was read, and what was changed
-//! needs no change any more: so a migration can be interrupted, repeated, and run while performers perform. Password
-//! hashes are not touched: sign-ins read them as they are. What cannot be decided here is reported and left. Reports
-//! name accounts by their ids, never by a name or an address.
+//! Each account is updated on its own, only if it is still as it was read, and a converted account needs no further
+//! change. So a migration can be interrupted, repeated, and run while the service is in use. Password hashes stay:
+//! logins read the earlier form. What needs manual action is reported and skipped. Reports contain ids, never a
+//! username or an email address.
 
 mod account;
 mod names;
@@ -23,29 +23,26 @@ use mongodb::{
 };
 use shared::{deadline::Deadline, error::Error, mongo};
 
-use crate::{Deployment, Failure, Go, nothing_was_done};
+use crate::{Confirm, Deployment, Failure, print_dry_run_hint};
 use account::Changes;
 use names::Names;
 use recording::Mover;
 
-/// The list of all voices at the provider.
 const LIST_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// What was done, or would be.
 #[derive(Default)]
 struct Totals {
     accounts: u64,
     changed: u64,
     recordings: u64,
     clones: u64,
-    left: u64,
+    skipped: u64,
 }
 
-/// Walks over all accounts.
 pub async fn migrate(
     deployment: &Deployment,
     batch: i64,
-    go: Go,
+    confirm: Confirm,
     out: &mut (dyn Write + Send),
 ) -> Result<(), Failure> {
     let users = deployment.database.collection::<Document>("users");
@@ -56,9 +53,10 @@ pub async fn migrate(
         .into_iter()
         .map(|voice| (voice.voice_id, sweeper.names.lease(&voice.name).is_some()))
         .collect();
-    let mover = Mover { users: &users, recordings: deployment.recordings()?, clock: &deployment.clock, go };
-    if go.yes {
-        // They decide about names that are taken while the migration runs.
+    let mover =
+        Mover { users: &users, recordings: deployment.recordings()?, clock: &deployment.clock, confirm };
+    if confirm.yes {
+        // The unique indexes decide about names that are taken while the migration runs.
         mongo::ensure_indexes(&deployment.database).await?;
     }
     let names = Names::read(&users).await?;
@@ -66,8 +64,8 @@ pub async fn migrate(
     let mut totals = Totals::default();
     let odd = users.count_documents(doc! { "_id": { "$not": { "$type": "objectId" } } }).await?;
     if odd > 0 {
-        writeln!(out, "Left: {odd} accounts whose ids are not ObjectIds.")?;
-        totals.left += odd;
+        writeln!(out, "Skipped: {odd} accounts whose ids are not ObjectIds.")?;
+        totals.skipped += odd;
     }
     let all = users.count_documents(doc! {}).await? - odd;
     let mut last = ObjectId::from_bytes([0; 12]);
@@ -78,46 +76,46 @@ pub async fn migrate(
         for account in accounts {
             let id = account.get_object_id("_id").map_err(|_| unreadable())?;
             totals.accounts += 1;
-            let changes = Changes::of(&account, &names);
-            for why in &changes.left {
-                writeln!(out, "Left: account {id}: {why}.")?;
-                totals.left += 1;
+            let changes = Changes::new(&account, &names);
+            for why in &changes.skipped {
+                writeln!(out, "Skipped: account {id}: {why}.")?;
+                totals.skipped += 1;
             }
             if let Some(voice_id) = &changes.stale_clone {
                 totals.clones += 1;
-                // Said before it is forgotten.
+                // Reported before the update removes the id.
                 if is_ours.get(voice_id) == Some(&false) {
                     writeln!(
                         out,
-                        "Left: account {id}: its voice {voice_id} is still at ElevenLabs and was not made by this \
-                         stage; delete it there by hand."
+                        "Skipped: account {id}: its voice {voice_id} still exists at ElevenLabs and was not created by \
+                         this stage; delete it there manually."
                     )?;
-                    totals.left += 1;
+                    totals.skipped += 1;
                 }
             }
             if !changes.is_empty() {
-                if go.yes && !changes.apply(&users, id).await? {
-                    writeln!(out, "Left: account {id}: it changed meanwhile; migrate again.")?;
-                    totals.left += 1;
+                if confirm.yes && !changes.apply(&users, id).await? {
+                    writeln!(out, "Skipped: account {id}: it changed meanwhile; migrate again.")?;
+                    totals.skipped += 1;
                     continue;
                 }
                 totals.changed += 1;
             }
-            match mover.take(id).await? {
+            match mover.migrate(id).await? {
                 recording::Moved::Nothing => {}
                 recording::Moved::ToS3 => totals.recordings += 1,
-                recording::Moved::Left(why) => {
-                    writeln!(out, "Left: account {id}: its recording: {why}")?;
-                    totals.left += 1;
+                recording::Moved::Skipped(why) => {
+                    writeln!(out, "Skipped: account {id}: its recording: {why}")?;
+                    totals.skipped += 1;
                 }
             }
         }
         eprintln!("  {} of {all} accounts", totals.accounts);
     }
-    totals.tell(go, out)
+    totals.print(confirm, out)
 }
 
-/// The next accounts, without their recordings, which can be large.
+/// The next batch, without the recordings, which can be large.
 async fn read(
     users: &Collection<Document>,
     after: ObjectId,
@@ -132,21 +130,21 @@ async fn read(
 }
 
 fn unreadable() -> Failure {
-    Failure::Because(String::from("An account has no id."))
+    Failure::Other(String::from("An account has no id."))
 }
 
 impl Totals {
-    fn tell(&self, go: Go, out: &mut (dyn Write + Send)) -> Result<(), Failure> {
-        let would = if go.yes { "" } else { "would be " };
+    fn print(&self, confirm: Confirm, out: &mut (dyn Write + Send)) -> Result<(), Failure> {
+        let would = if confirm.yes { "" } else { "would be " };
         for (what, number) in [
             (String::from("accounts"), self.accounts),
             (format!("{would}updated"), self.changed),
             (format!("recordings {would}moved"), self.recordings),
             (format!("clone ids {would}cleared"), self.clones),
-            (String::from("left for a person"), self.left),
+            (String::from("needs manual action"), self.skipped),
         ] {
             writeln!(out, "{what:<28}{number}")?;
         }
-        if go.yes { Ok(()) } else { nothing_was_done(out) }
+        if confirm.yes { Ok(()) } else { print_dry_run_hint(out) }
     }
 }

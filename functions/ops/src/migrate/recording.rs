@@ -1,8 +1,9 @@
-//! A recording that the earlier backend kept in the account's document, moved to S3 after the same check as an
+//! Moves a recording that the earlier backend stored in the account's document to S3, after the same validation as an
 //! upload's.
 //!
-//! First to S3, and only if nothing is there yet; then out of the document, and only if no newer recording was made
-//! or deleted meanwhile. Whatever dies in between, the recording is in one of the two places and the next run goes on.
+//! It is written to S3 only if there is none yet, and then removed from the document only if no newer recording was
+//! stored or deleted meanwhile. After a crash the recording is in at least one of the two places, and the next run goes
+//! on.
 
 use bytes::Bytes;
 use mongodb::{
@@ -17,38 +18,33 @@ use shared::{
     users::RecordingMetadata,
 };
 
-use crate::{Failure, Go};
+use crate::{Confirm, Failure};
 
-/// Moves recordings.
 pub struct Mover<'a> {
     pub users: &'a Collection<Document>,
     pub recordings: ObjectStore,
     pub clock: &'a Clock,
-    pub go: Go,
+    pub confirm: Confirm,
 }
 
-/// What became of a recording.
 pub enum Moved {
-    /// There was none, or only one that a newer one had replaced.
+    /// There was none, or only one that a newer one has replaced.
     Nothing,
-    /// It is in S3 now.
     ToS3,
-    /// It stays where it is, for this reason.
-    Left(String),
+    /// Needs manual action, for this reason.
+    Skipped(String),
 }
 
 impl Mover<'_> {
-    /// Moves the account's recording, if its document holds one.
-    pub async fn take(&self, id: ObjectId) -> Result<Moved, Failure> {
-        let held = doc! { "_id": id, "recordedVoice": { "$exists": true, "$ne": null } };
+    pub async fn migrate(&self, id: ObjectId) -> Result<Moved, Failure> {
+        let filter = doc! { "_id": id, "recordedVoice": { "$exists": true, "$ne": null } };
         let wanted = doc! { "recordedVoice": 1, "recording": 1 };
-        let Some(account) = self.users.find_one(held).projection(wanted).await? else {
+        let Some(account) = self.users.find_one(filter).projection(wanted).await? else {
             return Ok(Moved::Nothing);
         };
-        // The member says, even if it is null, that its performer has used today's backend for a newer recording, or
-        // to delete this one.
+        // If the member exists, even as null, the user has stored a newer recording or deleted this one since.
         if account.contains_key("recording") {
-            if self.go.yes {
+            if self.confirm.yes {
                 self.users.update_one(doc! { "_id": id }, doc! { "$unset": { "recordedVoice": "" } }).await?;
             }
             return Ok(Moved::Nothing);
@@ -59,45 +55,47 @@ impl Mover<'_> {
             _ => None,
         };
         let Some(bytes) = bytes else {
-            return Ok(Moved::Left(String::from("It is neither binary nor base64.")));
+            return Ok(Moved::Skipped(String::from("It is neither binary nor base64.")));
         };
-        let judged = bytes.clone();
-        let judged = tokio::task::spawn_blocking(move || audio::inspect(&judged)).await;
-        let audio = match judged {
-            Ok(Ok(audio)) => audio,
-            Ok(Err(why)) => return Ok(Moved::Left(why.to_string())),
-            Err(_) => return Ok(Moved::Left(String::from("Judging it panicked."))),
+        let audio = match audio::validate(bytes.clone()).await {
+            Ok(audio) => audio,
+            Err(error) => return Ok(Moved::Skipped(error.to_string())),
         };
-        if !self.go.yes {
+        if !self.confirm.yes {
             return Ok(Moved::ToS3);
         }
-        let facts = RecordingMetadata::new(&bytes, &audio, self.clock);
-        let recording = Recording { bytes, mime_type: facts.mime_type.clone() };
-        if !self.recordings.put_if_absent(id, recording).await? && !self.is_there(id, &facts).await? {
-            return Ok(Moved::Left(String::from("S3 holds another one under this account already.")));
+        let metadata = RecordingMetadata::new(&bytes, &audio, self.clock);
+        let recording = Recording { bytes, mime_type: metadata.mime_type.clone() };
+        if !self.recordings.put_if_absent(id, recording).await? && !self.is_stored(id, &metadata).await? {
+            return Ok(Moved::Skipped(String::from("S3 already has another one for this account.")));
         }
-        self.forget(id, &facts).await
+        self.remove_from_document(id, &metadata).await
     }
 
-    /// Whether an earlier run brought this very recording.
-    async fn is_there(&self, id: ObjectId, facts: &RecordingMetadata) -> Result<bool, Failure> {
-        let there = self.recordings.get(id).await?;
-        Ok(there.is_some_and(|there| sha256_hex(&there.bytes) == facts.hash))
+    /// Whether an earlier run has already stored this recording in S3.
+    async fn is_stored(&self, id: ObjectId, metadata: &RecordingMetadata) -> Result<bool, Failure> {
+        let stored = self.recordings.get(id).await?;
+        Ok(stored.is_some_and(|stored| sha256_hex(&stored.bytes) == metadata.hash))
     }
 
-    /// Takes the recording out of the document.
-    async fn forget(&self, id: ObjectId, facts: &RecordingMetadata) -> Result<Moved, Failure> {
-        let facts = serialize_to_bson(facts).map_err(mongodb::error::Error::from)?;
+    async fn remove_from_document(
+        &self,
+        id: ObjectId,
+        metadata: &RecordingMetadata,
+    ) -> Result<Moved, Failure> {
+        let metadata = serialize_to_bson(metadata).map_err(mongodb::error::Error::from)?;
         let unchanged = doc! { "_id": id, "recording": { "$exists": false } };
-        let update = doc! { "$set": { "recording": facts }, "$unset": { "recordedVoice": "" } };
+        let update = doc! { "$set": { "recording": metadata }, "$unset": { "recordedVoice": "" } };
         if self.users.update_one(unchanged, update).await?.matched_count > 0 {
             return Ok(Moved::ToS3);
         }
-        // A newer recording has taken its place in S3. A deletion may have come before ours was stored.
+        // Either a newer recording has replaced it in S3, or a deletion came before it was stored there.
         let now = self.users.find_one(doc! { "_id": id }).projection(doc! { "recording": 1 }).await?;
-        if now.is_none_or(|account| account.get("recording").is_none_or(|facts| facts.as_null().is_some())) {
+        if now.is_none_or(|account| {
+            account.get("recording").is_none_or(|recording| recording.as_null().is_some())
+        }) {
             self.recordings.delete(id).await?;
         }
-        Ok(Moved::Left(String::from("It was replaced or deleted meanwhile; migrate again.")))
+        Ok(Moved::Skipped(String::from("It was replaced or deleted meanwhile; migrate again.")))
     }
 }
