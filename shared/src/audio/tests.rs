@@ -72,7 +72,7 @@ fn random(state: &mut u64) -> usize {
 }
 
 #[test]
-fn real_speech_is_accepted_in_every_container_and_lasts_as_long_as_it_does() {
+fn speech_is_accepted_in_every_container_with_its_duration() {
     for (format, bytes) in SPEECH {
         let audio = inspect(bytes).unwrap_or_else(|error| panic!("{format:?}: {error}"));
         assert_eq!(audio.format, format);
@@ -81,7 +81,7 @@ fn real_speech_is_accepted_in_every_container_and_lasts_as_long_as_it_does() {
 }
 
 #[test]
-fn a_webm_whose_clusters_have_no_size_is_accepted() {
+fn webm_with_clusters_of_unknown_size_is_accepted() {
     let mut live = recording!("live.webm").to_vec();
     let clusters: Vec<usize> = live
         .windows(5)
@@ -98,7 +98,7 @@ fn a_webm_whose_clusters_have_no_size_is_accepted() {
 }
 
 #[test]
-fn a_webm_with_a_gap_of_half_a_minute_is_too_long() {
+fn webm_with_a_gap_of_half_a_minute_is_too_long() {
     let mut live = recording!("live.webm").to_vec();
     let last = live.windows(4).rposition(|bytes| bytes == [0x1f, 0x43, 0xb6, 0x75]).expect("a cluster");
     let timestamp = last + 6;
@@ -108,7 +108,7 @@ fn a_webm_with_a_gap_of_half_a_minute_is_too_long() {
 }
 
 #[test]
-fn thirty_to_sixty_seconds_are_accepted() {
+fn duration_of_thirty_to_sixty_seconds_is_accepted() {
     for length in [29.8, 30.0, 45.0, 60.0, 60.2] {
         assert!((seconds(&wav(length, buzz)) - length).abs() < 0.001, "{length}");
     }
@@ -123,13 +123,13 @@ fn thirty_to_sixty_seconds_are_accepted() {
 }
 
 #[test]
-fn the_message_says_how_long_it_is_and_how_long_it_should_be() {
+fn message_names_the_actual_and_the_required_duration() {
     let message = inspect(&wav(12.34, buzz)).unwrap_err().to_string();
     assert_eq!(message, "This recording is 12.3 seconds long: record 30 to 60 seconds of speech.");
 }
 
 #[test]
-fn a_streamed_wav_whose_writer_did_not_know_its_size_is_accepted() {
+fn wav_of_unknown_size_is_accepted() {
     let mut file = wav(31.0, buzz);
     file[4..8].fill(0xff);
     file[40..44].fill(0xff);
@@ -137,7 +137,7 @@ fn a_streamed_wav_whose_writer_did_not_know_its_size_is_accepted() {
 }
 
 #[test]
-fn what_is_not_audio_is_refused() {
+fn non_audio_is_rejected() {
     let mut noise = 1;
     let noise: Vec<u8> = (0..100_000).map(|_| random(&mut noise).to_le_bytes()[0]).collect();
     let others: [&[u8]; 10] = [
@@ -176,18 +176,18 @@ fn what_is_not_audio_is_refused() {
 }
 
 #[test]
-fn a_video_is_refused() {
+fn video_is_rejected() {
     assert_eq!(inspect(recording!("snippets/video.webm")), Err(InvalidRecording::Video));
 }
 
 #[test]
-fn two_recordings_in_one_file_are_refused() {
+fn concatenated_recordings_are_rejected() {
     let ogg = recording!("snippets/opus.ogg");
     assert_eq!(inspect(&[ogg, ogg].concat()), Err(InvalidRecording::MultipleTracks));
 }
 
 #[test]
-fn an_ogg_with_a_wrong_byte_is_damaged() {
+fn ogg_with_a_wrong_byte_is_corrupt() {
     let mut ogg = recording!("opus.ogg").to_vec();
     let middle = ogg.len() / 2;
     ogg[middle] ^= 1;
@@ -195,13 +195,13 @@ fn an_ogg_with_a_wrong_byte_is_damaged() {
 }
 
 #[test]
-fn what_is_larger_than_ten_megabytes_is_refused() {
+fn size_above_ten_megabytes_is_rejected() {
     assert_eq!(inspect(&vec![0; MAX_BYTES + 1]), Err(InvalidRecording::TooLarge));
     assert_eq!(inspect(&vec![0; MAX_BYTES]), Err(InvalidRecording::NotAudio));
 }
 
 #[test]
-fn a_recording_that_lost_its_end_is_refused() {
+fn truncated_recording_is_rejected() {
     for (format, bytes) in SPEECH {
         let error = inspect(&bytes[..bytes.len() * 19 / 20]).unwrap_err();
         assert_eq!(error, InvalidRecording::Truncated, "{format:?}");
@@ -211,7 +211,7 @@ fn a_recording_that_lost_its_end_is_refused() {
 }
 
 #[test]
-fn silence_is_refused() {
+fn silence_is_rejected() {
     assert_eq!(inspect(recording!("silence.webm")), Err(InvalidRecording::Silent));
     let click = |at| if at < 800 { buzz(at) } else { 0 };
     let hiss = |at: u32| if at.is_multiple_of(2) { 50 } else { -50 };
@@ -226,7 +226,7 @@ fn silence_is_refused() {
 }
 
 #[test]
-fn a_recording_that_the_microphone_cut_off_is_refused_and_a_loud_one_is_not() {
+fn clipped_recording_is_rejected_and_a_loud_one_is_not() {
     #[expect(clippy::cast_possible_truncation, reason = "clamped to 16 bits")]
     let hum = |loudness: f64| {
         let hum = move |at: u32| (f64::from(at) * 0.1).sin() * loudness;
@@ -238,7 +238,7 @@ fn a_recording_that_the_microphone_cut_off_is_refused_and_a_loud_one_is_not() {
 }
 
 #[test]
-fn a_decompression_bomb_is_refused_at_once() {
+fn decompression_bomb_is_rejected_quickly() {
     let bomb = recording!("ten-minutes.flac");
     assert!(bomb.len() < 12_000, "ten minutes in {} bytes", bomb.len());
     let before = Instant::now();
@@ -247,7 +247,7 @@ fn a_decompression_bomb_is_refused_at_once() {
 }
 
 #[test]
-fn a_table_of_four_billion_rows_is_refused_at_once() {
+fn table_of_four_billion_rows_is_rejected_quickly() {
     let mut file = recording!("snippets/fragmented.mp4").to_vec();
     let trun = file.windows(4).position(|bytes| bytes == b"trun").expect("a track run");
     file[trun + 4..trun + 8].fill(0); // no fields: its rows take no space
@@ -258,7 +258,7 @@ fn a_table_of_four_billion_rows_is_refused_at_once() {
 }
 
 #[test]
-fn what_makes_the_demuxer_panic_is_damaged() {
+fn panicking_demuxer_makes_a_recording_corrupt() {
     let mut file = recording!("snippets/fragmented.mp4").to_vec();
     let trun = file.windows(4).position(|bytes| bytes == b"trun").expect("a track run");
     file[trun + 12..trun + 16].copy_from_slice(&i32::MIN.to_be_bytes()); // its data: 2 GB before the file
@@ -266,7 +266,7 @@ fn what_makes_the_demuxer_panic_is_damaged() {
 }
 
 #[test]
-fn the_tables_of_a_vorbis_bomb_are_seen_wherever_they_begin() {
+fn vorbis_table_size_counts_tables_at_any_bit_offset() {
     // The sync pattern, 32 dimensions, 131,072 entries: 16 MB of table in 8 bytes.
     let book = u64::from_le_bytes([0x42, 0x43, 0x56, 32, 0, 0, 0, 2]);
     for shift in 0..8 {
@@ -278,7 +278,7 @@ fn the_tables_of_a_vorbis_bomb_are_seen_wherever_they_begin() {
 }
 
 #[test]
-fn no_cut_of_a_recording_passes_or_hangs() {
+fn truncated_recording_neither_passes_nor_hangs_at_any_length() {
     /// Half of what is left is decoded each time, which takes an unoptimised decoder its while.
     const CUTS: usize = if cfg!(debug_assertions) { 10 } else { 50 };
 
@@ -293,7 +293,7 @@ fn no_cut_of_a_recording_passes_or_hangs() {
 }
 
 #[test]
-fn no_mutation_of_a_recording_hangs() {
+fn mutated_recording_does_not_hang() {
     /// An unoptimised decoder is twenty times slower.
     const ROUNDS: usize = if cfg!(debug_assertions) { 60 } else { 2_000 };
 
