@@ -67,8 +67,8 @@ impl RateLimiter {
     /// Counts an attempt on an account and returns [`Error::TooManyAttempts`] if there were too many.
     pub async fn check_account(&self, attempt: Attempt, account: &str, ip: &ClientIp) -> Result<(), Error> {
         let (pair, by_ip, by_account) = tokio::try_join!(
-            self.count(id(attempt, &[account, &ip.as_str()])),
-            self.count(id(attempt, &["*", &ip.as_str()])),
+            self.count(id(attempt, &[account, ip.as_str()])),
+            self.count(id(attempt, &["*", ip.as_str()])),
             self.count(id(attempt, &[account, "*"])),
         )?;
         let is_trusted = pair.trusted_until.is_some_and(|until| until > pair.now);
@@ -83,7 +83,7 @@ impl RateLimiter {
 
     /// Counts an attempt that names no account and returns [`Error::TooManyAttempts`] if there were too many.
     pub async fn check_ip(&self, attempt: Attempt, ip: &ClientIp) -> Result<(), Error> {
-        self.count(id(attempt, &["*", &ip.as_str()])).await?.check(MAX_PER_IP)
+        self.count(id(attempt, &["*", ip.as_str()])).await?.check(MAX_PER_IP)
     }
 
     /// After a success: resets the counter of this account and address, and lets the account trust the address.
@@ -91,10 +91,10 @@ impl RateLimiter {
         let trusted_until = from_now(TRUSTED_SOURCE_TTL);
         let update =
             doc! { "$set": { "count": 0_i64, "known_until": &trusted_until, "expires_at": trusted_until } };
-        self.0.update_one(doc! { "_id": id(attempt, &[account, &ip.as_str()]) }, vec![update]).await?;
+        self.0.update_one(doc! { "_id": id(attempt, &[account, ip.as_str()]) }, vec![update]).await?;
         // A success undoes the two other counts that the check has just made.
         tokio::try_join!(
-            self.decrement(id(attempt, &["*", &ip.as_str()])),
+            self.decrement(id(attempt, &["*", ip.as_str()])),
             self.decrement(id(attempt, &[account, "*"])),
         )?;
         Ok(())

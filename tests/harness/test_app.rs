@@ -5,6 +5,8 @@
 //!
 //! What fails while a test is set up is a bug, and panics.
 
+#![expect(clippy::missing_panics_doc, reason = "said once, above")]
+
 use std::{
     sync::{Arc, OnceLock},
     time::{Duration, Instant},

@@ -70,7 +70,7 @@ fn matching_time_is_not_quadratic() {
         contains_blocked_word(&piece.repeat(1000));
     }
     // A second or two unoptimised; what grows with the square of the length takes minutes.
-    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_mins(1), "{:?}", began.elapsed());
 }
 
 #[test]

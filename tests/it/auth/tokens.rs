@@ -188,7 +188,7 @@ async fn refused_everywhere(app: &TestApp, user: &User, id: &str, attack: &Attac
         let path = format!("{}{}", route.path_for(id), attack.query);
         let mut request = app.request(route.method.clone(), &path, None);
         for (name, value) in &attack.headers {
-            request = request.header(*name, value);
+            request = request.header(name, value);
         }
         let response = send(request.optional_json(&route.body(user))).await;
         let context = format!("{}: {} {path}: {}", attack.name, route.method, response.status);

@@ -1,4 +1,4 @@
-//! The programs as they are lambda_binaries, behind a Runtime API: what they log and measure, and what becomes of one that
+//! The programs as they are deployed, behind a Runtime API: what they log and measure, and what becomes of one that
 //! stood still or was killed in the middle of a perform.
 
 use std::{
