@@ -34,6 +34,7 @@ struct AudioType(String);
 struct Size(i64);
 
 #[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names of the contract")]
 pub struct UploadUrl {
     #[schema(format = "uri")]
     upload_url: String,
