@@ -24,6 +24,10 @@ use crate::{
     mongo,
 };
 
+/// For how long performs create no voice after the provider said that the account has no characters left: each would
+/// spend one of the month's voice creations for nothing.
+const CREDITS_MEMORY: Duration = Duration::from_mins(1);
+
 /// How long a waiter stays queued without claiming again: several times the interval between two claims.
 pub const QUEUE_TTL: Duration = Duration::from_millis(1500);
 
@@ -43,6 +47,26 @@ pub struct CloneSlots {
 pub struct Slot {
     pub lease_id: ObjectId,
     pub user_id: ObjectId,
+}
+
+/// For how long a slot, and its user's lease, are kept for a voice that may exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// After this time, a sweep finds the voice or may take it that there is none.
+    For(Duration),
+    /// Nobody knows until the lease expires.
+    ToTheEnd,
+}
+
+/// What a claim found.
+#[derive(Debug)]
+pub enum Claim {
+    /// The slot, and the number of held slots.
+    Granted(Slot, u64),
+    /// None is free for this caller yet.
+    Queued,
+    /// The provider said within the last minute that the account has no characters left.
+    CreditsExhausted { resets_in: Duration },
 }
 
 /// A held slot, as stored.
@@ -65,9 +89,22 @@ pub struct HeldSlot {
 }
 
 /// A stage's document.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Slots {
+    #[serde(default)]
     held: Vec<HeldSlot>,
+    /// When it was read, by the database's clock.
+    asked_at: DateTime,
+    #[serde(default)]
+    credits_exhausted: Option<CreditsExhausted>,
+}
+
+/// That the account has no characters left.
+#[derive(Debug, Serialize, Deserialize)]
+struct CreditsExhausted {
+    /// Until when this is believed, by the database's clock.
+    until: DateTime,
+    resets_at: DateTime,
 }
 
 /// The held slots by whether their lease expired, by the database's clock.
@@ -79,6 +116,22 @@ pub struct SlotsByState {
     /// Their performs may still be running.
     pub live: Vec<HeldSlot>,
     pub expired: Vec<HeldSlot>,
+    /// When they were read, by the database's clock.
+    #[serde(default)]
+    pub asked_at: Option<DateTime>,
+}
+
+impl SlotsByState {
+    /// The time until a slot may be free. `busy` is how long a perform takes, and slots that are kept for a voice that
+    /// may exist say so themselves.
+    #[must_use]
+    pub fn free_in(&self, busy: Duration) -> Duration {
+        let rest = |slot: &HeldSlot| {
+            let rest = slot.expires_at.timestamp_millis() - self.asked_at?.timestamp_millis();
+            slot.orphaned.then(|| Duration::from_millis(u64::try_from(rest).unwrap_or(0)))
+        };
+        self.live.iter().map(|slot| rest(slot).unwrap_or(busy)).min().unwrap_or(busy)
+    }
 }
 
 impl CloneSlots {
@@ -96,14 +149,9 @@ impl CloneSlots {
         })
     }
 
-    /// Claims a slot for a lease, and returns it with the number of held slots. `None` if none is free for this caller
-    /// yet: then it is queued, as long as it claims again within [`QUEUE_TTL`]. One round trip.
-    pub async fn claim(
-        &self,
-        lease_id: ObjectId,
-        user_id: ObjectId,
-        ttl: Duration,
-    ) -> Result<Option<(Slot, u64)>, Error> {
+    /// Claims a slot for a lease. If none is free for this caller yet, it is queued, as long as it claims again within
+    /// [`QUEUE_TTL`]. One round trip.
+    pub async fn claim(&self, lease_id: ObjectId, user_id: ObjectId, ttl: Duration) -> Result<Claim, Error> {
         let slot = doc! {
             "lease_id": lease_id, "user_id": user_id, "until": mongo::from_now(ttl),
             "voice_id": null, "created_at": null, "orphaned": false,
@@ -114,6 +162,7 @@ impl CloneSlots {
             compute_free(self.limit),
             grant_or_enqueue(slot, lease_id),
             doc! { "$unset": ["position", "free"] },
+            doc! { "$set": { "asked_at": "$$NOW" } },
         ];
         let collection = self.collection.clone_with_type::<Slots>();
         let claimed = collection
@@ -121,13 +170,22 @@ impl CloneSlots {
             .upsert(true)
             .return_document(ReturnDocument::After);
         match mongo::with_timeout(claimed).await {
-            Ok(slots) => {
-                let held = slots.map(|slots| slots.held).unwrap_or_default();
-                let is_granted = held.iter().any(|slot| slot.lease_id == lease_id);
-                Ok(is_granted.then_some((Slot { lease_id, user_id }, held.len() as u64)))
+            Ok(Some(Slots { held, asked_at, credits_exhausted })) => {
+                if held.iter().any(|slot| slot.lease_id == lease_id) {
+                    return Ok(Claim::Granted(Slot { lease_id, user_id }, held.len() as u64));
+                }
+                Ok(match credits_exhausted.filter(|exhausted| exhausted.until > asked_at) {
+                    Some(CreditsExhausted { resets_at, .. }) => {
+                        let millis = resets_at.timestamp_millis() - asked_at.timestamp_millis();
+                        let resets_in = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+                        Claim::CreditsExhausted { resets_in }
+                    }
+                    None => Claim::Queued,
+                })
             }
+            Ok(None) => Ok(Claim::Queued),
             // Two first claims of a new deployment raced; the caller claims again.
-            Err(error) if mongo::is_duplicate(&error) => Ok(None),
+            Err(error) if mongo::is_duplicate(&error) => Ok(Claim::Queued),
             Err(error) => Err(error.into()),
         }
     }
@@ -138,14 +196,55 @@ impl CloneSlots {
             .await
     }
 
-    /// Releases a slot whose voice is confirmed deleted.
-    pub async fn free(&self, slot: Slot) -> Result<(), Error> {
-        self.free_lease(slot.lease_id).await.map(drop)
+    /// Releases a slot whose voice is confirmed deleted, and leaves items of the provider's history to the sweep.
+    pub async fn free(&self, slot: Slot, history: &[String]) -> Result<(), Error> {
+        let mut update = doc! { "$pull": { "held": { "lease_id": slot.lease_id } } };
+        if !history.is_empty() {
+            update.insert("$push", self.history_pending(history));
+        }
+        mongo::with_timeout(self.collection.update_one(self.stage_filter(), update)).await?;
+        Ok(())
+    }
+
+    /// Leaves items of the provider's history to the sweep.
+    pub async fn record_history(&self, history: &[String]) -> Result<(), Error> {
+        if !history.is_empty() {
+            let update = doc! { "$push": self.history_pending(history) };
+            let updated = self.collection.update_one(self.stage_filter(), update).upsert(true);
+            mongo::with_timeout(updated).await?;
+        }
+        Ok(())
+    }
+
+    /// `history_pending` holds `{history_id, since}` of each item.
+    fn history_pending(&self, history: &[String]) -> Document {
+        let since = self.clock.now();
+        let items: Vec<Document> =
+            history.iter().map(|id| doc! { "history_id": id, "since": since }).collect();
+        doc! { "history_pending": { "$each": items } }
     }
 
     /// Leaves a slot to the sweep: its voice may still exist.
-    pub async fn orphan(&self, slot: Slot, voice_id: Option<&str>) -> Result<(), Error> {
-        self.set(slot.lease_id, doc! { "held.$.orphaned": true, "held.$.voice_id": voice_id }).await
+    pub async fn orphan(&self, slot: Slot, voice_id: Option<&str>, hold: Hold) -> Result<(), Error> {
+        let mut changed = doc! { "orphaned": true, "voice_id": voice_id };
+        if let Hold::For(time) = hold {
+            changed.insert("until", doc! { "$min": ["$$this.until", mongo::from_now(time)] });
+        }
+        let is_this = doc! { "$eq": ["$$this.lease_id", slot.lease_id] };
+        let update = vec![doc! { "$set": { "held": { "$map": { "input": "$held", "in": {
+            "$cond": [is_this, { "$mergeObjects": ["$$this", changed] }, "$$this"],
+        } } } } }];
+        mongo::with_timeout(self.collection.update_one(self.stage_filter(), update)).await?;
+        Ok(())
+    }
+
+    /// Remembers for a minute that the account has no characters left until `resets_in` from now.
+    pub async fn set_credits_exhausted(&self, resets_in: Duration) -> Result<(), Error> {
+        let exhausted =
+            doc! { "until": mongo::from_now(CREDITS_MEMORY), "resets_at": mongo::from_now(resets_in) };
+        let update = vec![doc! { "$set": { "credits_exhausted": exhausted } }];
+        mongo::with_timeout(self.collection.update_one(self.stage_filter(), update)).await?;
+        Ok(())
     }
 
     /// Frees the slot of a lease. Returns whether it was held.
@@ -166,6 +265,7 @@ impl CloneSlots {
                 doc! { "$project": {
                     "live": filter("$held", doc! { "$not": [&expired] }),
                     "expired": filter("$held", expired),
+                    "asked_at": "$$NOW",
                 } },
             ])
             .with_type::<SlotsByState>();
@@ -210,7 +310,11 @@ fn compute_free(limit: u32) -> Document {
 /// Stage: moves the lease from the queue to the held slots if one of the free slots is its own; otherwise adds it to the
 /// queue, or refreshes its entry there.
 fn grant_or_enqueue(slot: Document, lease_id: ObjectId) -> Document {
-    let is_granted = doc! { "$lt": ["$position", "$free"] };
+    let believed_until = doc! { "$ifNull": ["$credits_exhausted.until", DateTime::MIN] };
+    let is_granted = doc! { "$and": [
+        { "$lt": ["$position", "$free"] },
+        { "$lte": [believed_until, "$$NOW"] },
+    ] };
     let is_other = doc! { "$ne": ["$$this.lease_id", lease_id] };
     let entry = doc! { "lease_id": lease_id, "until": mongo::from_now(QUEUE_TTL) };
     let refreshed = doc! { "$map": { "input": "$line", "in": { "$cond": [&is_other, "$$this", &entry] } } };

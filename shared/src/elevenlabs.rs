@@ -8,7 +8,6 @@ use std::fmt;
 use bytes::Bytes;
 use reqwest::{
     Client, RequestBuilder, Response, StatusCode,
-    header::CONTENT_TYPE,
     multipart::{Form, Part},
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -33,9 +32,13 @@ pub enum ElevenLabsError {
     OutOfTime,
     /// No response before the deadline. The call may have had its effect.
     TimedOut,
-    /// The connection broke, the server failed, or the response could not be read: the text says which. The call may
-    /// have had its effect.
+    /// The connection broke without a response. The call may have had its effect, or still have it later.
+    Interrupted,
+    /// A response that does not say whether the call had its effect, such as a 5xx or a proxy's page: the text says
+    /// which. The call has ended.
     Ambiguous(String),
+    /// A synthesis had its effect, but what came is not the audio: the text says why.
+    BadAudio(String),
 }
 
 #[derive(Debug)]
@@ -58,6 +61,8 @@ pub enum RefusalKind {
     VoiceNotFound,
     /// Overloaded, or too many concurrent calls.
     RateLimited,
+    /// The account has no characters left.
+    CreditsExhausted,
     /// Anything else: the API key, the plan, the sample, the text, the model.
     Other,
 }
@@ -66,7 +71,13 @@ impl ElevenLabsError {
     /// Whether the call may have had its effect despite the error.
     #[must_use]
     pub fn outcome_unknown(&self) -> bool {
-        matches!(self, Self::TimedOut | Self::Ambiguous(_))
+        matches!(self, Self::TimedOut | Self::Interrupted | Self::Ambiguous(_))
+    }
+
+    /// Whether the call was answered, so that it has no effect any more that it has not had by now.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        !matches!(self, Self::TimedOut | Self::Interrupted)
     }
 
     #[must_use]
@@ -89,7 +100,9 @@ impl fmt::Display for ElevenLabsError {
             Self::Unreachable => formatter.write_str("unreachable"),
             Self::OutOfTime => OutOfTime.fmt(formatter),
             Self::TimedOut => formatter.write_str("timed out"),
+            Self::Interrupted => formatter.write_str("outcome unknown: the connection broke"),
             Self::Ambiguous(why) => write!(formatter, "outcome unknown: {why}"),
+            Self::BadAudio(why) => write!(formatter, "the audio is not usable: {why}"),
         }
     }
 }
@@ -104,13 +117,37 @@ pub struct ElevenLabs {
     api_key: SecretString,
 }
 
-/// The response of a create.
-#[derive(Debug, Deserialize)]
+/// A voice that was created.
+#[derive(Debug)]
 pub struct AddedVoice {
     pub voice_id: String,
     /// Whether a person must verify the voice before it can be used.
-    #[serde(default)]
     pub requires_verification: bool,
+}
+
+/// Audio as it arrives; nothing has judged it yet.
+pub struct SpeechStream {
+    response: Response,
+    /// Whether audio has arrived.
+    is_started: bool,
+    /// The text and its audio in the account's history.
+    pub history_item_id: Option<String>,
+}
+
+impl SpeechStream {
+    /// The next bytes; `None` after the last.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, ElevenLabsError> {
+        match self.response.chunk().await {
+            Ok(chunk) => {
+                self.is_started |= chunk.as_ref().is_some_and(|chunk| !chunk.is_empty());
+                Ok(chunk)
+            }
+            Err(error) if self.is_started && !error.is_timeout() => {
+                Err(ElevenLabsError::BadAudio(String::from("the connection broke in the middle")))
+            }
+            Err(error) => Err(transport_error(&error)),
+        }
+    }
 }
 
 /// A voice of the account.
@@ -201,7 +238,21 @@ impl ElevenLabs {
             .text("remove_background_noise", "false")
             .part("files", file);
         let request = self.http.post(self.url("/v1/voices/add")).multipart(form);
-        json(self.send(request, deadline).await?).await
+        #[derive(Deserialize)]
+        struct Added {
+            voice_id: String,
+            #[serde(default)]
+            requires_verification: Option<bool>,
+        }
+        let added: Added = json(self.send(request, deadline).await?).await?;
+        // Without an id the voice could not be deleted.
+        if !is_id(&added.voice_id) {
+            return Err(ElevenLabsError::Ambiguous(String::from("the voice has no usable id")));
+        }
+        Ok(AddedVoice {
+            voice_id: added.voice_id,
+            requires_verification: added.requires_verification.unwrap_or(false),
+        })
     }
 
     /// Synthesizes a text as MP3, 44.1 kHz, 128 kbit/s.
@@ -211,31 +262,29 @@ impl ElevenLabs {
         voice_id: &str,
         speech: &Speech<'_>,
         deadline: Deadline,
-    ) -> Result<Bytes, ElevenLabsError> {
+    ) -> Result<SpeechStream, ElevenLabsError> {
         let request = self
             .http
             .post(self.url(&format!("/v1/text-to-speech/{voice_id}")))
             .query(&[("output_format", "mp3_44100_128")])
             .json(speech);
         let response = self.send(request, deadline).await?;
-        let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let is_audio = media_type.is_some_and(|media_type| media_type.starts_with("audio/"));
-        let body = response.bytes().await.map_err(|error| transport_error(&error))?;
-        if !is_audio || body.is_empty() {
-            return Err(ElevenLabsError::Ambiguous(String::from("the response is not audio")));
-        }
-        Ok(body)
+        let history_item_id = response.headers().get("history-item-id");
+        let history_item_id =
+            history_item_id.and_then(|id| id.to_str().ok()).filter(|id| is_id(id)).map(str::to_owned);
+        Ok(SpeechStream { response, is_started: false, history_item_id })
     }
 
     /// Deletes a voice. Returns whether it existed; a missing voice counts as success.
     /// <https://elevenlabs.io/docs/api-reference/voices/delete>
     pub async fn delete_voice(&self, voice_id: &str, deadline: Deadline) -> Result<bool, ElevenLabsError> {
-        let request = self.http.delete(self.url(&format!("/v1/voices/{voice_id}")));
-        match self.send(request, deadline).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.refusal() == Some(RefusalKind::VoiceNotFound) => Ok(false),
-            Err(error) => Err(error),
-        }
+        self.delete(&format!("/v1/voices/{voice_id}"), deadline).await
+    }
+
+    /// Deletes the text and the audio of a synthesis from the account's history. Returns whether they were there.
+    /// <https://elevenlabs.io/docs/api-reference/history/delete>
+    pub async fn delete_history_item(&self, id: &str, deadline: Deadline) -> Result<bool, ElevenLabsError> {
+        self.delete(&format!("/v1/history/{id}"), deadline).await
     }
 
     /// Every cloned voice of the account whose name contains `search`, all pages.
@@ -279,32 +328,61 @@ impl ElevenLabs {
         format!("{}{path}", self.base_url)
     }
 
+    /// Deletes something. Returns whether it existed: 404 and 410 say that it does not, whatever their body.
+    async fn delete(&self, path: &str, deadline: Deadline) -> Result<bool, ElevenLabsError> {
+        let response = self.send_unchecked(self.http.delete(self.url(path)), deadline).await?;
+        if [StatusCode::NOT_FOUND, StatusCode::GONE].contains(&response.status()) {
+            return Ok(false);
+        }
+        match check(response).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.refusal() == Some(RefusalKind::VoiceNotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Sends a request; any status but 2xx is an error.
     async fn send(&self, request: RequestBuilder, deadline: Deadline) -> Result<Response, ElevenLabsError> {
+        check(self.send_unchecked(request, deadline).await?).await
+    }
+
+    async fn send_unchecked(
+        &self,
+        request: RequestBuilder,
+        deadline: Deadline,
+    ) -> Result<Response, ElevenLabsError> {
         let time = deadline.remaining();
         if time.is_zero() {
             return Err(ElevenLabsError::OutOfTime);
         }
-        let response = request
-            .header("xi-api-key", self.api_key.expose_secret())
-            .timeout(time)
-            .send()
-            .await
-            .map_err(|error| transport_error(&error))?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let body = response.bytes().await.unwrap_or_default();
-        if status.is_server_error() {
-            return Err(ElevenLabsError::Ambiguous(format!("status {}", status.as_u16())));
-        }
-        Err(ElevenLabsError::Refused(refusal(status, &body)))
+        let request = request.header("xi-api-key", self.api_key.expose_secret()).timeout(time);
+        request.send().await.map_err(|error| transport_error(&error))
     }
 }
 
+/// Whether a text can be an id, and so a part of a path.
+fn is_id(id: &str) -> bool {
+    (1..=64).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}
+
+async fn check(response: Response) -> Result<Response, ElevenLabsError> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let body = response.bytes().await.unwrap_or_default();
+    Err(refusal(status, &body).map_or_else(
+        || ElevenLabsError::Ambiguous(format!("status {}", status.as_u16())),
+        ElevenLabsError::Refused,
+    ))
+}
+
 async fn json<T: for<'de> Deserialize<'de>>(response: Response) -> Result<T, ElevenLabsError> {
-    let body = response.bytes().await.map_err(|error| transport_error(&error))?;
+    let body = response.bytes().await.map_err(|error| match transport_error(&error) {
+        ElevenLabsError::Interrupted => ElevenLabsError::Ambiguous(String::from("the response broke off")),
+        error => error,
+    })?;
     serde_json::from_slice(&body).map_err(|error| {
         ElevenLabsError::Ambiguous(format!("the response is not as documented: {:?}", error.classify()))
     })
@@ -316,15 +394,29 @@ fn transport_error(error: &reqwest::Error) -> ElevenLabsError {
     } else if error.is_timeout() {
         ElevenLabsError::TimedOut
     } else {
-        ElevenLabsError::Ambiguous(String::from("the connection broke"))
+        ElevenLabsError::Interrupted
     }
 }
 
-/// Classifies by ElevenLabs' error code, and without one by the HTTP status. `detail` has one of four shapes:
-/// `{status, message}`, `{type, code, message, status}`, a string, and a list of validation errors.
-fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
+/// Reads a response as a refusal; `None` if it does not say that the call had no effect.
+///
+/// Only the provider itself can say so: by a 4xx in its own form, where `detail` has one of four shapes (`{status,
+/// message}`, `{type, code, message, status}`, a string, and a list of validation errors), or by a status that is given
+/// before the work begins. What a proxy says of a request that it has passed on is no refusal. Refusals are classified by
+/// `ElevenLabs`' error code, and without one by the HTTP status.
+fn refusal(status: StatusCode, body: &[u8]) -> Option<Refusal> {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let member = |name: &str| body["detail"][name].as_str().unwrap_or_default().to_owned();
+    let detail = &body["detail"];
+    let is_sure = match status.as_u16() {
+        401 | 402 | 403 | 413 | 422 | 429 => true,
+        408 | 409 | 425 | 499 => false,
+        400..500 => detail.is_object() || detail.is_string() || detail.is_array(),
+        _ => false,
+    };
+    if !is_sure {
+        return None;
+    }
+    let member = |name: &str| detail[name].as_str().unwrap_or_default().to_owned();
     let (state, code) = (member("status"), member("code"));
     let kind = [state.as_str(), code.as_str()]
         .into_iter()
@@ -336,13 +428,15 @@ fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
             | "concurrent_limit_exceeded"
             | "system_busy"
             | "rate_limit_exceeded" => Some(RefusalKind::RateLimited),
+            "quota_exceeded" | "insufficient_credits" => Some(RefusalKind::CreditsExhausted),
             _ => None,
         })
         .unwrap_or(match status {
             StatusCode::TOO_MANY_REQUESTS => RefusalKind::RateLimited,
+            StatusCode::PAYMENT_REQUIRED => RefusalKind::CreditsExhausted,
             _ => RefusalKind::Other,
         });
-    Refusal { kind, status: status.as_u16(), code: if state.is_empty() { code } else { state } }
+    Some(Refusal { kind, status: status.as_u16(), code: if state.is_empty() { code } else { state } })
 }
 
 #[cfg(test)]
@@ -351,8 +445,8 @@ mod tests {
 
     #[test]
     fn refusal_is_classified_by_code_first_and_by_status_second() {
-        let kind =
-            |status: u16, body: &str| refusal(StatusCode::from_u16(status).unwrap(), body.as_bytes()).kind;
+        let read = |status: u16, body: &str| refusal(StatusCode::from_u16(status).unwrap(), body.as_bytes());
+        let kind = |status: u16, body: &str| read(status, body).unwrap().kind;
         let detail = |word: &str| format!(r#"{{"detail":{{"status":"{word}","message":"…"}}}}"#);
         assert_eq!(kind(400, &detail("voice_limit_reached")), RefusalKind::SlotsFull);
         assert_eq!(kind(400, &detail("voice_add_edit_limit_reached")), RefusalKind::VoiceEditLimitReached);
@@ -374,5 +468,25 @@ mod tests {
             kind(422, r#"{"detail":[{"type":"missing","loc":["body"],"msg":"…","input":null}]}"#),
             RefusalKind::Other
         );
+        for (status, word) in [(401, "quota_exceeded"), (402, "insufficient_credits"), (402, "")] {
+            assert_eq!(kind(status, &detail(word)), RefusalKind::CreditsExhausted);
+        }
+        assert_eq!(kind(413, "<html>"), RefusalKind::Other);
+
+        // A proxy's answers, and those that it may give for a request that it has passed on.
+        for (status, body) in [
+            (400, "<html>"),
+            (404, ""),
+            (400, "{}"),
+            (400, r#"{"detail":null}"#),
+            (408, r#"{"detail":"Request Timeout"}"#),
+            (409, &detail("voice_limit_reached")),
+            (425, ""),
+            (499, ""),
+            (500, &detail("voice_limit_reached")),
+            (302, ""),
+        ] {
+            assert!(read(status, body).is_none(), "{status} {body}");
+        }
     }
 }

@@ -74,7 +74,7 @@ pub enum Error {
     VoiceRequired,
     /// Another perform of the same user held the lease for as long as this one waited.
     #[error("Another perform of yours is still running.")]
-    PerformInProgress,
+    PerformInProgress { retry_in: Duration },
     #[error("This Idempotency-Key was used with another body. Use a fresh key for a new request.")]
     IdempotencyConflict,
     #[error("This text cannot be spoken: it contains words that the content filter refuses.")]
@@ -99,10 +99,20 @@ pub enum Error {
     SynthesisFailed(#[source] ElevenLabsError),
     /// No slot of this deployment became free while the request waited.
     #[error("Every voice slot is in use at the moment. Nothing was charged; try again shortly.")]
-    CloneSlotsBusy,
+    CloneSlotsBusy { retry_in: Duration },
     /// The provider account has used up its voice creations of this month.
     #[error("The voice creations of this month are used up. Nothing was charged.")]
     CloneBudgetExhausted(#[source] ElevenLabsError),
+    /// The provider account has no characters left.
+    #[error("The voice provider's account has no characters left. Nothing was charged.")]
+    ProviderCreditsExhausted { resets_in: Duration },
+    /// It is unknown whether the voice was created; until that is known, this user cannot create another one.
+    #[error("The voice provider is not available at the moment. Nothing was charged; try again shortly.")]
+    CloneInDoubt {
+        #[source]
+        cause: ElevenLabsError,
+        retry_in: Duration,
+    },
     /// Overloaded or unreachable.
     #[error("The voice provider is not available at the moment. Nothing was charged; try again shortly.")]
     ProviderUnavailable(#[source] ElevenLabsError),
@@ -159,7 +169,7 @@ impl Error {
 
             Self::InvalidRecording(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_recording"),
             Self::VoiceRequired => (StatusCode::CONFLICT, "voice_required"),
-            Self::PerformInProgress => (StatusCode::CONFLICT, "perform_in_progress"),
+            Self::PerformInProgress { .. } => (StatusCode::CONFLICT, "perform_in_progress"),
             Self::IdempotencyConflict => (StatusCode::CONFLICT, "idempotency_conflict"),
             Self::ContentRejected | Self::ContentRejectedIn(_) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "content_rejected")
@@ -168,9 +178,14 @@ impl Error {
             Self::QuotaExceeded { .. } => (StatusCode::TOO_MANY_REQUESTS, "quota_exceeded"),
             Self::CloneFailed(_) => (StatusCode::BAD_GATEWAY, "clone_failed"),
             Self::SynthesisFailed(_) => (StatusCode::BAD_GATEWAY, "synthesis_failed"),
-            Self::CloneSlotsBusy => (StatusCode::SERVICE_UNAVAILABLE, "clone_slots_busy"),
+            Self::CloneSlotsBusy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "clone_slots_busy"),
             Self::CloneBudgetExhausted(_) => (StatusCode::SERVICE_UNAVAILABLE, "clone_budget_exhausted"),
-            Self::ProviderUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable"),
+            Self::ProviderCreditsExhausted { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "provider_credits_exhausted")
+            }
+            Self::ProviderUnavailable(_) | Self::CloneInDoubt { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable")
+            }
             Self::DeadlineExceeded => (StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded"),
 
             Self::Mongo(_) | Self::S3(_) => (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable"),
@@ -181,10 +196,15 @@ impl Error {
     /// Seconds after which a retry makes sense: on every 409, 429 and 503.
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::QuotaExceeded { resets_in, .. } => Some(resets_in.as_secs().max(1)),
+            Self::QuotaExceeded { resets_in, .. } | Self::ProviderCreditsExhausted { resets_in } => {
+                Some(resets_in.as_secs().max(1))
+            }
             Self::TooManyAttempts { retry_in } => Some(retry_in.as_secs().max(1)),
+            // Rounded up: at the end of the time, and not just before.
+            Self::PerformInProgress { retry_in }
+            | Self::CloneSlotsBusy { retry_in }
+            | Self::CloneInDoubt { retry_in, .. } => Some(retry_in.as_secs() + 1),
             Self::CloneBudgetExhausted(_) => Some(24 * 60 * 60),
-            Self::CloneSlotsBusy | Self::PerformInProgress => Some(5),
             Self::ProviderUnavailable(_) => Some(10),
             _ => match self.status() {
                 StatusCode::CONFLICT | StatusCode::SERVICE_UNAVAILABLE => Some(1),
@@ -213,6 +233,7 @@ impl Error {
             Self::CloneFailed(error)
             | Self::SynthesisFailed(error)
             | Self::CloneBudgetExhausted(error)
+            | Self::CloneInDoubt { cause: error, .. }
             | Self::ProviderUnavailable(error) => {
                 tracing::warn!(error = %error, code = self.code(), "ElevenLabs failed");
             }

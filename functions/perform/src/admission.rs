@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use mongodb::bson::oid::ObjectId;
 use shared::{
-    clone_slots::Slot,
+    clone_slots::{Claim, Slot},
     deadline::Deadline,
     error::Error,
     quota,
@@ -15,7 +15,9 @@ use shared::{
 };
 
 use crate::{
-    budget::{LEASE_WAIT, MIN_CLONE_TIME, POLL_INTERVAL, SLOT_WAIT, lease_ttl},
+    budget::{
+        LEASE_WAIT, MIN_CLONE_TIME, POLL_INTERVAL, SLOT_WAIT, SWEEP_INTERVAL, USUAL_PERFORM, lease_ttl,
+    },
     metrics::PerformMetrics,
     state::AppState,
 };
@@ -35,7 +37,7 @@ pub async fn acquire_lease(
     deadline: Deadline,
 ) -> Result<LeaseOutcome, Error> {
     let wait = deadline.minus(MIN_CLONE_TIME).capped_at(LEASE_WAIT);
-    let mut swept = false;
+    let mut sweeping = Sweeping { state, wait, last: None };
     loop {
         let acquired = acquire_or_release(
             state.users.acquire_lease(caller, reservation),
@@ -50,15 +52,34 @@ pub async fn acquire_lease(
                 let (needed, resets_in) = (reservation.characters, quota::resets_in(&state.clock));
                 return Err(Error::QuotaExceeded { remaining, needed, resets_in });
             }
-            Err(LeaseError::Expired) if !swept => {
-                swept = true;
-                let _ = state.sweeper.sweep(wait).await.inspect_err(Error::log);
+            Err(LeaseError::Expired) if sweeping.sweep_if_due().await => {}
+            Err(LeaseError::Held { free_in }) if wait.is_expired() => {
+                return Err(Error::PerformInProgress { retry_in: free_in.unwrap_or(USUAL_PERFORM) });
             }
-            Err(LeaseError::Held | LeaseError::Expired) if wait.is_expired() => {
-                return Err(Error::PerformInProgress);
+            Err(LeaseError::Expired) if wait.is_expired() => {
+                return Err(Error::PerformInProgress { retry_in: USUAL_PERFORM });
             }
-            Err(LeaseError::Held | LeaseError::Expired) => tokio::time::sleep(POLL_INTERVAL).await,
+            Err(LeaseError::Held { .. } | LeaseError::Expired) => tokio::time::sleep(POLL_INTERVAL).await,
         }
+    }
+}
+
+/// The sweeps of a perform that waits for what one that died still holds.
+struct Sweeping<'a> {
+    state: &'a AppState,
+    wait: Deadline,
+    last: Option<Instant>,
+}
+
+impl Sweeping<'_> {
+    /// Sweeps, unless this perform did so just now. Returns whether it did.
+    async fn sweep_if_due(&mut self) -> bool {
+        if self.wait.is_expired() || self.last.is_some_and(|last| last.elapsed() < SWEEP_INTERVAL) {
+            return false;
+        }
+        let _ = self.state.sweeper.sweep(self.wait).await.inspect_err(Error::log);
+        self.last = Some(Instant::now());
+        true
     }
 }
 
@@ -72,24 +93,28 @@ pub async fn claim_slot(
 ) -> Result<Slot, Error> {
     let started = Instant::now();
     let wait = deadline.minus(MIN_CLONE_TIME).capped_at(SLOT_WAIT);
-    let mut swept = false;
+    let mut sweeping = Sweeping { state, wait, last: None };
     loop {
         let claimed = acquire_or_release(
             state.slots.claim(lease_id, user_id, lease_ttl(state.config.timeout)),
             state.slots.free_lease(lease_id),
         );
-        if let Some((slot, held)) = claimed.await? {
-            metrics.slots_held = Some(held);
-            metrics.slot_wait_ms = Some(started.elapsed());
-            return Ok(slot);
+        match claimed.await? {
+            Claim::Granted(slot, held) => {
+                metrics.slots_held = Some(held);
+                metrics.slot_wait_ms = Some(started.elapsed());
+                return Ok(slot);
+            }
+            Claim::CreditsExhausted { resets_in } => {
+                return Err(Error::ProviderCreditsExhausted { resets_in });
+            }
+            Claim::Queued => {}
         }
+        let held = state.slots.list().await?;
         if wait.is_expired() {
-            return Err(Error::CloneSlotsBusy);
+            return Err(Error::CloneSlotsBusy { retry_in: held.free_in(USUAL_PERFORM) });
         }
-        if !swept && !state.slots.list().await?.expired.is_empty() {
-            swept = true;
-            let _ = state.sweeper.sweep(wait).await.inspect_err(Error::log);
-        } else {
+        if held.expired.is_empty() || !sweeping.sweep_if_due().await {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     }

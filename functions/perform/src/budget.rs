@@ -39,6 +39,12 @@ pub const LEASE_MARGIN: Duration = Duration::from_secs(15);
 pub const LEASE_WAIT: Duration = Duration::from_secs(12);
 /// The maximum wait for a slot.
 pub const SLOT_WAIT: Duration = Duration::from_secs(10);
+/// The interval between two attempts to create a voice while the account's slots are full.
+pub const FULL_ACCOUNT_INTERVAL: Duration = Duration::from_secs(1);
+/// The interval between two sweeps by one perform that waits.
+pub const SWEEP_INTERVAL: Duration = Duration::from_secs(2);
+/// How long a perform usually holds a lease or a slot, for `Retry-After`.
+pub const USUAL_PERFORM: Duration = Duration::from_secs(4);
 /// The interval between two attempts to get the lease or a slot.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -52,22 +58,36 @@ pub const CLEANUP_RESERVE: Duration = Duration::from_secs(10);
 pub const DB_WRITE_RESERVE: Duration = Duration::from_secs(5);
 /// Kept free for all that follows while the ambience is mixed; past it the voice is returned without ambience.
 pub const MIX_RESERVE: Duration = Duration::from_secs(5);
-/// Kept free for settling the lease while the slot is released and the audio is stored for replays.
+/// Kept free for settling the lease while the slot is released and the audio is stored for replays. Both happen beside
+/// the deletion.
 pub const SETTLE_RESERVE: Duration = Duration::from_secs(3);
 /// Kept free for building and sending the response while the lease is settled.
 pub const RESPONSE_RESERVE: Duration = Duration::from_millis(500);
 
 /// One attempt to delete or to list voices.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a new voice may be missing in the provider's list. A create that was answered unclearly is decided by a look
+/// at the list after this time.
+pub const LIST_LAG: Duration = Duration::from_secs(11);
+/// Asking when the account's characters reset.
+pub const SUBSCRIPTION_TIMEOUT: Duration = Duration::from_secs(2);
+/// `Retry-After` if it is unknown when the account's characters reset.
+pub const UNKNOWN_RESET: Duration = Duration::from_hours(1);
+/// The maximum wait for deletions from the provider's history once the voice is deleted.
+pub const HISTORY_GRACE: Duration = Duration::from_millis(250);
+/// The maximum time for storing the audio for replays.
+pub const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 /// After this, no further attempt to settle is started: the caller is waiting for the audio.
 pub const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Delays between attempts to clean up: to find or delete a voice, and to settle.
 pub const CLEANUP_BACKOFF: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
-/// Delays between attempts to synthesize one of several takes while the provider is busy. A single take is not retried:
-/// its caller is waiting, and can retry for free.
-pub const SYNTHESIS_BACKOFF: [Duration; 3] =
-    [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+/// Delays between attempts to synthesize, while the provider is busy or does not know the new voice yet; the last one is
+/// repeated.
+pub const SYNTHESIS_BACKOFF: [Duration; 4] =
+    [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+/// After this, no further attempt to synthesize a take is started: the gateway gives up soon.
+pub const SYNTHESIS_RETRY_TIME: Duration = Duration::from_secs(20);
 
 /// The lifetime of a lease, and of the slot that is claimed under it.
 pub const fn lease_ttl(timeout: Duration) -> Duration {

@@ -7,6 +7,7 @@ use metrique::{CloseValue as _, RootEntry, unit::Millisecond, unit_of_work::metr
 use mongodb::bson::{DateTime, oid::ObjectId};
 use shared::{
     clock::{Clock, rfc3339},
+    clone_slots::Hold,
     http::RequestId,
 };
 
@@ -65,8 +66,10 @@ pub struct CloneTimes {
     pub created_at: Option<DateTime>,
     /// When the deletion was confirmed.
     pub deleted_at: Option<DateTime>,
-    /// Whether a voice may still exist at the provider, for the sweep to delete.
-    pub is_orphaned: bool,
+    /// Set if a voice may still exist at the provider, for the sweep to delete.
+    pub hold: Option<Hold>,
+    /// Whether what was spoken is deleted from the provider's history too.
+    pub history_deleted: bool,
 }
 
 impl PerformMetrics {
@@ -112,7 +115,7 @@ impl PerformMetrics {
         self.perform_ms = self.started.elapsed();
         let provider = [self.clone_create_ms, self.synthesis_ms, self.clone_delete];
         self.overhead_ms = self.perform_ms.saturating_sub(provider.into_iter().flatten().sum());
-        self.cleanup_failures = self.clone.is_orphaned.into();
+        self.cleanup_failures = self.clone.hold.is_some().into();
         tracing::info!(
             user_id = %self.user_id,
             request_id = self.request_id,

@@ -5,7 +5,7 @@
 //! 3. Create the clone, synthesize with it, delete it.
 //! 4. Settle the lease: charge what was synthesized, or nothing.
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use axum::{Extension, extract::State, http::HeaderMap, response::Response};
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use futures::{FutureExt as _, TryFutureExt as _};
 use lambda_http::Context;
 use mongodb::bson::oid::ObjectId;
 use shared::{
+    clone_slots::Hold,
     deadline::Deadline,
     error::{Error, FieldError},
     http::RequestId,
@@ -25,14 +26,17 @@ use tracing::Instrument as _;
 
 use crate::{
     admission::{self, LeaseOutcome},
-    budget::{CLEANUP_BACKOFF, MIN_CLONE_TIME, RESPONSE_RESERVE, SETTLE_RESERVE, SETTLE_TIMEOUT, lease_ttl},
+    budget::{
+        CLEANUP_BACKOFF, MIN_CLONE_TIME, RESPONSE_RESERVE, SETTLE_RESERVE, SETTLE_TIMEOUT, STORE_TIMEOUT,
+        SUBSCRIPTION_TIMEOUT, UNKNOWN_RESET, lease_ttl,
+    },
     idempotency::IdempotencyKey,
     metrics::PerformMetrics,
     request::{Body, Request, Voice},
     response::{self, PerformResponse},
     state::AppState,
-    takes::{TakePipeline, TakeResults},
-    temp_voice_clone::with_temp_voice_clone,
+    takes::{SynthesizedTake, TakePipeline, TakeResults},
+    temp_voice_clone::{self, with_temp_voice_clone},
 };
 
 /// Speaks a thought, a text or up to ten takes, in the caller's own voice or a stock voice. `routine_type` and `value`
@@ -62,7 +66,7 @@ use crate::{
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "Identifies this request: if it is sent again, it is not performed again, and the first response is repeated.")),
     responses((status = 200, content((PerformResponse = "application/json"), (Vec<u8> = "audio/mpeg")))),
     security(("bearer" = [])),
-    extensions(("x-codes" = json!(["forbidden", "voice_required", "perform_in_progress", "idempotency_conflict", "content_rejected", "answer_too_large", "quota_exceeded", "clone_failed", "synthesis_failed", "clone_slots_busy", "clone_budget_exhausted", "provider_unavailable", "deadline_exceeded"]))),
+    extensions(("x-codes" = json!(["forbidden", "voice_required", "perform_in_progress", "idempotency_conflict", "content_rejected", "answer_too_large", "quota_exceeded", "clone_failed", "synthesis_failed", "clone_slots_busy", "clone_budget_exhausted", "provider_credits_exhausted", "provider_unavailable", "deadline_exceeded"]))),
 )]
 pub async fn perform(
     State(state): State<AppState>,
@@ -99,6 +103,15 @@ struct Perform<'a> {
     deadline: Deadline,
 }
 
+/// What was spoken.
+struct Kept {
+    takes: TakeResults,
+    /// Of all takes, concatenated.
+    audio: Bytes,
+    /// Whether the audio is stored for a repeated request.
+    is_stored: bool,
+}
+
 /// The result of a perform that succeeded.
 struct Output {
     response: PerformResponse,
@@ -133,7 +146,7 @@ async fn run(
     // The lease is settled after a panic too.
     let result = AssertUnwindSafe(perform.produce(&mut metrics)).catch_unwind().await;
     let output = result.as_ref().ok().and_then(|result| result.as_ref().ok());
-    perform.settle(output, !metrics.clone.is_orphaned).await;
+    perform.settle(output, metrics.clone.hold).await;
 
     let outcome = match &result {
         Ok(Ok(_)) => "ok",
@@ -172,17 +185,25 @@ impl Perform<'_> {
     /// Everything that is done under the lease.
     async fn produce(&self, metrics: &mut PerformMetrics) -> Result<Output, Error> {
         let spent_before = self.user.usage.current(&self.state.clock);
-        let takes = self.speak(metrics).await?;
+        let Kept { mut takes, audio, is_stored } = match self.speak(metrics).await {
+            Ok(kept) => kept,
+            Err(mut error) => {
+                self.remember_exhaustion(&mut error).await;
+                return Err(error);
+            }
+        };
         metrics.record_takes(&takes);
+        let is_exhausted = |error: &&mut Error| matches!(error, Error::ProviderCreditsExhausted { .. });
+        if let Some(error) = takes.iter_mut().filter_map(|take| take.as_mut().err()).find(is_exhausted) {
+            self.remember_exhaustion(error).await;
+        }
         // These errors are part of the response; the error of a whole perform is logged at the edge.
         takes.iter().filter_map(|take| take.as_ref().err()).for_each(Error::log);
-        let audio = concat_audio(&takes);
 
         let idempotency = self.reservation.idempotency.as_ref();
-        let stored = idempotency.is_some() && self.store_replay_audio(audio.clone()).await;
         // With an Idempotency-Key, charge only if the audio was stored: a retry without it performs, and is charged,
         // again.
-        let is_charged = idempotency.is_none() || stored;
+        let is_charged = idempotency.is_none() || is_stored;
         let response = PerformResponse::new(
             self.state,
             self.request,
@@ -192,7 +213,7 @@ impl Perform<'_> {
             is_charged,
             self.request_id,
         );
-        let replay = idempotency.filter(|_| stored).and_then(|idempotency| {
+        let replay = idempotency.filter(|_| is_stored).and_then(|idempotency| {
             Some(Replay {
                 idempotency: idempotency.clone(),
                 lease_id: self.reservation.lease_id,
@@ -203,15 +224,44 @@ impl Perform<'_> {
         Ok(Output { response, audio, replay })
     }
 
-    /// Synthesizes the takes with the voice that was asked for.
-    async fn speak(&self, metrics: &mut PerformMetrics) -> Result<TakeResults, Error> {
+    /// If the account has no characters left, finds out until when, and remembers it, so that the next performs spend no
+    /// voice creations for nothing.
+    async fn remember_exhaustion(&self, error: &mut Error) {
+        let Error::ProviderCreditsExhausted { resets_in } = error else { return };
+        // Set if this perform was told by an earlier one.
+        if !resets_in.is_zero() {
+            return;
+        }
+        let ask_by = self.deadline.minus(SETTLE_RESERVE).capped_at(SUBSCRIPTION_TIMEOUT);
+        let subscription = self.state.elevenlabs.subscription(ask_by).await;
+        let resets_at = subscription.ok().and_then(|account| account.next_character_count_reset_unix);
+        let rest = resets_at.map(|at| at - self.state.clock.utc().unix_timestamp());
+        let rest = rest.and_then(|seconds| u64::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
+        *resets_in = rest.map_or(UNKNOWN_RESET, Duration::from_secs);
+        let remembering = self.state.slots.set_credits_exhausted(*resets_in);
+        if let Ok(Err(error)) = self.deadline.minus(SETTLE_RESERVE).timeout(remembering).await {
+            tracing::warn!(%error, "failed to remember that the provider's characters are used up");
+        }
+    }
+
+    /// Synthesizes the takes with the voice that was asked for, and keeps them.
+    async fn speak(&self, metrics: &mut PerformMetrics) -> Result<Kept, Error> {
         let Self { state, request, deadline, .. } = *self;
         let (user_id, lease_id) = (self.user.id, self.reservation.lease_id);
+        let needs_verification = self.user.recording.as_ref().is_some_and(|it| it.requires_verification);
+        if request.voice == Voice::Own && needs_verification {
+            return Err(temp_voice_clone::requires_verification());
+        }
         let settings = self.user.settings.clone().with_overrides(request.settings_override.clone());
-        let mut takes = TakePipeline::start(state, request, &settings, lease_id, deadline);
+        let takes = TakePipeline::start(state, request, &settings, lease_id, deadline);
         if request.voice == Voice::Default {
-            let synthesized = takes.synthesize_all(&state.config.default_voice).await?;
-            return takes.finish(synthesized).await;
+            let synthesized = takes.synthesize_all(&state.config.default_voice).await;
+            let keeping = async { self.keep(&takes, synthesized?).await };
+            let (kept, history) = tokio::join!(keeping, takes.history.finish());
+            if let Err(error) = state.slots.record_history(&history.pending).await {
+                tracing::warn!(%error, "failed to leave items of the provider's history to the sweep");
+            }
+            return kept;
         }
 
         // `join!`, not `try_join!`: dropping a half-done claim would leak the slot.
@@ -228,16 +278,27 @@ impl Perform<'_> {
             Ok(recording) => recording,
             Err(error) => {
                 // No voice was created. If this fails, the sweep frees the slot when its lease expires.
-                let _ = state.slots.free(slot).await;
+                let _ = state.slots.free(slot, &[]).await;
                 return Err(error);
             }
         };
-        let synthesized =
-            with_temp_voice_clone(state, slot, recording, deadline, metrics, async |voice_id| {
-                takes.synthesize_all(&voice_id).await
-            });
-        let synthesized = synthesized.await?;
-        takes.finish(synthesized).await
+        let takes = &takes;
+        let speak = async |voice_id: String| takes.synthesize_all(&voice_id).await;
+        let keep = async |synthesized| self.keep(takes, synthesized).await;
+        with_temp_voice_clone(state, slot, recording, deadline, &takes.history, metrics, speak, keep).await
+    }
+
+    /// Mixes the takes, and stores their audio for a repeated request.
+    async fn keep(
+        &self,
+        takes: &TakePipeline<'_>,
+        synthesized: Vec<Result<SynthesizedTake, Error>>,
+    ) -> Result<Kept, Error> {
+        let takes = takes.finish(synthesized).await?;
+        let audio = concat_audio(&takes);
+        let is_keyed = self.reservation.idempotency.is_some();
+        let is_stored = is_keyed && self.store_replay_audio(audio.clone()).await;
+        Ok(Kept { takes, audio, is_stored })
     }
 
     async fn fetch_recording(&self) -> Result<Recording, Error> {
@@ -248,7 +309,7 @@ impl Perform<'_> {
     async fn store_replay_audio(&self, audio: Bytes) -> bool {
         let lease_id = self.reservation.lease_id;
         let store = self.state.recordings.put_replay(self.user.id, lease_id, audio);
-        match self.deadline.minus(SETTLE_RESERVE).timeout(store).await {
+        match self.deadline.minus(SETTLE_RESERVE).capped_at(STORE_TIMEOUT).timeout(store).await {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => tracing::warn!(%error, %lease_id, "failed to store audio for replay"),
             Err(error) => tracing::warn!(%error, %lease_id, "failed to store audio for replay"),
@@ -258,15 +319,12 @@ impl Perform<'_> {
 
     /// Settles the lease, with a few attempts. On failure the audio is still returned, and the sweep releases the lease
     /// uncharged.
-    async fn settle(&self, output: Option<&Output>, clone_deleted: bool) {
+    async fn settle(&self, output: Option<&Output>, hold: Option<Hold>) {
         let (user_id, lease_id) = (self.user.id, self.reservation.lease_id);
         let replay = output.and_then(|output| output.replay.clone());
         let has_replay = replay.is_some();
-        let settlement = Settlement {
-            characters: output.map_or(0, |output| output.response.charged()),
-            clone_deleted,
-            replay,
-        };
+        let settlement =
+            Settlement { characters: output.map_or(0, |output| output.response.charged()), hold, replay };
         let mut attempts = 0;
         let attempt = || {
             attempts += 1;

@@ -145,7 +145,7 @@ impl Receipt {
         Some(Self {
             clone_created_at: rfc3339(clone.created_at?),
             clone_deleted_at: clone.deleted_at.map(rfc3339),
-            history_deleted: false,
+            history_deleted: clone.history_deleted,
         })
     }
 }

@@ -3,7 +3,10 @@
 //!
 //! A perform has 1 to 10 takes. Of several, each may fail on its own; if all fail, the perform fails.
 
-use std::time::Instant;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures::future::join_all;
@@ -11,7 +14,7 @@ use mongodb::bson::oid::ObjectId;
 use shared::{
     content_filter::Speakable,
     deadline::Deadline,
-    elevenlabs::{ElevenLabsError, RefusalKind, Speech, VoiceSettings},
+    elevenlabs::{ElevenLabsError, RefusalKind, Speech, SpeechStream, VoiceSettings},
     error::Error,
     settings::Settings,
     thought::ThoughtSource,
@@ -20,8 +23,10 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
     ambience::{BackgroundSound, MixTask},
-    budget::{CLEANUP_RESERVE, MIX_RESERVE, SYNTHESIS_BACKOFF},
-    request::{Request, Take, TakeText},
+    budget::{CLEANUP_RESERVE, DB_WRITE_RESERVE, MIX_RESERVE, SYNTHESIS_BACKOFF, SYNTHESIS_RETRY_TIME},
+    history::History,
+    mp3_check::{Mp3Check, Mp3Flaw},
+    request::{Request, Take, TakeText, Voice},
     state::AppState,
 };
 
@@ -61,7 +66,11 @@ pub struct TakePipeline<'a> {
     lease_id: ObjectId,
     deadline: Deadline,
     is_list: bool,
-    thoughts: Vec<ThoughtTask>,
+    /// Whether the voice is new, so that the provider may not know it everywhere yet.
+    is_clone: bool,
+    /// Taken when they are synthesized.
+    thoughts: Mutex<Vec<ThoughtTask>>,
+    pub history: History,
 }
 
 /// Generates the text of a take; stops when it is dropped.
@@ -78,24 +87,31 @@ impl<'a> TakePipeline<'a> {
     ) -> Self {
         let thoughts =
             request.takes.iter().map(|take| spawn_thought(state, take, settings, deadline)).collect();
-        Self { state, settings, lease_id, deadline, is_list: request.is_list, thoughts }
+        let delete_history_by = deadline.minus(DB_WRITE_RESERVE);
+        Self {
+            state,
+            settings,
+            lease_id,
+            deadline,
+            is_list: request.is_list,
+            is_clone: request.voice == Voice::Own,
+            thoughts: Mutex::new(thoughts),
+            history: History::new(state.elevenlabs.clone(), delete_history_by),
+        }
     }
 
     /// Synthesizes the takes, and starts to mix each. Fails with the first take's error if all fail.
-    pub async fn synthesize_all(
-        &mut self,
-        voice_id: &str,
-    ) -> Result<Vec<Result<SynthesizedTake, Error>>, Error> {
+    pub async fn synthesize_all(&self, voice_id: &str) -> Result<Vec<Result<SynthesizedTake, Error>>, Error> {
         let permits = Semaphore::new(MAX_CONCURRENT_SYNTHESES);
-        let mut thoughts = std::mem::take(&mut self.thoughts);
-        let (this, permits) = (&*self, &permits);
+        let mut thoughts = std::mem::take(&mut *self.thoughts.lock().unwrap_or_else(PoisonError::into_inner));
+        let permits = &permits;
         let takes = join_all(thoughts.iter_mut().zip(0..).map(async |(thought, number)| {
             let (text, thought_source) = await_thought(thought).await?;
             let _permit =
                 permits.acquire().await.map_err(|_| Error::internal("synthesis semaphore closed"))?;
-            let (audio, synthesis) = this.synthesize(voice_id, &text).await?;
-            let mix_by = this.deadline.minus(MIX_RESERVE);
-            let audio = MixTask::spawn(audio, this.settings, this.seed(number), mix_by);
+            let (audio, synthesis) = self.synthesize(voice_id, &text).await?;
+            let mix_by = self.deadline.minus(MIX_RESERVE);
+            let audio = MixTask::spawn(audio, self.settings, self.seed(number), mix_by);
             Ok(SynthesizedTake { text, thought_source, audio, synthesis })
         }));
         let takes: Vec<Result<SynthesizedTake, Error>> = takes.await;
@@ -145,19 +161,92 @@ impl<'a> TakePipeline<'a> {
                 similarity_boost: settings.voice_similarity.fraction(),
             },
         };
-        let synthesize_by = self.deadline.minus(CLEANUP_RESERVE);
-        let delays: &[_] = if self.is_list { &SYNTHESIS_BACKOFF } else { &[] };
         let started = Instant::now();
-        let synthesize = || self.state.elevenlabs.synthesize(voice_id, &speech, synthesize_by);
-        let is_busy = |error: &ElevenLabsError| error.refusal() == Some(RefusalKind::RateLimited);
-        let audio = synthesize_by.retry(delays, synthesize, is_busy).await.map_err(map_synthesis_error)?;
+        let audio = self.synthesize_with_retries(voice_id, &speech).await.map_err(map_synthesis_error)?;
         Ok((audio, (started, Instant::now())))
     }
+
+    /// The voice has been created and paid for, so a trouble that passes is waited for. Audio that is not usable is
+    /// replaced once.
+    async fn synthesize_with_retries(
+        &self,
+        voice_id: &str,
+        speech: &Speech<'_>,
+    ) -> Result<Bytes, ElevenLabsError> {
+        let synthesize_by = self.deadline.minus(CLEANUP_RESERVE);
+        let retry_by = synthesize_by.capped_at(SYNTHESIS_RETRY_TIME);
+        let [.., longest] = SYNTHESIS_BACKOFF;
+        let mut delays = SYNTHESIS_BACKOFF.into_iter().chain(std::iter::repeat(longest));
+        let mut had_bad_audio = false;
+        loop {
+            let error = match self.synthesize_once(voice_id, speech, synthesize_by).await {
+                Err(error) if self.passes(&error) => error,
+                Err(error @ ElevenLabsError::BadAudio(_)) if !had_bad_audio => {
+                    had_bad_audio = true;
+                    error
+                }
+                result => return result,
+            };
+            tracing::info!(%error, lease_id = %self.lease_id, "a synthesis failed and is tried again");
+            match delays.next() {
+                Some(delay) if delay < retry_by.remaining() => tokio::time::sleep(delay).await,
+                _ => return Err(error),
+            }
+        }
+    }
+
+    async fn synthesize_once(
+        &self,
+        voice_id: &str,
+        speech: &Speech<'_>,
+        deadline: Deadline,
+    ) -> Result<Bytes, ElevenLabsError> {
+        let mut stream = self.state.elevenlabs.synthesize(voice_id, speech, deadline).await?;
+        let history_item_id = stream.history_item_id.take();
+        let audio = receive(&mut stream, speech.text).await;
+        if let Some(id) = history_item_id {
+            self.history.delete(id);
+        }
+        audio
+    }
+
+    /// Whether a synthesis may succeed a moment later.
+    fn passes(&self, error: &ElevenLabsError) -> bool {
+        match error {
+            ElevenLabsError::Refused(refusal) => match refusal.kind {
+                RefusalKind::RateLimited => true,
+                RefusalKind::VoiceNotFound => self.is_clone,
+                _ => false,
+            },
+            ElevenLabsError::Ambiguous(_) | ElevenLabsError::Interrupted | ElevenLabsError::Unreachable => {
+                true
+            }
+            ElevenLabsError::BadAudio(_) | ElevenLabsError::OutOfTime | ElevenLabsError::TimedOut => false,
+        }
+    }
+}
+
+/// Receives audio and judges it meanwhile.
+async fn receive(stream: &mut SpeechStream, text: &Speakable) -> Result<Bytes, ElevenLabsError> {
+    let bad_audio = |flaw: Mp3Flaw| ElevenLabsError::BadAudio(flaw.to_string());
+    let (mut check, mut audio) = (Mp3Check::default(), Vec::new());
+    while let Some(bytes) = stream.chunk().await? {
+        check.push(&bytes).map_err(bad_audio)?;
+        audio.extend_from_slice(&bytes);
+    }
+    check.finish(text.as_str()).map_err(bad_audio)?;
+    Ok(audio.into())
 }
 
 fn map_synthesis_error(error: ElevenLabsError) -> Error {
     match error {
         ElevenLabsError::OutOfTime | ElevenLabsError::TimedOut => Error::DeadlineExceeded,
+        error @ ElevenLabsError::BadAudio(_) => Error::SynthesisFailed(error),
+        error if error.refusal() == Some(RefusalKind::CreditsExhausted) => {
+            tracing::warn!(%error, "the provider's account has no characters left");
+            // Filled in when the perform has ended.
+            Error::ProviderCreditsExhausted { resets_in: Duration::ZERO }
+        }
         error if error.refusal().is_none_or(|kind| kind == RefusalKind::RateLimited) => {
             Error::ProviderUnavailable(error)
         }

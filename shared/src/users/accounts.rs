@@ -145,6 +145,16 @@ impl Users {
         self.find_and_update(caller, update, ReturnDocument::After).await.map(drop)
     }
 
+    /// Remembers that voices made from this recording cannot be used, until it is replaced.
+    pub async fn set_requires_verification(&self, user_id: ObjectId, hash: &str) -> Result<(), Error> {
+        let update = self.collection.update_one(
+            doc! { "_id": user_id, "recording.hash": hash },
+            doc! { "$set": { "recording.requires_verification": true } },
+        );
+        mongo::with_timeout(update).await?;
+        Ok(())
+    }
+
     pub async fn clear_recording(&self, caller: &Caller) -> Result<(), Error> {
         self.find_and_update(caller, doc! { "$set": { "recording": null } }, ReturnDocument::After)
             .await

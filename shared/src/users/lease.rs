@@ -16,7 +16,7 @@ use super::{
     User, Users,
     replays::{self, Idempotency, Replay},
 };
-use crate::{error::Error, mongo, quota, session::Caller};
+use crate::{clone_slots::Hold, error::Error, mongo, quota, session::Caller};
 
 /// The lease of a running perform, as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -53,8 +53,11 @@ pub struct Reservation {
 /// Why the lease was not acquired.
 #[derive(Debug)]
 pub enum LeaseError {
-    /// Another perform of this user is running.
-    Held,
+    /// Another perform of this user is running, or its clone may exist.
+    Held {
+        /// The time until the lease may be free, if that is known.
+        free_in: Option<Duration>,
+    },
     /// Another perform of this user died; its clone may exist until it is swept.
     Expired,
     /// This request was already performed.
@@ -73,15 +76,15 @@ pub enum LeaseError {
 pub struct Settlement {
     /// Characters charged: by the model's factor, 0 without audio.
     pub characters: i64,
-    /// Whether its clone, if any, is confirmed deleted.
-    pub clone_deleted: bool,
+    /// `None` if its clone, if any, is confirmed deleted.
+    pub hold: Option<Hold>,
     /// For a repeated request.
     pub replay: Option<Replay>,
 }
 
 impl Settlement {
     /// Nothing is charged, and no clone is left.
-    pub const UNCHARGED: Self = Self { characters: 0, clone_deleted: true, replay: None };
+    pub const UNCHARGED: Self = Self { characters: 0, hold: None, replay: None };
 }
 
 impl Users {
@@ -149,10 +152,17 @@ impl Users {
         match user.lease {
             // Checked before `Held`: waiting cannot fix a missing recording.
             _ if reservation.needs_recording && user.recording.is_none() => LeaseError::NoRecording,
-            Some(lease) if user.lease_asked_at.is_some_and(|now| lease.expires_at <= now) => {
-                LeaseError::Expired
+            Some(lease) => {
+                let now = user.lease_asked_at.unwrap_or(lease.expires_at);
+                match u64::try_from(lease.expires_at.timestamp_millis() - now.timestamp_millis()) {
+                    Ok(rest @ 1..) => {
+                        // A settled lease is kept for its clone alone.
+                        let free_in = (lease.reserved == 0).then_some(Duration::from_millis(rest));
+                        LeaseError::Held { free_in }
+                    }
+                    _ => LeaseError::Expired,
+                }
             }
-            Some(_) => LeaseError::Held,
             None => LeaseError::QuotaExceeded {
                 remaining: (reservation.monthly_limit - user.usage.current(&self.clock)).max(0),
             },
@@ -195,11 +205,14 @@ impl Users {
             let replay = mongodb::bson::serialize_to_document(replay).map_err(mongodb::error::Error::from)?;
             charge.insert("replays", replays::appended(&replay, self.clock.now()));
         }
-        let release = if settlement.clone_deleted {
-            doc! { "lease": null, "voice_clone_id": null }
-        } else {
-            // Expire immediately, so that the sweep or the user's next perform may take over.
-            doc! { "lease.reserved": 0_i64, "lease.until": "$$NOW" }
+        let release = match settlement.hold {
+            None => doc! { "lease": null, "voice_clone_id": null },
+            // When it expires, the sweep or the user's next perform may take over.
+            Some(Hold::For(time)) => doc! {
+                "lease.reserved": 0_i64,
+                "lease.until": { "$min": ["$lease.until", mongo::from_now(time)] },
+            },
+            Some(Hold::ToTheEnd) => doc! { "lease.reserved": 0_i64 },
         };
         let update = self.collection.update_one(
             // A settled lease holds no reservation any more.

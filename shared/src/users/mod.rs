@@ -133,6 +133,9 @@ pub struct RecordingMetadata {
     /// When the client confirmed the speaker's consent to cloning this recording; `None` if it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent_at: Option<DateTime>,
+    /// Whether the provider wants a person to verify a voice that is made from it, which makes it unusable.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub requires_verification: bool,
 }
 
 impl RecordingMetadata {
@@ -147,6 +150,7 @@ impl RecordingMetadata {
             mime_type: audio.format.mime_type().to_owned(),
             uploaded_at: clock.now(),
             consent_at: None,
+            requires_verification: false,
         }
     }
 }

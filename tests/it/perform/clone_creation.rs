@@ -1,9 +1,15 @@
 //! The clone's beginning: what a failed creation tells the client and leaves behind.
 
 use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use serde_json::json;
 use tests::{
-    fakes::faults::{Fault, Operation},
-    harness::{Response, Setup, TestApp, User, eventually},
+    fakes::{
+        elevenlabs::Delays,
+        faults::{Fault, Operation},
+    },
+    harness::{Response, Setup, TestApp, User, WEBM, eventually},
 };
 
 #[tokio::test]
@@ -20,7 +26,6 @@ async fn creation_refused_by_the_provider_costs_nothing_and_leaves_nothing() {
         (Fault::duplicated_files(), 502, "clone_failed"),
         (Fault::unprocessable(), 502, "clone_failed"),
         (Fault::bare_not_found(), 502, "clone_failed"),
-        (Fault::voice_limit_reached(), 503, "clone_slots_busy"),
         (Fault::voice_add_edit_limit_reached(), 503, "clone_budget_exhausted"),
         (Fault::voice_add_edit_limit_reached_403(), 503, "clone_budget_exhausted"),
         (Fault::too_many_concurrent_requests(), 503, "provider_unavailable"),
@@ -79,7 +84,19 @@ async fn creation_listed_late_is_found_all_the_same() {
 
 #[tokio::test]
 async fn creation_of_unknown_outcome_is_left_to_the_sweep() {
-    let faults = [Fault::internal_server_error(), Fault::html_503(), Fault::ResetBeforeEffect];
+    let faults = [
+        Fault::internal_server_error(),
+        Fault::html_503(),
+        Fault::ResetBeforeEffect,
+        Fault::json(200, &json!({ "voice_id": "", "requires_verification": false })),
+        Fault::json(200, &json!({ "voice_id": "../models", "requires_verification": false })),
+        Fault::html(200, "<html>Please log in to the hotel's network</html>"),
+        Fault::html(404, "<html>Not Found</html>"),
+        Fault::text(408, ""),
+        Fault::json(409, &json!({ "detail": "Conflict" })),
+        Fault::text(425, ""),
+        Fault::text(499, ""),
+    ];
     let worlds = faults.map(async |fault| {
         let app = TestApp::new().await;
         let ada = app.performer("ada").await;
@@ -130,15 +147,69 @@ async fn creation_without_a_reply_ends_within_the_timeout() {
 }
 
 #[tokio::test]
-async fn creation_that_requires_verification_is_deleted_unused() {
+async fn creation_failing_for_a_while_keeps_nobody_waiting_after_it() {
+    let app = TestApp::new().await;
+    let names: Vec<String> = (0..10).map(|at| format!("user{at}")).collect();
+    let users = join_all(names.iter().map(|name| app.performer(name))).await;
+    app.elevenlabs().faults().always(Operation::Create, Fault::internal_server_error());
+    let refused = join_all(users.iter().map(|user| app.perform(user, "Queen of Hearts"))).await;
+    for response in refused {
+        response.assert_problem(503, "provider_unavailable");
+        let seconds: u64 = response.header("retry-after").parse().unwrap();
+        assert!((1..=12).contains(&seconds), "for as long as the list may lag: {seconds}");
+    }
+    assert_eq!(app.held_slots().await, 10);
+    app.elevenlabs().faults().clear();
+    // Each waits for the rest of the doubt, which is less than a perform waits, and is served.
+    let served = join_all(users.iter().map(|user| app.perform(user, "Queen of Hearts"))).await;
+    for response in served {
+        assert_eq!(response.status, 200, "{response:?}");
+    }
+    assert_eq!(app.elevenlabs().state().created.len(), 10);
+    for user in &users {
+        app.assert_nothing_remains(user).await;
+    }
+}
+
+#[tokio::test]
+async fn creation_waits_while_the_account_is_full_of_foreign_voices() {
+    let app = TestApp::new().await;
+    app.elevenlabs().set_delays(Delays { first_byte: Duration::from_secs(1), ..Delays::default() });
+    let foreign: Vec<String> =
+        (0..8).map(|at| app.elevenlabs().seed_voice(&format!("Rachel {at}"), "cloned", Some(1))).collect();
+    let users = join_all(["ada", "bob", "eve", "joe", "kim"].map(|name| app.performer(name))).await;
+    let served = join_all(users.iter().map(|user| app.perform(user, "Queen of Hearts"))).await;
+    for response in served {
+        assert_eq!(response.status, 200, "{response:?}");
+    }
+    let ledger = app.elevenlabs().state();
+    assert_eq!((ledger.created.len(), ledger.existing.len()), (5, foreign.len()));
+
+    // Not for ever, and without a trace.
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    app.elevenlabs().faults().always(Operation::Create, Fault::voice_limit_reached());
+    app.perform(&ada, "Queen of Hearts").await.assert_problem(503, "clone_slots_busy");
+    assert!(app.elevenlabs().requests().count(Operation::Create) > 1);
+    app.assert_nothing_remains(&ada).await;
+}
+
+#[tokio::test]
+async fn creation_that_requires_verification_is_deleted_and_not_repeated_for_the_recording() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     app.elevenlabs().set_requires_verification(true);
-    app.perform(&ada, "Queen of Hearts").await.assert_problem(502, "clone_failed");
+    for _ in 0..2 {
+        app.perform(&ada, "Queen of Hearts").await.assert_problem(502, "clone_failed");
+        app.assert_nothing_remains(&ada).await;
+    }
     let ledger = app.elevenlabs().state();
     assert_eq!((ledger.created.len(), ledger.deleted.len(), ledger.synthesized.len()), (1, 1, 0));
-    app.assert_nothing_remains(&ada).await;
     assert_eq!(app.char_count(&ada).await, 0);
+
+    app.elevenlabs().set_requires_verification(false);
+    assert_eq!(app.upload(&ada, WEBM).await.status, 200);
+    assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
 }
 
 #[tokio::test]

@@ -38,6 +38,11 @@ async fn deletion_of_a_voice_that_is_not_found_is_a_success() {
         Fault::voice_not_found_400(),
         Fault::voice_does_not_exist(),
         Fault::invalid_uid(),
+        Fault::bare_not_found(),
+        Fault::text(404, ""),
+        Fault::json(404, &json!({ "detail": { "status": "not_found", "message": "…" } })),
+        Fault::json(410, &json!({})),
+        Fault::html(410, "<html>Gone</html>"),
     ] {
         // It is deleted, but the response is lost; the second attempt finds it gone.
         app.elevenlabs().faults().next(Operation::Delete, Fault::ResetAfterEffect);

@@ -1,11 +1,12 @@
 //! S3 or `MongoDB` failing in the middle of a perform.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Method;
+use serde_json::json;
 use tests::{
     fakes::{mongodb_wire::Fault as WireFault, s3::Fault as S3Fault},
-    harness::{TestApp, mp3},
+    harness::{TestApp, mp3, send},
 };
 
 #[tokio::test]
@@ -28,6 +29,22 @@ async fn s3_failure_of_the_recording_prevents_the_clone() {
         assert_eq!(app.char_count(&ada).await, 0);
     });
     futures::future::join_all(worlds).await;
+}
+
+#[tokio::test]
+async fn s3_that_hangs_does_not_hold_the_audio_back() {
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    app.s3().inject(9, Method::PUT, S3Fault::HangBefore);
+    let began = Instant::now();
+    let body = json!({ "text": "Good morning." });
+    let request = app.request(Method::POST, "/perform", Some(&ada)).header("idempotency-key", "k");
+    let response = send(request.json(&body)).await;
+    assert_eq!(response.status, 200, "{response:?}");
+    // Two seconds, and not the twenty of a failing S3.
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!(app.char_count(&ada).await, 0, "a retry will be charged");
+    app.assert_nothing_remains(&ada).await;
 }
 
 #[tokio::test]
