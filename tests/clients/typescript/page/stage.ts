@@ -51,10 +51,10 @@ export function setUpStage(client: NewVisions, onPerformed: () => void) {
   }
 
   return {
+    /** Without a recording there is nothing to perform with. */
     setHasRecording(has: boolean) {
       hasRecording = has;
-      html("needs-voice").hidden = has;
-      form.hidden = !has;
+      html("stage").hidden = !has;
     },
     /** The performer leaves. */
     close: () => prepared?.withdraw(),

@@ -19,7 +19,7 @@ export function setUpVoice(client: NewVisions, onChanged: (hasRecording: boolean
     const since = uploaded_at ? ` on ${new Date(uploaded_at).toLocaleDateString()}` : "";
     html("recording").textContent = hasSample
       ? `Recorded${since}: ${(duration ?? 0).toFixed(0)} s.`
-      : "There is no recording of you yet.";
+      : "There is no recording of you yet. Half a minute is enough.";
     details.open = !hasSample;
     details.querySelector("summary")?.replaceChildren(hasSample ? "Record again" : "Record");
     button("delete-voice").hidden = !hasSample;

@@ -47,10 +47,10 @@ export function setUpStage(client, onPerformed) {
         }
     }
     return {
+        /** Without a recording there is nothing to perform with. */
         setHasRecording(has) {
             hasRecording = has;
-            html("needs-voice").hidden = has;
-            form.hidden = !has;
+            html("stage").hidden = !has;
         },
         /** The performer leaves. */
         close: () => prepared?.withdraw(),
