@@ -21,6 +21,10 @@ const FLAGS = [
 let folder;
 let browser;
 let codes;
+let api;
+
+/** Whether the backend has the voice made before the words are known. */
+const hasCue = () => "/perform/{perform_id}" in api.paths;
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "newvisions-page-"));
@@ -37,6 +41,7 @@ before(async () => {
     body: JSON.stringify({ count: 2 }),
   });
   ({ codes } = await issued.json());
+  api = await (await fetch(`${API_URL}/openapi.json`)).json();
 });
 
 after(async () => {
@@ -141,6 +146,19 @@ async function shot(page, name) {
   }
 }
 
+/** Waits for what the light of the recording says. */
+async function recordingLight(page, is) {
+  if ("/perform/readiness" in api.paths) {
+    await page.locator(`#lights .${is}`).filter({ hasText: /recording/i }).waitFor();
+  }
+}
+
+async function voiceIsReady(page) {
+  if (hasCue()) {
+    await page.getByText("Your voice is ready.").waitFor();
+  }
+}
+
 async function signIn(page, username) {
   await page.goto(API_URL);
   await page.getByRole("tab", { name: "Sign in" }).click();
@@ -179,6 +197,7 @@ describe("the page", { concurrency: true }, () => {
       await page.getByLabel("Username", { exact: true }).fill(username);
       await page.getByLabel("Username", { exact: true }).press("Enter");
       await page.getByText("There is no recording of you yet.").waitFor();
+      await recordingLight(page, "off");
 
       await page.getByRole("button", { name: "Record", exact: true }).click();
       // The meter moves: it is the microphone that is heard.
@@ -191,6 +210,7 @@ describe("the page", { concurrency: true }, () => {
       await page.getByLabel("This is my own voice").check();
       await page.getByRole("button", { name: "Use this recording" }).click();
       await page.locator("#recording").getByText(/^Recorded .*: 3\d s\.$/).waitFor();
+      await recordingLight(page, "on");
 
       await page.getByLabel("Language").selectOption({ label: "Spanish" });
       await page.getByLabel("Stability").fill("40");
@@ -207,6 +227,7 @@ describe("the page", { concurrency: true }, () => {
       await page.locator("#tap").click();
       await page.locator("#perform").getByRole("alert").getByText("Choose the card's rank.").waitFor();
       await page.getByRole("radio", { name: "Q", exact: true }).check();
+      await voiceIsReady(page);
       await shot(page, `${name}-4-cue`);
       await listen(page);
       await page.locator("#tap").click();
@@ -260,6 +281,27 @@ describe("the page", { concurrency: true }, () => {
       const { detail } = await (await refused).json();
       await page.locator("#perform").getByRole("alert").getByText(detail, { exact: true }).waitFor();
       assert.ok(await page.locator("#note").isHidden());
+      // The voice still waits for other words; signing out puts it away.
+      await page.getByRole("button", { name: "Sign out" }).click();
+      await page.getByRole("tab", { name: "New here" }).waitFor();
+    });
+
+    await t.test("after the voice was put away unused prepares another, and is heard", async (t) => {
+      if (!hasCue()) {
+        return t.skip("the backend knows no cue");
+      }
+      const { page, faults } = await opened(t);
+      await signIn(page, "bess");
+      await page.getByRole("radio", { name: "Star sign" }).check();
+      await voiceIsReady(page);
+      // Nothing is said until the server puts it away.
+      await page.getByRole("button", { name: "Prepare the voice" }).click();
+      await voiceIsReady(page);
+      await listen(page);
+      await page.getByRole("button", { name: "Perform" }).click();
+      await isHeard(page);
+      await page.locator("#receipt").getByText("Voice deleted").waitFor();
+      return assert.deepEqual(faults, []);
     });
   });
 });

@@ -8,6 +8,7 @@ const WITHOUT_CUE: readonly ApiError["code"][] = ["invalid_request", "not_found"
 
 export class PreparedVoice {
   #state: "waiting" | "speaking" | "over" = "waiting";
+  #isReady = false;
   #note: Note | undefined;
   #countdown: ReturnType<typeof setInterval> | undefined;
   readonly #ended: Promise<void>;
@@ -38,18 +39,22 @@ export class PreparedVoice {
       if (error instanceof ApiError && error.status === 422) {
         // Other words may still be given.
         this.#state = "waiting";
-      } else if (isGone(error) && !note.hasBegun) {
-        this.#end("");
+        throw error;
+      }
+      this.#end("");
+      if (isGone(error) && !note.hasBegun) {
         return false;
       }
       throw error;
     }
   }
 
-  withdraw() {
+  /** Has it deleted unused. Waits for that only if it is there already. */
+  async withdraw(): Promise<void> {
     if (this.isWaiting) {
       this.#end("");
-      void this.cue.withdraw().catch(() => undefined);
+      const withdrawn = this.cue.withdraw().catch(() => undefined);
+      await (this.#isReady ? withdrawn : undefined);
     }
   }
 
@@ -59,6 +64,7 @@ export class PreparedVoice {
         if (this.#state === "over") {
           return;
         }
+        this.#isReady ||= event.event === "ready";
         if (event.event === "ready" && this.isWaiting) {
           this.#tell("Your voice is ready.");
           this.#startCountdown(event.expires_in);
@@ -81,6 +87,10 @@ export class PreparedVoice {
   }
 
   #end(why: string, canBeginAgain = true) {
+    if (this.#state === "over") {
+      // The line may speak of another voice by now.
+      return;
+    }
     this.#state = "over";
     this.#stopCountdown();
     this.#tell(why);

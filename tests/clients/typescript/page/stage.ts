@@ -18,6 +18,7 @@ export function setUpStage(client: NewVisions, onPerformed: () => void) {
   setUpRoutines(prepare);
   button("prepare").addEventListener("click", prepare);
 
+  form.addEventListener("input", () => showError(form, undefined));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     let words: Words;
@@ -57,6 +58,6 @@ export function setUpStage(client: NewVisions, onPerformed: () => void) {
       html("stage").hidden = !has;
     },
     /** The performer leaves. */
-    close: () => prepared?.withdraw(),
+    close: async () => prepared?.withdraw(),
   };
 }

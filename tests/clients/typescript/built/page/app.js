@@ -39,12 +39,12 @@ const voice = setUpVoice(client, (hasRecording) => {
     readiness.refresh();
 });
 button("sign-out").addEventListener("click", async () => {
-    stage.close();
+    await stage.close();
     await client.logout();
     showAccount();
 });
 // A voice that waits for its words is not left waiting.
-addEventListener("pagehide", () => stage.close());
+addEventListener("pagehide", () => void stage.close());
 // Another tab signed in or out.
 addEventListener("storage", ({ key }) => key === "tokens" && showCurrent());
 function showCurrent() {
@@ -56,7 +56,7 @@ function showCurrent() {
     }
 }
 function showAccount() {
-    stage.close();
+    void stage.close();
     html("welcome").hidden = false;
     html("signed-in").hidden = true;
     html("who").hidden = true;

@@ -6,6 +6,7 @@ const WITHOUT_CUE = ["invalid_request", "not_found", "unexpected_response"];
 export class PreparedVoice {
     cue;
     #state = "waiting";
+    #isReady = false;
     #note;
     #countdown;
     #ended;
@@ -35,18 +36,21 @@ export class PreparedVoice {
             if (error instanceof ApiError && error.status === 422) {
                 // Other words may still be given.
                 this.#state = "waiting";
+                throw error;
             }
-            else if (isGone(error) && !note.hasBegun) {
-                this.#end("");
+            this.#end("");
+            if (isGone(error) && !note.hasBegun) {
                 return false;
             }
             throw error;
         }
     }
-    withdraw() {
+    /** Has it deleted unused. Waits for that only if it is there already. */
+    async withdraw() {
         if (this.isWaiting) {
             this.#end("");
-            void this.cue.withdraw().catch(() => undefined);
+            const withdrawn = this.cue.withdraw().catch(() => undefined);
+            await (this.#isReady ? withdrawn : undefined);
         }
     }
     async #follow() {
@@ -55,6 +59,7 @@ export class PreparedVoice {
                 if (this.#state === "over") {
                     return;
                 }
+                this.#isReady ||= event.event === "ready";
                 if (event.event === "ready" && this.isWaiting) {
                     this.#tell("Your voice is ready.");
                     this.#startCountdown(event.expires_in);
@@ -80,6 +85,10 @@ export class PreparedVoice {
         }
     }
     #end(why, canBeginAgain = true) {
+        if (this.#state === "over") {
+            // The line may speak of another voice by now.
+            return;
+        }
         this.#state = "over";
         this.#stopCountdown();
         this.#tell(why);

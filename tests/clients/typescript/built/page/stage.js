@@ -13,6 +13,7 @@ export function setUpStage(client, onPerformed) {
     };
     setUpRoutines(prepare);
     button("prepare").addEventListener("click", prepare);
+    form.addEventListener("input", () => showError(form, undefined));
     form.addEventListener("submit", (event) => {
         event.preventDefault();
         let words;
@@ -53,6 +54,6 @@ export function setUpStage(client, onPerformed) {
             html("stage").hidden = !has;
         },
         /** The performer leaves. */
-        close: () => prepared?.withdraw(),
+        close: async () => prepared?.withdraw(),
     };
 }
