@@ -1,8 +1,12 @@
-//! A user's settings: in requests, in the database, and as the earlier backend stored them.
+//! A user's settings, as requests send them and as the database keeps them.
+//!
+//! [`stored`] reads what any version of the backend wrote.
+
+pub mod stored;
 
 use deserr::Deserr;
-use mongodb::bson::{Bson, deserialize_from_bson};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use mongodb::bson::Bson;
+use serde::{Deserialize, Serialize};
 use time::{Date, macros::format_description};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -13,7 +17,7 @@ use crate::validation::{ValidationError, ValidationErrors};
 
 /// A user's settings. A PUT replaces them all; a member that is left out gets its default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
-#[serde(from = "Stored")]
+#[serde(from = "Bson")]
 #[deserr(error = ValidationErrors)]
 pub struct Settings {
     /// ISO 639-1.
@@ -80,7 +84,7 @@ impl Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Stored::default().into()
+        Bson::Null.into()
     }
 }
 
@@ -231,105 +235,5 @@ impl TryFrom<String> for NoteDate {
             Ok(_) => Ok(Self(date)),
             Err(_) => Err(ValidationError("must be a date of the form YYYY-MM-DD")),
         }
-    }
-}
-
-/// Settings as any version of the backend may have stored them. Reading never fails, because one invalid value must not
-/// lock its user out.
-#[derive(Default, Deserialize)]
-struct Stored(Bson);
-
-impl Stored {
-    /// The value of the first of these members that can be read as a `T`.
-    fn read<T: DeserializeOwned>(&self, names: &[&str]) -> Option<T> {
-        let settings = self.0.as_document()?;
-        names.iter().find_map(|name| deserialize_from_bson(settings.get(name)?.clone()).ok())
-    }
-}
-
-impl From<Stored> for Settings {
-    fn from(stored: Stored) -> Self {
-        let number = |name| stored.read::<f64>(&[name]);
-        // The earlier backend stored fractions from 0.0 to 1.0.
-        let percent = |current: Option<f64>, fraction: Option<f64>, default: f64| {
-            Percent::clamped(current.or(fraction.map(|fraction| fraction * 100.0)).unwrap_or(default))
-        };
-        // Current documents always have `voice_stability`, so that 1 per cent is not read as the fraction 1.0.
-        let is_earlier = number("voice_stability").is_none();
-        let (volume, volume_fraction) = match number("background_volume") {
-            Some(volume) if is_earlier && volume <= 1.0 => (None, Some(volume)),
-            volume => (volume, None),
-        };
-        let text = |names: &[&str]| stored.read::<String>(names);
-        Self {
-            voice_language: text(&["voice_language", "language"])
-                .and_then(|code| LanguageCode::try_from(code).ok())
-                .unwrap_or_default(),
-            speaker_sex: match text(&["speaker_sex", "sex"]).map(|sex| sex.to_lowercase()).as_deref() {
-                Some("female" | "f") => SpeakerSex::Female,
-                _ => SpeakerSex::Male,
-            },
-            voice_stability: percent(number("voice_stability"), number("stability"), 50.0),
-            voice_similarity: percent(number("voice_similarity"), number("similarity"), 75.0),
-            background_sound: stored.read(&["background_sound", "add_background_sound"]).unwrap_or(false),
-            background_volume: percent(volume, volume_fraction, 30.0),
-            voice_note_name: text(&["voice_note_name"]).and_then(|name| NoteName::try_from(name).ok()),
-            voice_note_date: text(&["voice_note_date"]).and_then(|date| NoteDate::try_from(date).ok()),
-            voice_note_name_default: stored.read(&["voice_note_name_default"]).unwrap_or(false),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn stored(settings: serde_json::Value) -> serde_json::Value {
-        serde_json::to_value(serde_json::from_value::<Settings>(settings).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn settings_of_the_earlier_backend_are_converted() {
-        let read = stored(json!({
-            "language": "es", "stability": 0.35, "add_background_sound": true, "background_volume": 1.0,
-            "sex": "female"
-        }));
-        assert_eq!(
-            read,
-            json!({
-                "voice_language": "es", "speaker_sex": "female", "voice_stability": 35, "voice_similarity": 75,
-                "background_sound": true, "background_volume": 100, "voice_note_name": null,
-                "voice_note_date": null, "voice_note_name_default": false
-            })
-        );
-    }
-
-    #[test]
-    fn settings_read_back_as_they_were_stored() {
-        let settings = Settings { background_volume: Percent(1), ..Settings::default() };
-        let written = serde_json::to_value(&settings).unwrap();
-        assert_eq!(serde_json::from_value::<Settings>(written).unwrap(), settings);
-    }
-
-    #[test]
-    fn settings_of_wrong_types_become_defaults() {
-        let read = stored(json!({
-            "voice_language": 7, "language": "es", "voice_stability": "50", "stability": 0.2,
-            "background_sound": "yes", "background_volume": [], "speaker_sex": null
-        }));
-        assert_eq!(read["voice_language"], "es");
-        assert_eq!(read["voice_stability"], 20);
-        assert_eq!(read["background_sound"], false);
-        assert_eq!(stored(json!(null)), stored(json!({})));
-    }
-
-    #[test]
-    fn settings_with_invalid_values_become_defaults_or_are_clamped() {
-        let read =
-            stored(json!({ "voice_language": "klingon", "voice_stability": 900, "voice_note_date": "soon" }));
-        assert_eq!(read["voice_language"], "en");
-        assert_eq!(read["voice_stability"], 100);
-        assert_eq!(read["voice_note_date"], json!(null));
     }
 }
