@@ -77,8 +77,16 @@ pub struct Issued {
     /// The account that was registered with it.
     #[serde(default)]
     pub used_by: Option<ObjectId>,
+    /// Without `used_by`: a code of the earlier backend that is used and does not say for whom.
     #[serde(default)]
     pub used_at: Option<DateTime>,
+}
+
+impl Issued {
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        self.used_by.is_some() || self.used_at.is_some()
+    }
 }
 
 impl ActivationCodes {

@@ -119,6 +119,9 @@ pub enum Error {
     #[error("The voice provider was too slow. Nothing was charged; try again shortly.")]
     DeadlineExceeded,
 
+    /// Not found, and the database is still the earlier backend's: `cargo ops migrate` has not run.
+    #[error("The service is being moved to a new system and is not ready yet. Try again later.")]
+    DatabaseNotMigrated,
     #[error("The service is not available at the moment; try again shortly.")]
     Mongo(#[from] mongodb::error::Error),
     #[error("The service is not available at the moment; try again shortly.")]
@@ -188,6 +191,7 @@ impl Error {
             }
             Self::DeadlineExceeded => (StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded"),
 
+            Self::DatabaseNotMigrated => (StatusCode::SERVICE_UNAVAILABLE, "database_not_migrated"),
             Self::Mongo(_) | Self::S3(_) => (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
         }
@@ -206,6 +210,7 @@ impl Error {
             | Self::CloneInDoubt { retry_in, .. } => Some(retry_in.as_secs() + 1),
             Self::CloneBudgetExhausted(_) => Some(24 * 60 * 60),
             Self::ProviderUnavailable(_) => Some(10),
+            Self::DatabaseNotMigrated => Some(60),
             _ => match self.status() {
                 StatusCode::CONFLICT | StatusCode::SERVICE_UNAVAILABLE => Some(1),
                 _ => None,
@@ -228,6 +233,9 @@ impl Error {
     pub fn log(&self) {
         match self {
             Self::Internal(why) => tracing::error!(error = %why, "internal error"),
+            Self::DatabaseNotMigrated => {
+                tracing::error!("the database is in the earlier backend's form: run `cargo ops migrate`");
+            }
             Self::Mongo(error) => tracing::error!(error = mongo::redacted(error), "MongoDB failed"),
             Self::S3(error) => tracing::error!(error = %error, "S3 failed"),
             Self::CloneFailed(error)

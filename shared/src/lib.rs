@@ -5,7 +5,7 @@
 //! headers and bodies), [`client_ip`], [`session`] (who calls), [`password`], [`deadline`], [`telemetry`], [`metrics`].
 //!
 //! **Data.** [`mongo`], with one file per collection: [`users`], [`activation_codes`], [`clone_slots`], [`rate_limit`];
-//! and [`object_store`] for S3.
+//! [`migration`] (documents of the earlier backend); and [`object_store`] for S3.
 //!
 //! **Providers.** [`elevenlabs`] and [`gemini`], clients on the shared [`http_client`]; [`sweeper`] deletes the voices
 //! that interrupted performs left at ElevenLabs.
@@ -34,6 +34,7 @@ pub mod http;
 pub mod http_client;
 pub mod json;
 pub mod metrics;
+pub mod migration;
 pub mod mongo;
 pub mod object_store;
 pub mod password;

@@ -2,6 +2,7 @@
 
 use std::{future::IntoFuture, io, time::Duration};
 
+use futures::TryStreamExt as _;
 use mongodb::{
     Client, Database, IndexModel,
     bson::{Document, doc},
@@ -71,6 +72,27 @@ pub async fn missing_indexes(database: &Database) -> Result<Vec<String>, MongoEr
         );
     }
     Ok(missing)
+}
+
+/// Unique indexes of the earlier backend, as collection and name: one over `code` refuses every second code of today's
+/// form, and those over names are superseded by the ones that ignore case.
+pub async fn superseded_indexes(database: &Database) -> Result<Vec<(&'static str, String)>, MongoError> {
+    let mut superseded = Vec::new();
+    for (name, field) in [("activation_codes", "code"), ("users", "username"), ("users", "email")] {
+        let mut existing = match database.collection::<Document>(name).list_indexes().await {
+            Ok(indexes) => indexes,
+            Err(error) if code(&error) == Some(NAMESPACE_NOT_FOUND) => continue,
+            Err(error) => return Err(error),
+        };
+        while let Some(index) = existing.try_next().await? {
+            let options = index.options.unwrap_or_default();
+            let is_unique = options.unique == Some(true);
+            if let (true, true, Some(index)) = (is_unique, index.keys.keys().eq([field]), options.name) {
+                superseded.push((name, index));
+            }
+        }
+    }
+    Ok(superseded)
 }
 
 /// By collection.

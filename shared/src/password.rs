@@ -70,6 +70,12 @@ impl PasswordHash {
         &self.stored
     }
 
+    /// Whether bcrypt can compare a password with it.
+    #[must_use]
+    pub fn is_well_formed(&self) -> bool {
+        self.text.parse::<bcrypt::HashParts>().is_ok()
+    }
+
     fn new(text: String) -> Self {
         Self { stored: Bson::String(text.clone()), text }
     }

@@ -6,8 +6,8 @@ mod verify;
 
 use axum::{Router, extract::FromRef, routing::post};
 use shared::{
-    activation_codes::ActivationCodes, clock::Clock, env::Env, mongo, password::Passwords,
-    rate_limit::RateLimiter, session::TokenVerifier, users::Users,
+    activation_codes::ActivationCodes, clock::Clock, env::Env, migration::MigrationCheck, mongo,
+    password::Passwords, rate_limit::RateLimiter, session::TokenVerifier, users::Users,
 };
 use utoipa::OpenApi;
 
@@ -18,6 +18,7 @@ pub struct AppState {
     passwords: Passwords,
     rate_limiter: RateLimiter,
     verifier: TokenVerifier,
+    pub migration: MigrationCheck,
 }
 
 impl AppState {
@@ -28,6 +29,7 @@ impl AppState {
             codes: ActivationCodes::new(&database, clock.clone()),
             passwords: Passwords::from_env(env)?,
             rate_limiter: RateLimiter::new(&database),
+            migration: MigrationCheck::new(&database),
             verifier: TokenVerifier::from_env(env, clock)?,
         })
     }

@@ -6,5 +6,8 @@ use shared::{clock::Clock, env::Env, http, telemetry};
 async fn main() -> Result<(), lambda_http::Error> {
     let env = Env::from_process();
     telemetry::init(&env);
-    http::run(activation::router(activation::AppState::from_env(&env, Clock::system()).await?)).await
+    let state = activation::AppState::from_env(&env, Clock::system()).await?;
+    // Beside the first request, which need not wait for it.
+    tokio::spawn(state.migration.clone().log_if_pending());
+    http::run(activation::router(state)).await
 }

@@ -7,6 +7,7 @@ use shared::{
     client_ip::ClientIp,
     error::Error,
     json::{Json, ValidationErrors},
+    migration::MigrationCheck,
     password::{NewPassword, PasswordContext, Passwords},
     rate_limit::{Attempt, RateLimiter},
     users::{Email, Users},
@@ -30,12 +31,13 @@ pub struct ResetPassword {
     operation_id = "resetPassword",
     request_body = ResetPassword,
     responses((status = 204)),
-    extensions(("x-codes" = json!(["invalid_activation_code", "too_many_attempts"]))),
+    extensions(("x-codes" = json!(["invalid_activation_code", "too_many_attempts", "database_not_migrated"]))),
 )]
 pub async fn reset_password(
     State(users): State<Users>,
     State(passwords): State<Passwords>,
     State(rate_limiter): State<RateLimiter>,
+    State(migration): State<MigrationCheck>,
     ip: ClientIp,
     Json(body): Json<ResetPassword>,
 ) -> Result<StatusCode, Error> {
@@ -44,6 +46,9 @@ pub async fn reset_password(
     let context = PasswordContext { field: "new_password", user_inputs: &[&email] };
     // Hashed before the lookup, so that a wrong address or code takes as long as a right one.
     let hash = passwords.hash(body.new_password, &context).await?;
-    users.reset_password(&body.email, &body.activation_code, &hash).await?;
-    Ok(StatusCode::NO_CONTENT)
+    match users.reset_password(&body.email, &body.activation_code, &hash).await {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Err(error @ Error::InvalidActivationCode) => Err(migration.explain(error).await),
+        Err(error) => Err(error),
+    }
 }

@@ -8,6 +8,7 @@ use shared::{
     client_ip::ClientIp,
     error::Error,
     json::{Json, ValidationErrors},
+    migration::MigrationCheck,
     rate_limit::{Attempt, RateLimiter},
     users::Users,
 };
@@ -35,12 +36,13 @@ pub struct VerifyResponse {
     operation_id = "verifyActivationCode",
     request_body = Verify,
     responses((status = 200, body = VerifyResponse)),
-    extensions(("x-codes" = json!(["too_many_attempts"]))),
+    extensions(("x-codes" = json!(["too_many_attempts", "database_not_migrated"]))),
 )]
 pub async fn verify(
     State(codes): State<ActivationCodes>,
     State(users): State<Users>,
     State(rate_limiter): State<RateLimiter>,
+    State(migration): State<MigrationCheck>,
     ip: ClientIp,
     Json(body): Json<Verify>,
 ) -> Result<Json<VerifyResponse>, Error> {
@@ -52,6 +54,9 @@ pub async fn verify(
         users.has_used(&code),
         rate_limiter.check_ip(Attempt::ActivationCode, &ip),
     )?;
-    let valid = issued.is_some_and(|issued| issued.used_by.is_none()) && !has_made_account;
-    Ok(Json(VerifyResponse { valid }))
+    match issued {
+        Some(issued) => Ok(Json(VerifyResponse { valid: !issued.is_used() && !has_made_account })),
+        None if migration.is_pending().await? => Err(Error::DatabaseNotMigrated),
+        None => Ok(Json(VerifyResponse { valid: false })),
+    }
 }

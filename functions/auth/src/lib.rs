@@ -13,8 +13,8 @@ use axum::{
     routing::{get, post},
 };
 use shared::{
-    activation_codes::ActivationCodes, clock::Clock, env::Env, mongo, password::Passwords,
-    rate_limit::RateLimiter, session::TokenVerifier, users::Users,
+    activation_codes::ActivationCodes, clock::Clock, env::Env, migration::MigrationCheck, mongo,
+    password::Passwords, rate_limit::RateLimiter, session::TokenVerifier, users::Users,
 };
 use utoipa::OpenApi;
 
@@ -28,6 +28,7 @@ pub struct AppState {
     rate_limiter: RateLimiter,
     signer: TokenSigner,
     verifier: TokenVerifier,
+    pub migration: MigrationCheck,
 }
 
 impl AppState {
@@ -38,6 +39,7 @@ impl AppState {
             codes: ActivationCodes::new(&database, clock.clone()),
             passwords: Passwords::from_env(env)?,
             rate_limiter: RateLimiter::new(&database),
+            migration: MigrationCheck::new(&database),
             signer: TokenSigner::from_env(env, clock.clone())?,
             verifier: TokenVerifier::from_env(env, clock)?,
         })

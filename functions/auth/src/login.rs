@@ -6,6 +6,7 @@ use shared::{
     client_ip::ClientIp,
     error::Error,
     json::{Json, ValidationErrors},
+    migration::MigrationCheck,
     password::{PasswordInput, Passwords},
     rate_limit::{Attempt, RateLimiter},
     users::Users,
@@ -32,13 +33,14 @@ pub struct Login {
     operation_id = "login",
     request_body = Login,
     responses((status = 200, body = TokenResponse)),
-    extensions(("x-codes" = json!(["invalid_credentials", "too_many_attempts"]))),
+    extensions(("x-codes" = json!(["invalid_credentials", "too_many_attempts", "database_not_migrated"]))),
 )]
 pub async fn login(
     State(users): State<Users>,
     State(passwords): State<Passwords>,
     State(rate_limiter): State<RateLimiter>,
     State(signer): State<TokenSigner>,
+    State(migration): State<MigrationCheck>,
     ip: ClientIp,
     Json(body): Json<Login>,
 ) -> Result<Json<TokenResponse>, Error> {
@@ -50,7 +52,10 @@ pub async fn login(
         rate_limiter.check_account(Attempt::Login, username, &ip),
     )?;
     let is_correct = passwords.verify(&body.password, user.as_ref().map(|user| &user.password_hash)).await?;
-    let user = user.filter(|_| is_correct).ok_or(Error::InvalidCredentials)?;
+    let Some(user) = user else { return Err(migration.explain(Error::InvalidCredentials).await) };
+    if !is_correct {
+        return Err(Error::InvalidCredentials);
+    }
     let rehashed = passwords.rehash_if_needed(&body.password, &user.password_hash).await?;
     let refresh_token = tokens::refresh_token(user.id, &tokens::session_id())?;
     let session = users.new_session(&refresh_token);

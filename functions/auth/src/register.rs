@@ -11,6 +11,7 @@ use shared::{
     client_ip::ClientIp,
     error::Error,
     json::{Json, ValidationErrors},
+    migration::MigrationCheck,
     password::{NewPassword, PasswordContext, Passwords},
     rate_limit::{Attempt, RateLimiter},
     users::{Email, NewUser, Username, Users},
@@ -37,7 +38,7 @@ pub struct Register {
     operation_id = "register",
     request_body = Register,
     responses((status = 201, body = TokenResponse)),
-    extensions(("x-codes" = json!(["invalid_activation_code", "activation_code_used", "username_taken", "email_taken", "too_many_attempts"]))),
+    extensions(("x-codes" = json!(["invalid_activation_code", "activation_code_used", "username_taken", "email_taken", "too_many_attempts", "database_not_migrated"]))),
 )]
 pub async fn register(
     State(users): State<Users>,
@@ -45,6 +46,7 @@ pub async fn register(
     State(passwords): State<Passwords>,
     State(rate_limiter): State<RateLimiter>,
     State(signer): State<TokenSigner>,
+    State(migration): State<MigrationCheck>,
     ip: ClientIp,
     Json(body): Json<Register>,
 ) -> Result<(StatusCode, Json<TokenResponse>), Error> {
@@ -53,8 +55,8 @@ pub async fn register(
         codes.find(&body.activation_code),
         rate_limiter.check_ip(Attempt::ActivationCode, &ip),
     )?;
-    let issued = issued.ok_or(Error::InvalidActivationCode)?;
-    if issued.used_by.is_some() {
+    let Some(issued) = issued else { return Err(migration.explain(Error::InvalidActivationCode).await) };
+    if issued.is_used() {
         return Err(Error::ActivationCodeUsed);
     }
     let id = ObjectId::new();

@@ -2,13 +2,14 @@
 
 use mongodb::Database;
 use shared::{
-    clock::Clock, clone_slots::CloneSlots, elevenlabs::ElevenLabs, env::Env, http_client, mongo,
-    sweeper::Sweeper, users::Users, voice_name::VoiceNaming,
+    clock::Clock, clone_slots::CloneSlots, elevenlabs::ElevenLabs, env::Env, http_client,
+    migration::MigrationCheck, mongo, sweeper::Sweeper, users::Users, voice_name::VoiceNaming,
 };
 
 pub struct AppState {
     pub(crate) database: Database,
     pub(crate) sweeper: Sweeper,
+    pub(crate) migration: MigrationCheck,
     /// The deployment stage, for the metrics.
     pub(crate) stage: String,
     pub(crate) clock: Clock,
@@ -24,6 +25,7 @@ impl AppState {
             users: Users::new(&database, clock.clone()),
             names: VoiceNaming::from_env(env),
         };
-        Ok(Self { database, sweeper, stage: env.stage().to_owned(), clock })
+        let migration = MigrationCheck::new(&database);
+        Ok(Self { database, sweeper, migration, stage: env.stage().to_owned(), clock })
     }
 }

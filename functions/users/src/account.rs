@@ -13,7 +13,7 @@ use shared::{
     object_store::ObjectStore,
     password::PasswordInput,
     session::Caller,
-    users::Users,
+    users::{UsedCodes, Users},
 };
 use utoipa::ToSchema;
 
@@ -47,7 +47,7 @@ pub async fn delete(
     let user = users.find_by_session(&caller).await?;
     reauthenticator.verify_password(&caller, &user, &body.password, &ip).await?;
     // The document goes last: after a crash, it still names what is left to delete.
-    if let Some(code) = &user.activation_code {
+    for code in user.activation_code.iter().flat_map(UsedCodes::as_slice) {
         codes.mark_used(code, user.id).await?;
     }
     if let Some(upload) = &user.pending_upload {

@@ -1,11 +1,11 @@
 //! Accounts: created, found, updated and deleted.
 
 use mongodb::{
-    bson::{doc, oid::ObjectId},
+    bson::{Document, deserialize_from_document, doc, oid::ObjectId},
     options::ReturnDocument,
 };
 
-use super::{Email, RecordingMetadata, Session, Usage, User, Username, Users};
+use super::{Email, RecordingMetadata, Session, Usage, UsedCodes, User, Username, Users, login_key};
 use crate::{
     activation_codes::ActivationCode, error::Error, mongo, password::PasswordHash, session::Caller,
     settings::Settings,
@@ -32,7 +32,7 @@ impl Users {
             email_key: Some(new.email.key()),
             email: new.email.to_string(),
             password_hash: new.password_hash,
-            activation_code: Some(new.activation_code.as_str().to_owned()),
+            activation_code: Some(UsedCodes::One(new.activation_code.as_str().to_owned())),
             role: None,
             created_at: self.clock.now(),
             settings: Settings::default(),
@@ -49,11 +49,22 @@ impl Users {
         Ok(())
     }
 
-    /// The account with this username or email address, compared without case.
+    /// The account with this username or email address, compared without case. A document that cannot be read counts as
+    /// none: it locks out its account alone.
     pub async fn find_by_login(&self, login: &str) -> Result<Option<User>, Error> {
-        // A username cannot contain an @, so only one of the two can match.
-        let field = if login.contains('@') { "email_key" } else { "username_key" };
-        Ok(self.collection.find_one(doc! { field: login.trim().to_lowercase() }).await?)
+        let key = login_key(login);
+        // Only the earlier backend's usernames can contain an @.
+        let filter = if key.contains('@') {
+            doc! { "$or": [{ "email_key": &key }, { "username_key": &key }] }
+        } else {
+            doc! { "username_key": &key }
+        };
+        let Some(stored) = self.documents().find_one(filter).await? else { return Ok(None) };
+        let id = stored.get_object_id("_id").ok();
+        let user = deserialize_from_document(stored).inspect_err(|_| {
+            tracing::warn!(user_id = ?id, "an account cannot be read, so nobody can sign in to it");
+        });
+        Ok(user.ok())
     }
 
     /// Whether an account was registered with this code. Still right after a crash between storing the account and
@@ -102,6 +113,8 @@ impl Users {
 
     /// Resets a forgotten password, once per activation code, and ends every session. A wrong address, a wrong code and
     /// a code that was already used for a reset are indistinguishable.
+    ///
+    /// `reset_codes` are those that have reset. Documents of before it have `password_reset_at` alone, and one code.
     pub async fn reset_password(
         &self,
         email: &Email,
@@ -111,11 +124,13 @@ impl Users {
         let filter = doc! {
             "email_key": email.key(),
             "activation_code": code.as_str(),
-            "password_reset_at": { "$exists": false },
+            "reset_codes": { "$ne": code.as_str() },
+            "$or": [{ "password_reset_at": { "$exists": false } }, { "reset_codes": { "$exists": true } }],
         };
-        let update = doc! { "$set": {
-            "password_hash": hash.stored(), "password_reset_at": self.clock.now(), "sessions": [],
-        } };
+        let update = doc! {
+            "$set": { "password_hash": hash.stored(), "password_reset_at": self.clock.now(), "sessions": [] },
+            "$push": { "reset_codes": code.as_str() },
+        };
         let updated = self.collection.update_one(filter, update).await?;
         if updated.matched_count == 0 { Err(Error::InvalidActivationCode) } else { Ok(()) }
     }
@@ -141,7 +156,9 @@ impl Users {
     /// Stores the metadata of the caller's new recording; no upload is pending any more.
     pub async fn set_recording(&self, caller: &Caller, metadata: &RecordingMetadata) -> Result<(), Error> {
         let metadata = mongodb::bson::serialize_to_bson(metadata).map_err(mongodb::error::Error::from)?;
-        let update = doc! { "$set": { "recording": metadata }, "$unset": { "pending_upload": "" } };
+        let mut outdated = earlier_recording();
+        outdated.insert("pending_upload", "");
+        let update = doc! { "$set": { "recording": metadata }, "$unset": outdated };
         self.find_and_update(caller, update, ReturnDocument::After).await.map(drop)
     }
 
@@ -156,9 +173,8 @@ impl Users {
     }
 
     pub async fn clear_recording(&self, caller: &Caller) -> Result<(), Error> {
-        self.find_and_update(caller, doc! { "$set": { "recording": null } }, ReturnDocument::After)
-            .await
-            .map(drop)
+        let update = doc! { "$set": { "recording": null }, "$unset": earlier_recording() };
+        self.find_and_update(caller, update, ReturnDocument::After).await.map(drop)
     }
 
     /// Grants or revokes the admin role. For operators: it does not ask who calls.
@@ -175,6 +191,15 @@ impl Users {
     /// Deletes the caller's account and returns the deleted document; `None` if the session has ended.
     pub async fn delete(&self, caller: &Caller) -> Result<Option<User>, Error> {
         Ok(self.collection.find_one_and_delete(self.session_filter(caller)).await?)
+    }
+}
+
+/// Where the earlier backend kept a recording. One that `cargo ops migrate` refused is still there, until its owner
+/// records anew or deletes it.
+fn earlier_recording() -> Document {
+    doc! {
+        "recordedVoice": "", "recordedVoiceBinary": "", "recordedVoiceMime": "", "recordedVoiceHash": "",
+        "recordedVoiceDuration": "", "recordedVoiceSourceFormat": "", "recordedVoiceTranscoded": "",
     }
 }
 

@@ -70,9 +70,9 @@ pub struct User {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_key: Option<String>,
     pub password_hash: PasswordHash,
-    /// The code that the account was registered with. Unique, so that a code registers one account.
+    /// What the account was registered with. Unique, so that a code registers one account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub activation_code: Option<String>,
+    pub activation_code: Option<UsedCodes>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
     pub created_at: DateTime,
@@ -107,6 +107,25 @@ impl User {
     #[must_use]
     pub fn is_admin(&self) -> bool {
         self.role == Some(Role::Admin)
+    }
+}
+
+/// The activation codes of an account: the earlier backend let one account use several. The unique index covers each of
+/// them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum UsedCodes {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl UsedCodes {
+    #[must_use]
+    pub fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(code) => std::slice::from_ref(code),
+            Self::Several(codes) => codes,
+        }
     }
 }
 
@@ -155,6 +174,12 @@ impl RecordingMetadata {
     }
 }
 
+/// The form in which usernames and email addresses are unique and looked up: without case and the blanks around them.
+#[must_use]
+pub fn login_key(name: &str) -> String {
+    name.trim().to_lowercase()
+}
+
 /// A username: 3–32 of letters, digits, `_ . -`.
 #[derive(Clone, Debug, Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> ValidationError)]
@@ -165,7 +190,7 @@ impl Username {
     /// The unique form: usernames are compared without case.
     #[must_use]
     pub fn key(&self) -> String {
-        self.0.to_lowercase()
+        login_key(&self.0)
     }
 }
 
@@ -198,7 +223,7 @@ impl Email {
     /// The unique form: addresses are compared without case.
     #[must_use]
     pub fn key(&self) -> String {
-        self.0.to_lowercase()
+        login_key(&self.0)
     }
 }
 

@@ -140,6 +140,7 @@ fn samples() -> Vec<Error> {
         Error::SynthesisFailed(provider()),
         Error::CloneSlotsBusy { retry_in: Duration::ZERO },
         Error::ProviderCreditsExhausted { resets_in: Duration::ZERO },
+        Error::DatabaseNotMigrated,
         Error::CloneBudgetExhausted(provider()),
         Error::ProviderUnavailable(provider()),
         Error::DeadlineExceeded,
