@@ -11,6 +11,7 @@ pub async fn set_role(
     confirm: Confirm,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    deployment.require_migrated().await?;
     let users = deployment.users();
     let user = users.find_by_login(username).await?;
     let user = user.ok_or_else(|| Failure::Other(format!("There is no account {username}.")))?;

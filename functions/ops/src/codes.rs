@@ -13,6 +13,7 @@ pub async fn issue(
     confirm: Confirm,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    deployment.require_migrated().await?;
     if !confirm.yes {
         writeln!(out, "Would issue {count} activation codes.")?;
         return print_dry_run_hint(out);

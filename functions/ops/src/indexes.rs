@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use mongodb::Database;
 use shared::mongo;
 
 use crate::{Confirm, Deployment, Failure, print_dry_run_hint};
@@ -16,15 +17,19 @@ pub async fn create(deployment: &Deployment, confirm: Confirm, out: &mut dyn Wri
         writeln!(out, "Would create {}.", missing.join(", "))?;
         return print_dry_run_hint(out);
     }
-    match mongo::ensure_indexes(&deployment.database).await {
-        Ok(()) => writeln!(out, "Created {}.", missing.join(", "))?,
-        Err(error) if mongo::is_duplicate(&error) => {
-            return Err(Failure::Other(format!(
-                "One of {} cannot be created, because two accounts have the same value.",
-                missing.join(", ")
-            )));
-        }
-        Err(error) => return Err(error.into()),
-    }
+    ensure(&deployment.database).await?;
+    writeln!(out, "Created {}.", missing.join(", "))?;
     Ok(())
+}
+
+/// Creates the missing indexes, or says why they cannot be created.
+pub async fn ensure(database: &Database) -> Result<(), Failure> {
+    let missing = mongo::missing_indexes(database).await?;
+    match mongo::ensure_indexes(database).await {
+        Err(error) if mongo::is_duplicate(&error) => Err(Failure::Other(format!(
+            "One of {} cannot be created, because two accounts have the same value.",
+            missing.join(", ")
+        ))),
+        other => Ok(other?),
+    }
 }

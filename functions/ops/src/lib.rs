@@ -25,7 +25,9 @@ use shared::{
     elevenlabs::ElevenLabs,
     env::{Env, EnvError},
     error::Error,
-    http_client, mongo,
+    http_client,
+    migration::MigrationCheck,
+    mongo,
     object_store::{ObjectStore, S3Error},
     sweeper::Sweeper,
     users::Users,
@@ -71,9 +73,9 @@ enum Command {
     Status,
     /// Create the database's missing indexes.
     Indexes(Confirm),
-    /// Convert the earlier backend's accounts and move their recordings to S3.
+    /// Convert the earlier backend's accounts and activation codes, and move recordings to S3.
     Migrate {
-        /// Accounts to read per query.
+        /// Documents to read per query, without their recordings.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
         batch: u16,
         #[command(flatten)]
@@ -151,6 +153,16 @@ impl Deployment {
 
     fn users(&self) -> Users {
         Users::new(&self.database, self.clock.clone())
+    }
+
+    /// Fails if the database still has documents that the command would not find.
+    async fn require_migrated(&self) -> Result<(), Failure> {
+        if MigrationCheck::new(&self.database).is_pending().await? {
+            return Err(Failure::Other(String::from(
+                "The database is in the earlier backend's form: run `cargo ops migrate` first.",
+            )));
+        }
+        Ok(())
     }
 
     fn sweeper(&self) -> Result<Sweeper, Failure> {

@@ -2,12 +2,14 @@
 
 use std::{io::Write, time::Duration};
 
+use mongodb::bson::Document;
 use shared::{
     clock::rfc3339,
     clone_slots::HeldSlot,
     deadline::Deadline,
     elevenlabs::{ElevenLabsError, Subscription},
     error::Error,
+    migration,
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -16,6 +18,7 @@ use crate::{Deployment, Failure};
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub async fn print(deployment: &Deployment, out: &mut dyn Write) -> Result<(), Failure> {
+    print_database(deployment, out).await?;
     let sweeper = deployment.sweeper()?;
     let deadline = Deadline::after(TIMEOUT);
     let unavailable = |error: ElevenLabsError| Failure::from(Error::ProviderUnavailable(error));
@@ -41,6 +44,24 @@ pub async fn print(deployment: &Deployment, out: &mut dyn Write) -> Result<(), F
     }
     let (running, expired_leases) = deployment.users().count_leases().await?;
     writeln!(out, "leases       {running} running, {expired_leases} expired (the sweep will free them)")?;
+    Ok(())
+}
+
+async fn print_database(deployment: &Deployment, out: &mut dyn Write) -> Result<(), Failure> {
+    let count = async |collection: &str, filter: Document| {
+        deployment.database.collection::<Document>(collection).count_documents(filter).await
+    };
+    let accounts = count("users", migration::unmigrated_users()).await?;
+    let codes = count("activation_codes", migration::unmigrated_codes()).await?;
+    if accounts + codes == 0 {
+        writeln!(out, "database     in the current form")?;
+    } else {
+        writeln!(
+            out,
+            "database     in the earlier backend's form: {accounts} accounts and {codes} activation codes cannot be \
+             used until `cargo ops migrate` has run"
+        )?;
+    }
     Ok(())
 }
 

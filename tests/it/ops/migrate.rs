@@ -21,7 +21,7 @@ fn earlier(username: &str) -> Document {
         "_id": ObjectId::new(),
         "username": username,
         "email": format!("{username}@example.com"),
-        "password_hash": hash(),
+        "password": hash(),
         "settings": {
             "language": "es", "stability": 0.35, "add_background_sound": true, "background_volume": 0.8,
             "sex": "female", "theme": "dark",
@@ -75,7 +75,7 @@ async fn migrate_keeps_password_settings_and_recording_of_an_account() {
     account.insert("recordedVoice", binary(WEBM));
     let id = insert(&app, account).await;
     let login = json!({ "username": "ada", "password": PASSWORD });
-    app.post("/auth/login", &login).await.assert_problem(401, "invalid_credentials");
+    app.post("/auth/login", &login).await.assert_problem(503, "database_not_migrated");
 
     let said = ops(&app, &["migrate", "--yes"]).await.unwrap();
     assert!(said.contains("recordings moved            1\n"), "{said}");
@@ -193,10 +193,9 @@ async fn migrate_does_not_overwrite_a_change_made_meanwhile() {
     };
     let (said, ()) = tokio::join!(ops(&app, &["migrate", "--yes"]), change);
     let said = said.unwrap();
-    assert!(said.contains(&format!("Skipped: account {id}: it changed meanwhile; migrate again.")), "{said}");
+    assert!(said.contains("updated                     1\n"), "it is read again: {said}");
     let stored = read(&app, id).await;
     assert_eq!(stored.get_document("settings").unwrap().get_str("voice_language").unwrap(), "fr");
-    ops(&app, &["migrate", "--yes"]).await.unwrap();
     let ada = sign_in(&app, "ada").await;
     assert_eq!(app.get_as(&ada, "/users/me/settings").await.json()["voice_stability"], 10);
 }
@@ -233,10 +232,13 @@ async fn migrate_restores_no_replaced_or_deleted_recording() {
         let older = include_bytes!("../../fixtures/recordings/speech-34s.m4a");
         app.rewrite(user, doc! { "$set": { "recordedVoice": binary(older) } }).await;
     }
-    ops(&app, &["migrate", "--yes"]).await.unwrap();
-    for user in [&ada, &bob] {
-        assert!(!app.stored(user).await.contains_key("recordedVoice"));
-    }
+    let said = ops(&app, &["migrate", "--yes"]).await.unwrap();
+    assert!(!app.stored(&bob).await.contains_key("recordedVoice"), "its owner has deleted it");
+    assert!(app.stored(&ada).await.contains_key("recordedVoice"), "it is nowhere else");
+    assert!(
+        said.contains(&format!("Skipped: account {}: its recording: An older one stays", ada.id)),
+        "{said}"
+    );
     assert_eq!(app.s3().keys(), [format!("recordings/{}", ada.id)]);
     assert_eq!(app.get_as(&ada, "/users/me/voice/meta").await.json()["mime_type"], "audio/webm");
 }
@@ -297,9 +299,14 @@ async fn migrate_clears_a_stale_clone_id_and_deletes_no_foreign_voice() {
     app.rewrite(&eve, doc! { "$set": { "lease": lease, "voice_clone_id": "TheLivingOne00000000" } }).await;
 
     let dry = ops(&app, &["migrate"]).await.unwrap();
-    assert!(dry.contains(&format!("account {id}: its voice {voice_id} still exists at ElevenLabs")), "{dry}");
+    assert!(dry.contains(&format!("account {id}: its voice {voice_id} is still at ElevenLabs")), "{dry}");
     let said = ops(&app, &["migrate", "--yes"]).await.unwrap();
-    assert!(said.contains(&voice_id) && !said.contains("GoneLongAgo"), "{said}");
+    assert!(said.contains("voice_clone_id GoneLongAgo000000000 cleared"), "{said}");
+    let kept = read(&app, id).await;
+    assert_eq!(kept.get_array("earlier_voice_ids").unwrap(), &[Bson::from(voice_id.as_str())]);
+    let left = |said: &str| said.lines().filter(|line| line.starts_with("Skipped:")).count();
+    assert_eq!(left(&said), 1, "{said}");
+    assert_eq!(left(&ops(&app, &["migrate", "--yes"]).await.unwrap()), 1, "as long as it is there");
     assert!(said.contains("clone ids cleared           2\n"), "{said}");
     for id in [id, gone] {
         assert_eq!(read(&app, id).await.get("voice_clone_id"), Some(&Bson::Null));
@@ -313,12 +320,12 @@ async fn migrate_reports_accounts_that_nobody_can_sign_in_to() {
     let app = TestApp::new().await;
     let mut account = earlier("ada");
     account.remove("email");
-    account.remove("password_hash");
+    account.remove("password");
     let id = insert(&app, account).await;
     users(&app).insert_one(doc! { "_id": "bob", "username": "bob" }).await.unwrap();
     let said = ops(&app, &["migrate", "--yes"]).await.unwrap();
     assert!(said.contains(&format!("Skipped: account {id}: it has no email.")), "{said}");
-    assert!(said.contains("nobody can sign in to it without email, password_hash."), "{said}");
+    assert!(said.contains("nobody can sign in to it without email, password."), "{said}");
     assert!(said.contains("Skipped: 1 accounts whose ids are not ObjectIds."), "{said}");
 }
 

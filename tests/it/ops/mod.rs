@@ -1,4 +1,5 @@
 //! The operators' command line, `cargo ops`.
 
 mod commands;
+mod earlier_database;
 mod migrate;
