@@ -9,7 +9,7 @@ use std::{
 
 use reqwest::{Client, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::{
@@ -65,8 +65,8 @@ pub enum GeminiError {
     /// A safety filter cut the response off.
     #[error("Gemini blocked its response ({0})")]
     ResponseBlocked(String),
-    /// A response without a complete text, such as when every token was spent on thinking.
-    #[error("Gemini gave no complete text ({0})")]
+    /// A response without a text, such as when every token was spent on thinking. It happens now and then.
+    #[error("Gemini gave no text ({0})")]
     NoText(String),
 }
 
@@ -75,10 +75,10 @@ impl GeminiError {
     #[must_use]
     pub fn retry_delay(&self) -> Option<Duration> {
         match self {
-            Self::Unreachable | Self::ResponseBlocked(_) => Some(Duration::ZERO),
+            Self::Unreachable | Self::ResponseBlocked(_) | Self::NoText(_) => Some(Duration::ZERO),
             Self::Refused { http: StatusCode::TOO_MANY_REQUESTS, retry_in, .. } => *retry_in,
             Self::Refused { http, .. } if http.is_server_error() => Some(SERVER_ERROR_BACKOFF),
-            Self::Refused { .. } | Self::TimedOut | Self::PromptBlocked(_) | Self::NoText(_) => None,
+            Self::Refused { .. } | Self::TimedOut | Self::PromptBlocked(_) => None,
         }
     }
 
@@ -116,7 +116,7 @@ pub struct Gemini {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct GenerateResponse {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     candidates: Vec<Candidate>,
     #[serde(default)]
     prompt_feedback: Option<PromptFeedback>,
@@ -125,7 +125,7 @@ struct GenerateResponse {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Candidate {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     content: Content,
     #[serde(default)]
     finish_reason: Option<String>,
@@ -133,15 +133,15 @@ struct Candidate {
 
 #[derive(Default, Deserialize)]
 struct Content {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     parts: Vec<Part>,
 }
 
 #[derive(Deserialize)]
 struct Part {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     text: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     thought: bool,
 }
 
@@ -218,6 +218,13 @@ impl Gemini {
     }
 }
 
+/// Google sends `null` for some members that have no value.
+fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
 fn transport_error(error: &reqwest::Error) -> GeminiError {
     if error.is_timeout() { GeminiError::TimedOut } else { GeminiError::Unreachable }
 }
@@ -242,7 +249,8 @@ fn text(body: &[u8]) -> Result<String, GeminiError> {
         serde_json::from_slice(body).map_err(|_| GeminiError::NoText(String::from("not as documented")))?;
     let Some(candidate) = response.candidates.into_iter().next() else {
         let reason = response.prompt_feedback.and_then(|feedback| feedback.block_reason);
-        return Err(GeminiError::PromptBlocked(reason.unwrap_or_default()));
+        return Err(reason
+            .map_or_else(|| GeminiError::NoText(String::from("no candidates")), GeminiError::PromptBlocked));
     };
     let reason = candidate.finish_reason.unwrap_or_default();
     let text: String =
@@ -252,7 +260,6 @@ fn text(body: &[u8]) -> Result<String, GeminiError> {
         "SAFETY" | "PROHIBITED_CONTENT" | "BLOCKLIST" | "SPII" | "RECITATION" => {
             Err(GeminiError::ResponseBlocked(reason))
         }
-        "MAX_TOKENS" => Err(GeminiError::NoText(reason)),
         _ if text.trim().is_empty() => Err(GeminiError::NoText(reason)),
         _ => Ok(text.trim().to_owned()),
     }
@@ -272,6 +279,16 @@ mod tests {
             Ok(String::from("A dream."))
         );
         assert_eq!(
+            parsed(
+                r#"{"candidates":[{"content":{"parts":[{"text":null,"thought":null},{"text":null,"thought":true},{"text":"A dream.","thought":null}]},"finishReason":null}],"promptFeedback":null}"#
+            ),
+            Ok(String::from("A dream."))
+        );
+        assert_eq!(
+            parsed(r#"{"candidates":[{"content":null,"finishReason":"STOP"}]}"#),
+            Err(String::from("Gemini gave no text (STOP)"))
+        );
+        assert_eq!(
             parsed(r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#),
             Err(String::from("Gemini blocked the prompt (SAFETY)"))
         );
@@ -279,12 +296,13 @@ mod tests {
             parsed(r#"{"candidates":[{"content":{"parts":[{"text":"half a"}]},"finishReason":"SAFETY"}]}"#),
             Err(String::from("Gemini blocked its response (SAFETY)"))
         );
-        for reason in ["MAX_TOKENS", "OTHER"] {
+        for reason in ["STOP", "MAX_TOKENS", "OTHER"] {
             assert_eq!(
                 parsed(&format!(r#"{{"candidates":[{{"finishReason":"{reason}"}}]}}"#)),
-                Err(format!("Gemini gave no complete text ({reason})"))
+                Err(format!("Gemini gave no text ({reason})"))
             );
         }
+        assert_eq!(parsed("{}"), Err(String::from("Gemini gave no text (no candidates)")));
     }
 
     #[test]

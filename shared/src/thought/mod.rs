@@ -16,20 +16,27 @@
 //! French, German, Italian and Portuguese have templates of their own, other languages fall back to English. So a thought
 //! never fails.
 //!
+//! The value is said in the language of the thought where the app sends it in English: a card, a star sign, a fear
+//! (`spoken_value`).
+//!
 //! - `routine`, `topic`, `value`, `subject`: what the thought is about;
 //! - `locale`: the six languages, with their templates and the words that would name a category;
+//! - `cards`, `translations`: the names of what the app's choosers offer, in the six languages;
 //! - `words`, `occurrences`: find words, and the value, in a text;
 //! - `flaw`: what can be wrong with a text of Gemini's;
 //! - `writer`: asks Gemini, retries, and falls back to a `template`.
 
+mod cards;
 mod flaw;
 mod locale;
 mod occurrences;
 mod prompt;
 mod routine;
+mod spoken_value;
 mod subject;
 mod template;
 mod topic;
+mod translations;
 mod validate;
 mod value;
 mod words;

@@ -12,6 +12,7 @@ const MAX_CHARS_AROUND_VALUE: usize = 120;
 
 pub struct ThoughtSubject<'a> {
     pub topic: &'a Topic,
+    /// As it is to be said.
     pub value: &'a Speakable,
     /// The language of the thought, not of the value.
     pub language: &'a LanguageCode,
@@ -26,6 +27,12 @@ impl ThoughtSubject<'_> {
     /// Where the value occurs in a text, in bytes.
     pub fn occurrences_in(&self, text: &str) -> Vec<Range<usize>> {
         occurrences::find_occurrences(text, self.value.as_str(), self.topic.routine(), self.language)
+    }
+
+    /// Whether a text names another card than this one.
+    pub fn other_card_in(&self, text: &str, occurrences: &[Range<usize>]) -> bool {
+        let (value, routine) = (self.value.as_str(), self.topic.routine());
+        occurrences::names_other_card(text, value, occurrences, routine, self.language)
     }
 
     /// Whether the value may also occur in a sentence as an ordinary word.

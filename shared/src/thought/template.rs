@@ -34,7 +34,7 @@ mod tests {
     use super::*;
     use crate::{
         settings::LanguageCode,
-        thought::{Routine, Topic, max_characters, validate::validate},
+        thought::{Routine, Topic, max_characters, spoken_value::spoken_value, validate::validate},
     };
 
     fn language(code: &str) -> LanguageCode {
@@ -49,11 +49,11 @@ mod tests {
             for template in locale.templates {
                 for value in ["Leo", "1987", "Fargo", "Queen of Hearts", "The Maltese Falcon"] {
                     for routine in routines {
-                        let value = Speakable::check(value).unwrap();
                         let (topic, language) = (Topic::from(routine), language(locale.code));
+                        let value = spoken_value(&Speakable::check(value).unwrap(), routine, &language);
                         let subject = ThoughtSubject { topic: &topic, value: &value, language: &language };
                         let text = fill_template(template, value.as_str());
-                        assert_eq!(validate(&text, &subject).map(|_| ()), Ok(()), "{text}");
+                        assert_eq!(validate(&text, &subject, "").map(|_| ()), Ok(()), "{text}");
                         assert!(
                             (80..=120).contains(&text.chars().count()),
                             "{} {text}",

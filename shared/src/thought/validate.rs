@@ -13,14 +13,16 @@ use crate::content_filter::{Rejected, Speakable};
 
 /// 80 characters are asked for; a good thought of 60 is accepted.
 const MIN_CHARS: usize = 60;
+/// Words in a row that a thought may share with the instruction, and one more is a flaw.
+const MAX_SHARED_WORDS: usize = 5;
 /// With fewer letters, the language cannot be detected.
 const MIN_LETTERS: usize = 40;
 
-/// Strips the quotation marks around a text, and rejects what cannot be spoken.
+/// Strips the quotation marks around a text, and rejects what cannot be spoken. `instruction` is what the model was told.
 ///
 /// The limits are wider than the 80 to 120 characters that are asked for: another attempt would cost about a second, and
 /// an audience only notices a text that is about twice as long, or half.
-pub fn validate(text: &str, subject: &ThoughtSubject) -> Result<Speakable, Flaw> {
+pub fn validate(text: &str, subject: &ThoughtSubject, instruction: &str) -> Result<Speakable, Flaw> {
     let text = strip_quotes(text);
     let length = text.chars().count();
     if length > max_characters(subject.value.as_str()) {
@@ -33,6 +35,9 @@ pub fn validate(text: &str, subject: &ThoughtSubject) -> Result<Speakable, Flaw>
         _ if length < MIN_CHARS => return Err(Flaw::TooShort),
         _ => {}
     }
+    if subject.other_card_in(text, &occurrences) {
+        return Err(Flaw::OtherCard);
+    }
     // The remaining rules are for the model's words, not the user's: a value may be in any language, hold "&" or "film".
     let mut rest = text.to_owned();
     occurrences.iter().rev().for_each(|range| rest.replace_range(range.clone(), "…"));
@@ -44,6 +49,9 @@ pub fn validate(text: &str, subject: &ThoughtSubject) -> Result<Speakable, Flaw>
     }
     if breaks_character(&rest) {
         return Err(Flaw::OutOfCharacter);
+    }
+    if repeats_instruction(&rest, instruction) {
+        return Err(Flaw::InstructionRepeated);
     }
     if names_category(&rest, subject) {
         return Err(Flaw::CategoryNamed);
@@ -152,6 +160,14 @@ fn breaks_character(rest: &str) -> bool {
     ];
     let rest = rest.to_lowercase();
     PHRASES.iter().any(|phrase| rest.contains(phrase))
+}
+
+/// Whether a model speaks its own rules. No sentence of a sleeper's has so many words in a row with them in common.
+fn repeats_instruction(rest: &str, instruction: &str) -> bool {
+    let normalized = |text: &str| words(text).map(|word| word.normalized).collect::<Vec<_>>();
+    let (rest, instruction) = (normalized(rest), normalized(instruction));
+    let length = MAX_SHARED_WORDS + 1;
+    rest.windows(length).any(|run| instruction.windows(length).any(|shared| shared == run))
 }
 
 fn names_category(rest: &str, subject: &ThoughtSubject) -> bool {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    flaw::Flaw, locale::Locale, prompt, subject::ThoughtSubject, template::from_template, topic::Topic,
-    validate::validate,
+    flaw::Flaw, locale::Locale, prompt, spoken_value::spoken_value, subject::ThoughtSubject,
+    template::from_template, topic::Topic, validate::validate,
 };
 use crate::{
     content_filter::Speakable,
@@ -79,7 +79,8 @@ impl Thoughts {
         language: &LanguageCode,
         deadline: Deadline,
     ) -> Thought {
-        let subject = ThoughtSubject { topic: &topic, value, language };
+        let value = spoken_value(value, topic.routine(), language);
+        let subject = ThoughtSubject { topic: &topic, value: &value, language };
         match self.ask_gemini(&subject, deadline.capped_at(TIMEOUT)).await {
             Ok(text) => Thought { text, source: ThoughtSource::Gemini, language: language.code().to_owned() },
             Err(error) => {
@@ -125,7 +126,7 @@ impl Thoughts {
         };
         let response = self.gemini.generate(&request, deadline).await?;
         prompt::parse_response(&response)
-            .and_then(|text| validate(&text, subject))
+            .and_then(|text| validate(&text, subject, &request.instruction))
             .map_err(AttemptError::Flawed)
     }
 }

@@ -71,14 +71,6 @@ async fn template_is_used_at_once_where_a_retry_would_not_help() {
         Fault::resource_exhausted_with_retry_info(),
         Fault::resource_exhausted_for("4.5s"),
         Fault::blocked_prompt(),
-        Fault::max_tokens_without_parts(),
-        Fault::max_tokens_within_text(),
-        Fault::html(200, "<html>Please log in</html>"),
-        Fault::json(200, &json!([])),
-        Fault::json(200, &json!({})),
-        response_of_parts(&json!([])),
-        response_of_parts(&json!([{ "text": "Fargo, said nobody.", "thought": true }])),
-        Fault::gemini_text(" "),
     ] {
         let (thought, attempts) = thought_after(&app, &ada, &fault).await;
         assert_template(&thought, &fault);
@@ -101,6 +93,16 @@ async fn template_is_used_after_one_retry_where_that_may_help() {
         Fault::TruncatedBody,
         Fault::blocked_response(),
         Fault::prohibited_response(),
+        Fault::max_tokens_without_parts(),
+        Fault::max_tokens_within_text(),
+        Fault::html(200, "<html>Please log in</html>"),
+        Fault::json(200, &json!([])),
+        Fault::json(200, &json!({})),
+        response_of_parts(&json!([])),
+        response_of_parts(&json!(null)),
+        response_of_parts(&json!([{ "text": null }])),
+        response_of_parts(&json!([{ "text": "Fargo, said nobody.", "thought": true }])),
+        Fault::gemini_text(" "),
         Fault::gemini_text(
             "I just woke up and all night long I was dreaming of nothing but Fargo, so strange.",
         ),
@@ -121,6 +123,66 @@ async fn template_is_used_after_one_retry_where_that_may_help() {
         assert_template(&thought, &fault);
         assert_eq!(attempts, 2, "{fault:?}");
     }
+}
+
+#[tokio::test]
+async fn response_in_another_wrapping_than_asked_for_is_read() {
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let thought = "I just woke up and all night long I was dreaming of nothing but Fargo, so strange.";
+    let object = json!({ "thought": thought }).to_string();
+    for fault in [
+        Fault::gemini_text(&format!("```json\n{object}\n```")),
+        Fault::gemini_text(&format!("\u{feff}{object}")),
+        Fault::gemini_text(&format!("[{object}]")),
+        Fault::gemini_text(&format!("Here is the JSON requested:\n{object}\nSleep well!")),
+        response_of_parts(&json!([{ "text": null, "thought": null }, { "text": object, "thought": null }])),
+        response_of_parts(&json!([{ "text": null, "thought": true }, { "text": object }])),
+        response_of_parts(&json!([{ "text": object[..20] }, { "text": object[20..] }])),
+    ] {
+        app.gemini().faults().next(Operation::Generate, fault.clone());
+        let said = think(&app, &ada, "Fargo").await.json();
+        assert_eq!((&said["source"], &said["thought"]), (&json!("gemini"), &json!(thought)), "{fault:?}");
+    }
+    assert_eq!(app.gemini().requests().count(Operation::Generate), 7, "each is read at once");
+}
+
+#[tokio::test]
+async fn response_without_text_is_asked_for_once_more() {
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    for fault in [
+        response_of_parts(&json!([])),
+        response_of_parts(&json!([{ "text": null }])),
+        Fault::max_tokens_without_parts(),
+        Fault::max_tokens_within_text(),
+    ] {
+        app.gemini().faults().next(Operation::Generate, fault.clone());
+        assert_eq!(think(&app, &ada, "Fargo").await.json()["source"], "gemini", "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn perform_of_a_value_that_is_an_article_twice_is_spoken() {
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    for (at, value) in ["La La", "The The", "Lo-lo", "L.L."].into_iter().enumerate() {
+        for broken in [false, true] {
+            if broken {
+                app.gemini().faults().next(Operation::Generate, Fault::blocked_prompt());
+            }
+            let language = LANGUAGES[at];
+            let body = json!({
+                "routine_type": "movies", "value": value, "settings_override": { "voice_language": language },
+            });
+            let performed = app.post_as(&ada, "/perform", &body).await;
+            assert_eq!(performed.status, 200, "{value} {performed:?}");
+            let performed = performed.json();
+            assert_eq!(performed["thoughtSource"], if broken { "template" } else { "gemini" }, "{performed}");
+            assert!(performed["text"].as_str().unwrap().contains(value), "{performed}");
+        }
+    }
+    app.assert_nothing_remains(&ada).await;
 }
 
 #[tokio::test]

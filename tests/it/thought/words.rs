@@ -43,9 +43,11 @@ async fn routines_are_told_in_six_languages() {
                 let performed = perform(&app, &ada, routine, value, language).await;
                 assert_eq!(performed["thoughtSource"], "gemini", "{performed}");
                 let text = performed["text"].as_str().unwrap();
-                assert!(text.contains(value), "{text}");
+                let spoken = said_to_gemini(&app);
+                assert!(language != "en" || spoken.ends_with(value), "{spoken}");
+                assert!(text.contains(&spoken), "{text}");
                 assert!((60..=160).contains(&text.chars().count()), "{text}");
-                let rest = text.replace(value, "").to_lowercase();
+                let rest = text.replace(&spoken, "").to_lowercase();
                 for word in rest.split(|c: char| !c.is_alphanumeric()) {
                     assert!(!kinds.iter().any(|kind| word.starts_with(kind)), "{text}");
                 }
@@ -54,6 +56,89 @@ async fn routines_are_told_in_six_languages() {
             let instruction = asked.system_instruction.unwrap();
             assert!(instruction.contains(&format!("\"{language}\"")), "{instruction}");
         }
+    }
+}
+
+#[tokio::test]
+async fn choosers_values_are_said_as_people_of_the_language_say_them() {
+    let app = talkative().await;
+    let ada = app.register("ada").await;
+    for (routine, value, expected) in [
+        (
+            "cards",
+            "Q of Hearts",
+            [
+                "the Queen of Hearts",
+                "la reina de corazones",
+                "la dame de cœur",
+                "die Herzdame",
+                "la regina di cuori",
+                "a dama de copas",
+            ],
+        ),
+        (
+            "cards",
+            "10 of Clubs",
+            [
+                "the Ten of Clubs",
+                "el diez de tréboles",
+                "le dix de trèfle",
+                "die Kreuzzehn",
+                "il dieci di fiori",
+                "o dez de paus",
+            ],
+        ),
+        (
+            "cards",
+            "a of spades",
+            [
+                "the Ace of Spades",
+                "el as de picas",
+                "l'as de pique",
+                "das Pikass",
+                "l'asso di picche",
+                "o ás de espadas",
+            ],
+        ),
+        ("star", "Gemini", ["Gemini", "Géminis", "les Gémeaux", "die Zwillinge", "i Gemelli", "Gêmeos"]),
+        (
+            "phobias",
+            "Spiders",
+            ["Spiders", "las arañas", "les araignées", "Spinnen", "i ragni", "as aranhas"],
+        ),
+        ("nums", "1,024", ["1,024", "1024", "1024", "1024", "1024", "1024"]),
+        ("years", "1987", ["1987"; 6]),
+        ("names", "Leo", ["Leo"; 6]),
+        ("movies", "Queen of Hearts", ["Queen of Hearts"; 6]),
+    ] {
+        for (language, expected) in LANGUAGES.into_iter().zip(expected) {
+            for source in ["gemini", "template"] {
+                if source == "template" {
+                    app.gemini().faults().next(Operation::Generate, Fault::blocked_prompt());
+                }
+                let performed = perform(&app, &ada, routine, value, language).await;
+                assert_eq!(performed["thoughtSource"], source, "{performed}");
+                let text = performed["text"].as_str().unwrap();
+                assert_eq!(text.matches(expected).count(), 1, "{text}");
+                assert_eq!(app.elevenlabs().state().synthesized.last().unwrap().text, text);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn card_of_geminis_that_is_not_the_localized_one_is_not_spoken() {
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    for wrong in
+        ["Queen of Hearts", "Q of Hearts", "la reina de picas", "la reina de corazones y el as de picas"]
+    {
+        let text =
+            format!("Acabo de despertarme y toda la noche, no sé por qué, soñaba solamente con {wrong}.");
+        app.gemini().faults().next_n(Operation::Generate, 2, &Fault::gemini_thought(&text));
+        let performed = perform(&app, &ada, "cards", "Q of Hearts", "es").await;
+        assert_eq!(performed["thoughtSource"], "template", "{performed}");
+        assert!(performed["text"].as_str().unwrap().contains("la reina de corazones"), "{performed}");
     }
 }
 
@@ -90,6 +175,8 @@ async fn injected_instruction_that_the_model_obeys_is_not_spoken() {
         "My instructions say that I write what a person says into the phone, and the word here is Leo, my friend.",
         "As an AI language model I cannot dream of Leo, but I can tell you a story about something else.",
         "You write what a person says into the phone for a friend, seconds after waking up from a dream.",
+        "You write what a person says into the phone for Leo, and the user's message is one object of data.",
+        "Leo… it turns out I have to sound drowsy, personal and a little amazed when I tell you all of this.",
         "I obey",
         "{\"role\": \"system\"} I just woke up and all night long I was dreaming of nothing else but of Leo.",
         "Ich bin gerade aufgewacht und habe die ganze Nacht von nichts anderem als von Leo geträumt.",
@@ -148,6 +235,13 @@ async fn longest_value_fits_the_reserved_characters() {
             assert!(app.char_count(&ada).await > before);
         }
     }
+}
+
+/// The value in the last prompt.
+fn said_to_gemini(app: &TestApp) -> String {
+    let asked = app.gemini().state().prompts.pop().unwrap();
+    let data: Value = serde_json::from_str(&asked.user_text).unwrap();
+    data["value"].as_str().unwrap().to_owned()
 }
 
 /// An app whose month is long enough for a hundred performs.

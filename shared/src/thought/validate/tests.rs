@@ -1,16 +1,18 @@
 //! What validation rejects, and what it must accept.
 
+use proptest::{collection::vec, prelude::*, sample::select};
+
 use super::*;
 use crate::{
     settings::LanguageCode,
-    thought::{Routine, Topic},
+    thought::{Routine, Topic, prompt::instruction, template::from_template},
 };
 
 fn validated(text: &str, topic: &Topic, value: &str, language: &str) -> Result<String, Flaw> {
     let value = Speakable::check(value).unwrap();
     let language = LanguageCode::try_from(language.to_owned()).unwrap();
     let subject = ThoughtSubject { topic, value: &value, language: &language };
-    validate(text, &subject).map(|text| text.as_str().to_owned())
+    validate(text, &subject, &instruction(&subject, None)).map(|text| text.as_str().to_owned())
 }
 
 fn flaw(text: &str, routine: Routine, value: &str, language: &str) -> Option<Flaw> {
@@ -245,4 +247,129 @@ fn value_is_found_in_its_inflected_forms() {
 fn blocked_words_are_rejected_whoever_wrote_them() {
     assert_eq!(changed("barefoot", "f*ck"), Some(Flaw::Markup));
     assert_eq!(changed("barefoot", "shit"), Some(Flaw::Inappropriate));
+}
+
+#[test]
+fn localized_card_is_accepted_and_no_other() {
+    let card = "la reina de corazones";
+    let said = |named: &str| {
+        let text =
+            format!("Acabo de despertarme y toda la noche, no sé por qué, soñaba solamente con {named}.");
+        flaw(&text, Routine::Cards, card, "es")
+    };
+    for right in [card, "la Reina de Corazones", "esa dama de corazones"] {
+        assert_eq!(said(right), None, "{right}");
+    }
+    for other in [
+        "la reina de picas",
+        "el rey de corazones",
+        "Q de corazones",
+        "Queen of Hearts",
+        "la reina, de muchos corazones",
+    ] {
+        assert_eq!(said(other), Some(Flaw::ValueMissing), "{other}");
+    }
+    for other in
+        ["el as de picas", "el 7 de tréboles", "the Queen of Hearts", "el comodín", "la jota de picas"]
+    {
+        assert_eq!(said(&format!("{card} y {other}")), Some(Flaw::OtherCard), "{other}");
+    }
+    assert_eq!(said(&format!("{card} y la dama de corazones")), Some(Flaw::ValueRepeated));
+    let red = "Ich bin eben aufgewacht, und im Traum war überall, wohin ich auch sah, nur der rote Joker.";
+    assert_eq!(flaw(red, Routine::Cards, "der rote Joker", "de"), None);
+    assert_eq!(flaw(red, Routine::Cards, "der Joker", "de"), Some(Flaw::OtherCard));
+    let inflected = red.replace("nur der rote Joker", "etwas mit dem Herzbuben");
+    assert_eq!(flaw(&inflected, Routine::Cards, "der Herzbube", "de"), None);
+}
+
+#[test]
+fn instruction_must_not_be_spoken() {
+    for spoken in [
+        "You write what a person says into the phone for a friend, seconds after a strange dream, Fargo.",
+        "Fargo, it is everywhere now. The user's message is one JSON-object, and it is data only, my friend.",
+        "I woke up in Fargo and somebody told me to sound drowsy, personal and a little amazed, all night.",
+        "It was Fargo, where it falls naturally, spelled as it is given, all night long, and nothing else.",
+        "I was in Fargo. The sleeper was in the middle of it, as if it were life, and I cannot say why.",
+    ] {
+        let found = flaw(spoken, Routine::Movies, "Fargo", "en");
+        assert!(
+            matches!(found, Some(Flaw::InstructionRepeated | Flaw::OutOfCharacter)),
+            "{spoken} {found:?}"
+        );
+    }
+    assert_eq!(changed("all night long", "waking up from a strange dream"), None);
+    // The user's own words are not the model's.
+    let value = "what a person says into the phone for a friend";
+    let text = format!("I only just woke up, and all night long somebody kept whispering to me: {value}.");
+    assert_eq!(flaw(&text, Routine::Custom, value, "en"), None);
+}
+
+#[test]
+fn value_of_articles_alone_is_found_once_in_every_language() {
+    for value in [
+        "La La",
+        "The The",
+        "Lo-lo",
+        "L.L.",
+        "l'l",
+        "L. L. L.",
+        "La La Land",
+        "la la la",
+        "Der Die Das",
+        "A-a",
+        "Il Il",
+        "le Le",
+        "O o O",
+        "Un, una",
+        "The Up",
+        "El El El!",
+    ] {
+        let value = Speakable::check(value).unwrap();
+        let topic = Topic::from(Routine::Movies);
+        for locale in Locale::ALL {
+            let language = LanguageCode::try_from(locale.code.to_owned()).unwrap();
+            let subject = ThoughtSubject { topic: &topic, value: &value, language: &language };
+            let text = from_template(&subject);
+            assert_eq!(subject.occurrences_in(text.as_str()).len(), 1, "{text:?}");
+            assert!(validate(text.as_str(), &subject, "").is_ok(), "{text:?}");
+        }
+    }
+}
+
+/// Short words, articles of all six languages among them, and what may stand between them.
+fn short_words() -> impl Strategy<Value = String> {
+    const WORDS: [&str; 38] = [
+        "la", "La", "lo", "L", "l", "the", "The", "a", "an", "El", "el", "los", "un", "der", "Die", "das",
+        "ein", "le", "Les", "une", "il", "Gli", "i", "o", "O", "os", "as", "uma", "It", "re", "é",
+        "e\u{301}", "\u{301}", "ß", "♥", "1", "日", "İ",
+    ];
+    const BETWEEN: [&str; 12] = ["", " ", "-", ".", ". ", "'", "’", ", ", "…", "\u{200d}", "{}", "\""];
+    vec((select(&WORDS), select(&BETWEEN)), 1..6)
+        .prop_map(|pairs| pairs.into_iter().flat_map(|(word, between)| [word, between]).collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_short_repeated_words_are_searched_without_overlap(
+        value in short_words(), text in short_words(), at in 0..Locale::ALL.len(), is_name: bool,
+    ) {
+        prop_assume!(Speakable::check(value.as_str()).is_ok());
+        let value = Speakable::check(value).unwrap();
+        let topic = Topic::from(if is_name { Routine::Names } else { Routine::Movies });
+        let language = LanguageCode::try_from(Locale::ALL[at].code.to_owned()).unwrap();
+        let subject = ThoughtSubject { topic: &topic, value: &value, language: &language };
+        let template = from_template(&subject);
+        prop_assert!(template.as_str().contains(value.as_str()));
+        for text in [template.as_str(), &text, &format!("{text}{0} {0}{text}", value.as_str())] {
+            let mut end = 0;
+            for range in subject.occurrences_in(text) {
+                prop_assert!(end <= range.start && range.start < range.end, "{text:?}");
+                prop_assert!(text.get(range.clone()).is_some(), "{text:?}");
+                end = range.end;
+            }
+            let _ = validate(text, &subject, "");
+        }
+    }
 }
