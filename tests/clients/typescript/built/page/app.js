@@ -2,9 +2,9 @@
 import { NewVisions } from "../client/index.js";
 import { setUpAccount } from "./account.js";
 import { button, html } from "./dom.js";
+import { setUpPerform } from "./perform.js";
 import { setUpReadiness } from "./readiness.js";
 import { setUpSettings } from "./settings.js";
-import { setUpStage } from "./stage.js";
 import { setUpUsage } from "./usage.js";
 import { setUpVoice } from "./voice.js";
 /** Shared by the tabs of this browser, and there after a reload. */
@@ -23,46 +23,46 @@ class BrowserStore {
 }
 const client = new NewVisions({ baseUrl: location.origin, store: new BrowserStore(), onSignedOut: showAccount });
 const account = setUpAccount(client, () => {
-    showShow();
+    showSignedIn();
     // The form that had the focus is gone.
     html("main").focus();
 });
 const readiness = setUpReadiness(client);
 const usage = setUpUsage(client);
 const settings = setUpSettings(client);
-const stage = setUpStage(client, () => {
+const performing = setUpPerform(client, () => {
     readiness.refresh();
     usage.refresh();
 });
 const voice = setUpVoice(client, (hasRecording) => {
-    stage.setHasRecording(hasRecording);
+    performing.setHasRecording(hasRecording);
     readiness.refresh();
 });
 button("sign-out").addEventListener("click", async () => {
-    await stage.close();
+    await performing.close();
     await client.logout();
     showAccount();
 });
 // A voice that waits for its words is not left waiting.
-addEventListener("pagehide", () => void stage.close());
+addEventListener("pagehide", () => void performing.close());
 // Another tab signed in or out.
 addEventListener("storage", ({ key }) => key === "tokens" && showCurrent());
 function showCurrent() {
     if (client.user) {
-        showShow();
+        showSignedIn();
     }
     else {
         showAccount();
     }
 }
 function showAccount() {
-    void stage.close();
+    void performing.close();
     html("welcome").hidden = false;
     html("signed-in").hidden = true;
     html("who").hidden = true;
     account.show();
 }
-function showShow() {
+function showSignedIn() {
     html("welcome").hidden = true;
     html("signed-in").hidden = false;
     html("who").hidden = false;

@@ -2,7 +2,7 @@ import { act, button, element, html, showError } from "./dom.js";
 import { Note } from "./note.js";
 import { PreparedVoice } from "./prepared_voice.js";
 import { enteredWords, setUpRoutines } from "./routines.js";
-export function setUpStage(client, onPerformed) {
+export function setUpPerform(client, onPerformed) {
     const form = element("perform", HTMLFormElement);
     let hasRecording = false;
     let prepared;
@@ -51,7 +51,7 @@ export function setUpStage(client, onPerformed) {
         /** Without a recording there is nothing to perform with. */
         setHasRecording(has) {
             hasRecording = has;
-            html("stage").hidden = !has;
+            html("perform-card").hidden = !has;
         },
         /** The performer leaves. */
         close: async () => prepared?.withdraw(),

@@ -5,7 +5,7 @@ import { Note } from "./note.js";
 import { PreparedVoice } from "./prepared_voice.js";
 import { enteredWords, setUpRoutines } from "./routines.js";
 
-export function setUpStage(client: NewVisions, onPerformed: () => void) {
+export function setUpPerform(client: NewVisions, onPerformed: () => void) {
   const form = element("perform", HTMLFormElement);
   let hasRecording = false;
   let prepared: PreparedVoice | undefined;
@@ -55,7 +55,7 @@ export function setUpStage(client: NewVisions, onPerformed: () => void) {
     /** Without a recording there is nothing to perform with. */
     setHasRecording(has: boolean) {
       hasRecording = has;
-      html("stage").hidden = !has;
+      html("perform-card").hidden = !has;
     },
     /** The performer leaves. */
     close: async () => prepared?.withdraw(),
