@@ -48,12 +48,13 @@ async function serve(t, routes) {
   const store = new MemoryStore();
   store.set(tokens("old"));
   let signedOut = 0;
+  const url = `http://127.0.0.1:${server.address().port}/`;
   const client = new NewVisions({
-    baseUrl: `http://127.0.0.1:${server.address().port}/`,
+    baseUrl: url,
     store,
     onSignedOut: () => signedOut++,
   });
-  return { client, store, requests, asked: (route) => requests.filter((request) => request.route === route),
+  return { client, url, store, requests, asked: (route) => requests.filter((request) => request.route === route),
     signedOut: () => signedOut };
 }
 
@@ -224,6 +225,15 @@ test("perform that is refused is not asked for again", async (t) => {
   const { client, requests } = await serve(t, { "POST /perform": (respond) => respond.problem(429, "quota_exceeded") });
   await assert.rejects(heard(client.perform(WORDS)), { code: "quota_exceeded" });
   assert.equal(requests.length, 1);
+});
+
+test("performs are sent to the address that streams them, and all else to the API's", async (t) => {
+  const api = await serve(t, { "GET /usage": (respond) => respond.json({ charCount: 12 }) });
+  const streams = await serve(t, { "POST /perform": (respond) => respond.stream().end(ndjson(TAKE, AUDIO, SPOKEN, DONE)) });
+  const client = new NewVisions({ baseUrl: api.url, performUrl: streams.url, store: api.store });
+  assert.equal((await heard(client.perform(WORDS))).names.at(-1), "done");
+  assert.equal((await client.usage()).charCount, 12);
+  assert.equal(streams.requests[0].headers.authorization, "Bearer access-old");
 });
 
 test("a cue speaks the words that were given before its voice was ready", async (t) => {

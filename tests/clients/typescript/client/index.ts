@@ -13,6 +13,8 @@ export type * from "./types.js";
 export interface Options {
   /** Where the API is served. */
   baseUrl: string;
+  /** Where performs are served as streams, if that is another address: the URL of the function itself. */
+  performUrl?: string;
   /** Where the tokens are kept; in memory without. */
   store?: TokenStore;
   /** Called when the server has ended the session: the user has to sign in again. */
@@ -47,10 +49,12 @@ const REPETITION_DELAY_MS = 1_000;
 
 export class NewVisions {
   readonly #baseUrl: string;
+  readonly #performUrl: string;
   readonly #session: Session;
 
-  constructor({ baseUrl, store = new MemoryStore(), onSignedOut = () => undefined }: Options) {
+  constructor({ baseUrl, performUrl = baseUrl, store = new MemoryStore(), onSignedOut = () => undefined }: Options) {
     this.#baseUrl = baseUrl.replace(/\/$/, "");
+    this.#performUrl = performUrl.replace(/\/$/, "");
     const exchange = async (refresh_token: string): Promise<Tokens> =>
       (await this.#fetch("POST", "/auth/refresh", { body: { refresh_token } })).json();
     this.#session = new Session(store, exchange, onSignedOut);
@@ -159,8 +163,9 @@ export class NewVisions {
   }
 
   async #fetch(method: string, path: string, { body, headers, signal, keepalive }: Request): Promise<Response> {
+    const base = path.startsWith("/perform") ? this.#performUrl : this.#baseUrl;
     const isBare = body === undefined || body instanceof Blob;
-    const response = await fetch(this.#baseUrl + path, {
+    const response = await fetch(base + path, {
       method,
       headers: { Accept: "application/json", ...(!isBare && { "Content-Type": "application/json" }), ...headers },
       ...(body !== undefined && { body: isBare ? (body as Blob) : JSON.stringify(body) }),

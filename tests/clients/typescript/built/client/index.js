@@ -10,9 +10,11 @@ const MAX_REPETITIONS = 3;
 const REPETITION_DELAY_MS = 1_000;
 export class NewVisions {
     #baseUrl;
+    #performUrl;
     #session;
-    constructor({ baseUrl, store = new MemoryStore(), onSignedOut = () => undefined }) {
+    constructor({ baseUrl, performUrl = baseUrl, store = new MemoryStore(), onSignedOut = () => undefined }) {
         this.#baseUrl = baseUrl.replace(/\/$/, "");
+        this.#performUrl = performUrl.replace(/\/$/, "");
         const exchange = async (refresh_token) => (await this.#fetch("POST", "/auth/refresh", { body: { refresh_token } })).json();
         this.#session = new Session(store, exchange, onSignedOut);
     }
@@ -101,8 +103,9 @@ export class NewVisions {
         }
     }
     async #fetch(method, path, { body, headers, signal, keepalive }) {
+        const base = path.startsWith("/perform") ? this.#performUrl : this.#baseUrl;
         const isBare = body === undefined || body instanceof Blob;
-        const response = await fetch(this.#baseUrl + path, {
+        const response = await fetch(base + path, {
             method,
             headers: { Accept: "application/json", ...(!isBare && { "Content-Type": "application/json" }), ...headers },
             ...(body !== undefined && { body: isBare ? body : JSON.stringify(body) }),
