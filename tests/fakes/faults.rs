@@ -24,6 +24,10 @@ pub enum Operation {
     Synthesize,
     /// `DELETE /v1/voices/{voice_id}`
     Delete,
+    /// `DELETE /v1/history/{history_item_id}`
+    DeleteHistory,
+    /// `GET /v1/history/{history_item_id}`
+    GetHistory,
     /// `GET /v1/voices` and `GET /v2/voices`
     List,
     /// `GET /v1/voices/{voice_id}`
@@ -48,6 +52,12 @@ pub enum Fault {
     TimeoutBeforeEffect,
     /// Takes effect and never responds.
     TimeoutAfterEffect,
+    /// Takes effect and responds with this: its status, its body, and its headers beside the real ones.
+    RespondAfterEffect(Response<Bytes>),
+    /// Responds with this at once and takes effect this much later.
+    RespondBeforeEffect(Response<Bytes>, Duration),
+    /// Takes effect; the response says that its body is of this type.
+    ContentType(HeaderValue),
     /// Takes effect this much later, even if the client has gone meanwhile.
     DelayBeforeEffect(Duration),
     /// Takes effect at once and responds this much later.
@@ -90,6 +100,37 @@ impl Fault {
         Self::respond(status, "text/plain; charset=utf-8", body.to_owned())
     }
 
+    /// A response without a body.
+    ///
+    /// # Panics
+    /// When `status` is no HTTP status.
+    #[must_use]
+    pub fn empty(status: u16) -> Self {
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = StatusCode::from_u16(status).expect("an HTTP status");
+        Self::Respond(response)
+    }
+
+    /// 200 with these bytes.
+    #[must_use]
+    pub fn bytes(content_type: &'static str, body: Bytes) -> Self {
+        let mut response = Response::new(body);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Self::Respond(response)
+    }
+
+    /// The same response, but the request takes effect. Other faults stay as they are.
+    #[must_use]
+    pub fn after_effect(self) -> Self {
+        if let Self::Respond(response) = self { Self::RespondAfterEffect(response) } else { self }
+    }
+
+    /// The same response, but the request takes effect this much later. Other faults stay as they are.
+    #[must_use]
+    pub fn before_effect(self, delay: Duration) -> Self {
+        if let Self::Respond(response) = self { Self::RespondBeforeEffect(response, delay) } else { self }
+    }
+
     /// The load balancer's own 503, in HTML.
     #[must_use]
     pub fn html_503() -> Self {
@@ -114,6 +155,8 @@ impl Fault {
             self,
             Self::TimeoutAfterEffect
                 | Self::DelayAfterEffect(_)
+                | Self::RespondAfterEffect(_)
+                | Self::ContentType(_)
                 | Self::ResetAfterEffect
                 | Self::TruncatedBody
                 | Self::SlowDrip(_)

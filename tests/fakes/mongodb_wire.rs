@@ -7,6 +7,7 @@ mod message;
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -79,6 +80,10 @@ struct Shared {
     down: watch::Sender<bool>,
     triggered: FaultSignal,
     state: Mutex<State>,
+    /// How many connections were accepted since the start.
+    accepted: AtomicUsize,
+    /// So many of the oldest are frozen.
+    frozen: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -120,6 +125,8 @@ impl MongoWire {
             down,
             triggered: FaultSignal::default(),
             state: Mutex::default(),
+            accepted: AtomicUsize::new(0),
+            frozen: AtomicUsize::new(0),
         });
         let server = tokio::spawn(accept(listener, Arc::clone(&shared))).abort_handle();
         Ok(Self { uri, shared, server })
@@ -176,6 +183,12 @@ impl MongoWire {
         self.shared.state().rules.push(Rule { times, name, collection, fault });
     }
 
+    /// From now on, what is sent over the connections that exist is swallowed in both directions; they stay open. So it
+    /// is for a process that was frozen while something on the way forgot its connections.
+    pub fn freeze_connections(&self) {
+        self.shared.frozen.store(self.shared.accepted.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     /// Closes every connection and refuses new ones, until called with `false`.
     pub fn set_down(&self, down: bool) {
         self.shared.down.send_replace(down);
@@ -209,6 +222,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 /// One client's connection with one of its own to the server; both close when either does.
 async fn relay(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
     shared.state().connections += 1;
+    let number = shared.accepted.fetch_add(1, Ordering::Relaxed) + 1;
+    let is_frozen = || number <= shared.frozen.load(Ordering::Relaxed);
     let mut server = TcpStream::connect(&shared.upstream).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
@@ -218,8 +233,8 @@ async fn relay(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
     let pending = Mutex::new(HashMap::new());
     // Independent directions: a monitoring connection gets many replies to one `hello`.
     tokio::select! {
-        end = requests(from_client, to_server, &to_client, &pending, shared) => end,
-        end = replies(from_server, &to_client, &pending, shared) => end,
+        end = requests(from_client, to_server, &to_client, &pending, shared, is_frozen) => end,
+        end = replies(from_server, &to_client, &pending, shared, is_frozen) => end,
     }
 }
 
@@ -229,9 +244,13 @@ async fn requests(
     to_client: &AsyncMutex<WriteHalf<'_>>,
     pending: &Mutex<HashMap<i32, Pending>>,
     shared: &Shared,
+    is_frozen: impl Fn() -> bool,
 ) -> io::Result<()> {
     loop {
         let message = message::read(&mut client).await?;
+        if is_frozen() {
+            continue;
+        }
         let request = message::request_id(&message);
         let (id, fault, delay) = shared.received(&message);
         // The timer's tick is a millisecond, so a sleep of nothing would be one.
@@ -267,9 +286,13 @@ async fn replies(
     to_client: &AsyncMutex<WriteHalf<'_>>,
     pending: &Mutex<HashMap<i32, Pending>>,
     shared: &Shared,
+    is_frozen: impl Fn() -> bool,
 ) -> io::Result<()> {
     loop {
         let message = message::read(&mut server).await?;
+        if is_frozen() {
+            continue;
+        }
         let replied = lock(pending).remove(&message::response_to(&message));
         let fault = replied.as_ref().and_then(|pending| pending.fault.as_ref());
         if let Some(Fault::CutAfter | Fault::HangAfter) = fault {

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -103,6 +104,10 @@ struct Shared {
     deletion: tokio::sync::Mutex<()>,
     triggered: FaultSignal,
     state: Mutex<State>,
+    /// How many connections were accepted.
+    connections: AtomicUsize,
+    /// So many of the oldest are frozen.
+    frozen: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -151,6 +156,8 @@ impl S3 {
             deletion: tokio::sync::Mutex::default(),
             triggered: FaultSignal::default(),
             state: Mutex::default(),
+            connections: AtomicUsize::new(0),
+            frozen: AtomicUsize::new(0),
         });
         let server = tokio::spawn(accept(listener, Arc::clone(&shared))).abort_handle();
         Ok(Self { endpoint, bucket, shared, server, _temporary: temporary })
@@ -207,6 +214,12 @@ impl S3 {
         &self.shared.triggered
     }
 
+    /// From now on, requests over the connections that exist are swallowed, as after their client was frozen.
+    pub fn freeze_connections(&self) {
+        let newest = self.shared.connections.load(Ordering::Relaxed);
+        self.shared.frozen.store(newest, Ordering::Relaxed);
+    }
+
     /// Delays every request by this much from now on.
     pub fn set_delay(&self, delay: Duration) {
         self.shared.state().delay = delay;
@@ -234,7 +247,16 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let Ok((connection, _)) = listener.accept().await else { continue };
         let _ = connection.set_nodelay(true);
         let shared = Arc::clone(&shared);
-        let service = tower::service_fn(move |request| respond(Arc::clone(&shared), request));
+        let number = shared.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        let service = tower::service_fn(move |request| {
+            let shared = Arc::clone(&shared);
+            async move {
+                if number <= shared.frozen.load(Ordering::Relaxed) {
+                    return std::future::pending().await;
+                }
+                respond(shared, request).await
+            }
+        });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .serve_connection(TokioIo::new(connection), TowerToHyperService::new(cors.layer(service)));

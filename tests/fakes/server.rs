@@ -7,11 +7,13 @@ use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use axum::http::{HeaderValue, Method, Request, Response};
 use futures::StreamExt as _;
 use http_body_util::BodyExt as _;
@@ -34,6 +36,14 @@ const DRIPS: u32 = 20;
 pub(super) struct Server {
     address: SocketAddr,
     accepting: AbortHandle,
+    connections: Connections,
+}
+
+/// The numbers of the newest connection, and of the newest one that is frozen: it and all older ones.
+#[derive(Clone, Default)]
+struct Connections {
+    newest: Arc<AtomicUsize>,
+    frozen: Arc<AtomicUsize>,
 }
 
 impl Server {
@@ -48,14 +58,22 @@ impl Server {
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(bind).await?;
         let address = listener.local_addr()?;
-        let service = Service { router, classify, faults, requests };
+        let connections = Connections::default();
+        let service =
+            Service { router, classify, faults, requests, connections: connections.clone(), connection: 0 };
         let accepting = tokio::spawn(accept(listener, service)).abort_handle();
-        Ok(Self { address, accepting })
+        Ok(Self { address, accepting, connections })
     }
 
     /// `http://127.0.0.1:PORT`, without a slash at the end.
     pub(super) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// From now on, requests over the connections that exist are swallowed: no effect, and no response.
+    pub(super) fn freeze_connections(&self) {
+        let newest = self.connections.newest.load(Ordering::Relaxed);
+        self.connections.frozen.store(newest, Ordering::Relaxed);
     }
 }
 
@@ -73,7 +91,8 @@ async fn accept(listener: TcpListener, service: Service) {
             accepted = listener.accept() => {
                 // An accept fails when the client gave up first or the process is out of files: nothing to serve.
                 let Ok((stream, _)) = accepted else { continue };
-                connections.spawn(serve(stream, service.clone()));
+                let connection = service.connections.newest.fetch_add(1, Ordering::Relaxed) + 1;
+                connections.spawn(serve(stream, Service { connection, ..service.clone() }));
             }
             Some(_) = connections.join_next() => {}
         }
@@ -94,12 +113,18 @@ struct Service {
     classify: fn(&Method, &str) -> Option<Operation>,
     faults: Faults,
     requests: RequestLog,
+    connections: Connections,
+    /// The number of this connection, from 1.
+    connection: usize,
 }
 
 impl Service {
     async fn respond(self, request: Request<Incoming>) -> Result<Response<Body>, Reset> {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| Reset)?.to_bytes();
+        if self.connection <= self.connections.frozen.load(Ordering::Relaxed) {
+            return std::future::pending().await;
+        }
         let operation = (self.classify)(&head.method, head.uri.path());
         let request = Request::from_parts(head, Body::from(body));
         let Some(operation) = operation else {
@@ -134,6 +159,10 @@ async fn apply(
         Fault::Respond(response) => return Ok(response.map(Body::from)),
         Fault::TimeoutBeforeEffect => return std::future::pending().await,
         Fault::ResetBeforeEffect => return Err(Reset),
+        Fault::RespondBeforeEffect(response, delay) => {
+            tokio::spawn(effect(router, request, delay));
+            return Ok(response.map(Body::from));
+        }
         _ => {}
     }
     let response = effect(router, request, delay).await?;
@@ -145,6 +174,12 @@ async fn apply(
         Fault::ResetAfterEffect => Err(Reset),
         Fault::TruncatedBody => truncate(response).await,
         Fault::SlowDrip(total) => drip(response, total).await,
+        Fault::RespondAfterEffect(other) => Ok(replace(response, other)),
+        Fault::ContentType(content_type) => {
+            let mut response = response;
+            response.headers_mut().insert(CONTENT_TYPE, content_type);
+            Ok(response)
+        }
         Fault::DelayAfterEffect(delay) => {
             sleep(delay).await;
             Ok(response)
@@ -163,6 +198,18 @@ async fn effect(router: Router, request: Request<Body>, delay: Duration) -> Resu
     // A handler that panicked has printed why; its client sees the connection close.
     let done: Result<Response<Body>, Infallible> = work.await.map_err(|_| Reset)?;
     Ok(done.unwrap_or_else(|never| match never {}))
+}
+
+/// `other`, with the headers of `response` that do not describe its body.
+fn replace(response: Response<Body>, other: Response<Bytes>) -> Response<Body> {
+    let (mut head, _) = response.into_parts();
+    for of_the_body in [CONTENT_TYPE, CONTENT_LENGTH, TRANSFER_ENCODING] {
+        head.headers.remove(of_the_body);
+    }
+    let (other, body) = other.into_parts();
+    head.status = other.status;
+    head.headers.extend(other.headers);
+    Response::from_parts(head, Body::from(body))
 }
 
 async fn truncate(response: Response<Body>) -> Result<Response<Body>, Reset> {

@@ -41,6 +41,21 @@ pub struct AccountState {
     pub characters_used: u64,
     /// Every synthesis, in order.
     pub synthesized: Vec<Synthesis>,
+    /// What the history holds: the syntheses that were not deleted from it.
+    pub history: Vec<HistoryItem>,
+}
+
+/// A synthesis in the history.
+#[derive(Debug, Clone, Serialize)]
+pub struct HistoryItem {
+    pub history_item_id: String,
+    pub voice_id: String,
+    pub model_id: String,
+    pub text: String,
+    /// Characters charged.
+    pub cost: u64,
+    /// Seconds since 1970.
+    pub created_at_unix: i64,
 }
 
 /// A voice as the state shows it.
@@ -103,6 +118,8 @@ pub(super) struct Account {
 
 struct State {
     voices: Vec<Voice>,
+    /// Entries of every list, as they are.
+    odd_voices: Vec<Value>,
     record: AccountState,
     delays: Delays,
     list_lag: Duration,
@@ -119,6 +136,7 @@ impl Account {
         });
         let state = State {
             voices: voices.to_vec(),
+            odd_voices: Vec::new(),
             record: AccountState::default(),
             delays: config.delays,
             list_lag: Duration::ZERO,
@@ -174,6 +192,26 @@ impl Account {
         id
     }
 
+    pub fn seed_odd_voice(&self, entry: Value) {
+        self.lock().odd_voices.push(entry);
+    }
+
+    pub fn odd_voices(&self) -> Vec<Value> {
+        self.lock().odd_voices.clone()
+    }
+
+    pub fn history_item(&self, id: &str) -> Result<HistoryItem, ApiError> {
+        let found = self.lock().record.history.iter().find(|item| item.history_item_id == id).cloned();
+        found.ok_or_else(|| ApiError::unknown_history_item(id))
+    }
+
+    pub fn delete_history_item(&self, id: &str) -> Result<(), ApiError> {
+        let history = &mut self.lock().record.history;
+        let at = history.iter().position(|item| item.history_item_id == id);
+        history.remove(at.ok_or_else(|| ApiError::unknown_history_item(id))?);
+        Ok(())
+    }
+
     /// Fails where [`Self::create`] would, before the client has waited for it.
     pub fn check_limits(&self) -> Result<(), ApiError> {
         self.lock().check_limits(&self.config)
@@ -215,11 +253,13 @@ impl Account {
         self.lock().voices.iter().filter(|voice| voice.listed_from <= now).cloned().collect()
     }
 
-    /// Counts one of the plan's concurrent requests and charges the characters.
+    /// Counts one of the plan's concurrent requests, charges the characters, and notes the text in the history under
+    /// the given id.
     pub fn start_synthesis(
         self: &Arc<Self>,
         model: &Model,
         synthesis: Synthesis,
+        history_item_id: Option<&str>,
     ) -> Result<SynthesisPermit, ApiError> {
         let group = usize::from(model.fast);
         let maximum = self.config.concurrency * (group + 1);
@@ -233,6 +273,14 @@ impl Account {
         }
         state.in_progress[group] += 1;
         state.record.characters_used += synthesis.cost;
+        state.record.history.extend(history_item_id.map(|id| HistoryItem {
+            history_item_id: id.to_owned(),
+            voice_id: synthesis.voice_id.clone(),
+            model_id: synthesis.model_id.clone(),
+            text: synthesis.text.clone(),
+            cost: synthesis.cost,
+            created_at_unix: unix_now(),
+        }));
         state.record.synthesized.push(synthesis);
         Ok(SynthesisPermit { account: Arc::clone(self), group, current: state.in_progress[group], maximum })
     }

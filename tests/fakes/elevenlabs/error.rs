@@ -4,8 +4,9 @@
 //! `request_id`), a short one (`status`, `message`), a bare string, and a list of invalid fields. The fake responds with
 //! them where the vendor does; as [`Fault`]s they can be injected at any time.
 
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::super::faults::Fault;
@@ -105,6 +106,11 @@ impl ApiError {
         }
         let message = format!("An invalid ID has been received: '{id}'. Make sure to provide a correct one.");
         Self::short(400, "invalid_uid", &message)
+    }
+
+    pub fn unknown_history_item(id: &str) -> Self {
+        let message = format!("A history item with the ID {id} was not found.");
+        Self::short(404, "history_item_not_found", &message)
     }
 
     pub fn voice_needs_verification() -> Self {
@@ -285,6 +291,54 @@ impl Fault {
     #[must_use]
     pub fn voice_does_not_exist() -> Self {
         ApiError::short(400, "voice_does_not_exist", "Voice does not exist.").into()
+    }
+
+    /// Every form in which the provider, or a proxy before it, says that something does not exist.
+    #[must_use]
+    pub fn gone_forms() -> Vec<Self> {
+        let message = "The requested resource was not found.";
+        vec![
+            Self::voice_not_found(),
+            Self::voice_not_found_400(),
+            Self::voice_does_not_exist(),
+            Self::invalid_uid(),
+            ApiError::full(404, "not_found", "not_found", "not_found", message).into(),
+            ApiError::short(404, "not_found", message).into(),
+            Self::bare_not_found(),
+            ApiError { status: 404, ..ApiError::invalid(vec![]) }.into(),
+            Self::empty(404),
+            Self::html(404, "<html><body>404 Not Found</body></html>"),
+            Self::empty(410),
+            ApiError::short(410, "gone", message).into(),
+        ]
+    }
+
+    /// 200 with what is not the speech: each takes effect, and says that it is `audio/mpeg`.
+    #[must_use]
+    pub fn no_speech_forms() -> Vec<(&'static str, Self)> {
+        let wav: &[u8] = b"RIFF\x24\x08\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x44\xac\0\0\x88\x58\x01\0\x02\0\x10\0data\0\x08\0\0";
+        let form = |body: Bytes| Self::bytes("audio/mpeg", body).after_effect();
+        vec![
+            ("HTML", form(Bytes::from_static(b"<html><body>Please try again later.</body></html>"))),
+            ("JSON", form(Bytes::from_static(br#"{"detail":{"status":"internal_error"}}"#))),
+            ("zeros", form(Bytes::from(vec![0; 20_000]))),
+            ("three bytes", form(Bytes::from_static(b"ID3"))),
+            ("nothing", form(Bytes::new())),
+            ("WAV", form(Bytes::from([wav, &[0; 2048]].concat()))),
+            ("38 MB", form(Bytes::from(vec![0xff; 38_000_000]))),
+        ]
+    }
+
+    /// The speech under another spelling of its media type.
+    #[must_use]
+    pub fn speech_labelled(content_type: &'static str) -> Self {
+        Self::ContentType(HeaderValue::from_static(content_type))
+    }
+
+    /// 200 to a create, with an id that nothing can be deleted by; the voice exists.
+    #[must_use]
+    pub fn created_without_id() -> Self {
+        Self::json(200, &json!({ "voice_id": "", "requires_verification": false })).after_effect()
     }
 
     /// 400: an id with invalid characters.

@@ -1,10 +1,11 @@
 //! A fake of `ElevenLabs`: one account with its voices and limits, which records what happened.
 //!
-//! It has the paths, fields and error bodies of <https://elevenlabs.io/docs/api-reference> for cloning a voice, synthesis
-//! and the subscription. The official SDKs work against it. `GET /_fake/state` shows what happened.
+//! It has the paths, fields and error bodies of <https://elevenlabs.io/docs/api-reference> for cloning a voice,
+//! synthesis, its history and the subscription. The official SDKs work against it. `GET /_fake/state` shows what happened.
 
 mod account;
 mod error;
+mod history;
 mod models;
 mod sample;
 mod speech;
@@ -24,7 +25,7 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use self::account::Account;
-pub use self::account::{AccountState, Synthesis, VoiceSummary};
+pub use self::account::{AccountState, HistoryItem, Synthesis, VoiceSummary};
 use self::error::ApiError;
 use super::faults::{Faults, Operation};
 use super::requests::RequestLog;
@@ -73,6 +74,8 @@ pub struct Delays {
     pub first_byte: Duration,
     /// Before a deleted voice is gone.
     pub delete: Duration,
+    /// Before each page of a list of voices.
+    pub list: Duration,
 }
 
 /// A running fake. Clones share it; it stops when the last one is dropped.
@@ -126,6 +129,17 @@ impl ElevenLabs {
         self.account.seed_voice(name, category, created_at_unix)
     }
 
+    /// Adds an entry to every list of voices as it is, whatever is searched for: what a client may not understand, such
+    /// as a voice without a name. It exists nowhere else.
+    pub fn seed_odd_voice(&self, entry: Value) {
+        self.account.seed_odd_voice(entry);
+    }
+
+    /// From now on, requests over the connections that exist are swallowed, as after their client was frozen.
+    pub fn freeze_connections(&self) {
+        self.server.freeze_connections();
+    }
+
     /// Changes how long operations take.
     pub fn set_delays(&self, delays: Delays) {
         self.account.set_delays(delays);
@@ -150,6 +164,7 @@ fn router(account: Arc<Account>) -> Router {
         .route("/v1/voices/{voice_id}", get(voices::read).delete(voices::delete))
         .route("/v1/text-to-speech/{voice_id}", post(synthesis::synthesize))
         .route("/v1/text-to-speech/{voice_id}/stream", post(synthesis::synthesize))
+        .route("/v1/history/{history_item_id}", get(history::read).delete(history::delete))
         .route("/v1/user/subscription", get(subscription))
         .route("/v1/models", get(models::list))
         .route("/_fake/state", get(async |State(account): State<Arc<Account>>| Json(account.state())))
@@ -166,6 +181,8 @@ fn operation(method: &Method, path: &str) -> Option<Operation> {
             Some(Operation::Synthesize)
         }
         ("DELETE", ["v1", "voices", _]) => Some(Operation::Delete),
+        ("DELETE", ["v1", "history", _]) => Some(Operation::DeleteHistory),
+        ("GET", ["v1", "history", _]) => Some(Operation::GetHistory),
         ("GET", ["v1" | "v2", "voices"]) => Some(Operation::List),
         ("GET", ["v1", "voices", _]) => Some(Operation::Get),
         ("GET", ["v1", "user", "subscription"]) => Some(Operation::Subscription),

@@ -60,7 +60,8 @@ pub(super) async fn synthesize(
         output_format,
         cost,
     };
-    let permit = account.start_synthesis(model, synthesis)?;
+    let history_item_id = (options.enable_logging.as_deref() != Some("false")).then(random_id);
+    let permit = account.start_synthesis(model, synthesis, history_item_id.as_deref())?;
 
     let text = request.text;
     let rendering = spawn_blocking(move || speech::render(&voice_id, &text, speed, format));
@@ -72,8 +73,8 @@ pub(super) async fn synthesize(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     headers.insert("request-id", text_value(&random_id()));
-    if options.enable_logging.as_deref() != Some("false") {
-        headers.insert("history-item-id", text_value(&random_id()));
+    if let Some(id) = history_item_id {
+        headers.insert("history-item-id", text_value(&id));
     }
     headers.insert("character-cost", HeaderValue::from(cost));
     headers.insert("current-concurrent-requests", HeaderValue::from(permit.current));

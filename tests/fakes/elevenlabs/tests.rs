@@ -358,3 +358,79 @@ async fn dropped_fake_is_gone() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn history_holds_each_synthesis_until_it_is_deleted_from_it() {
+    let fixture = Fixture::new().await;
+    let spoken = fixture.synthesize(PREMADE, &json!({ "text": "Hello." })).send().await.expect("an answer");
+    let id = spoken.headers()["history-item-id"].to_str().expect("letters and digits").to_owned();
+    let path = format!("/v1/history/{id}");
+    let item = body(fixture.get(&path).send().await.expect("an answer")).await;
+    assert_eq!((&item["text"], &item["voice_id"]), (&json!("Hello."), &json!(PREMADE)));
+
+    let delete = || with_key(fixture.client.delete(format!("{}{path}", fixture.provider.url())));
+    fixture.provider.faults().next(Operation::DeleteHistory, Fault::missing_permissions());
+    assert_eq!(error_of(delete()).await, error(401, "missing_permissions"));
+    assert_eq!(fixture.provider.state().history.len(), 1);
+    assert_eq!(status_of(delete()).await, 200);
+    assert_eq!(fixture.provider.state().history.len(), 0);
+    assert_eq!(error_of(delete()).await, error(404, "history_item_not_found"));
+}
+
+#[tokio::test]
+async fn odd_voice_is_on_the_first_page_whatever_is_searched_for() {
+    let fixture = Fixture::new().await;
+    fixture.provider.seed_odd_voice(json!({ "voice_id": "x", "name": null }));
+    fixture.provider.seed_odd_voice(json!("a voice"));
+    let page = body(fixture.get("/v2/voices?search=newvisions").send().await.expect("an answer")).await;
+    assert_eq!(page["voices"], json!([{ "voice_id": "x", "name": null }, "a voice"]));
+}
+
+#[tokio::test]
+async fn response_of_a_fault_can_hide_the_effect_or_come_before_it() {
+    let fixture = Fixture::new().await;
+    let faults = fixture.provider.faults();
+    faults.next(Operation::Create, Fault::html(408, "<html>").after_effect());
+    assert_eq!(status_of(fixture.create("one")).await, 408);
+    faults.next(Operation::Create, Fault::created_without_id());
+    assert_eq!(body(fixture.create("two").send().await.expect("an answer")).await["voice_id"], "");
+    assert_eq!(fixture.provider.state().existing.len(), 2);
+    faults.next(Operation::Create, Fault::html_503().before_effect(Duration::from_millis(50)));
+    assert_eq!(status_of(fixture.create("three")).await, 503);
+    eventually("it is created", async || fixture.provider.state().existing.len() == 3).await;
+}
+
+#[tokio::test]
+async fn speech_can_be_replaced_or_labelled_otherwise_and_is_charged() {
+    let fixture = Fixture::new().await;
+    let speak = || fixture.synthesize(PREMADE, &json!({ "text": "Hello." })).send();
+    let forms = Fault::no_speech_forms();
+    for (name, form) in forms.clone() {
+        fixture.provider.faults().next(Operation::Synthesize, form);
+        let response = speak().await.expect("an answer");
+        let headers = response.headers().clone();
+        assert!(headers.contains_key("history-item-id"), "{name}");
+        assert_eq!(headers["content-type"], "audio/mpeg", "{name}");
+        assert_eq!(response.content_length().map(|length| length > 0), Some(name != "nothing"), "{name}");
+    }
+    fixture.provider.faults().next(Operation::Synthesize, Fault::speech_labelled("Audio/MPEG"));
+    assert_eq!(speak().await.expect("an answer").headers()["content-type"], "Audio/MPEG");
+    assert_eq!(fixture.provider.state().synthesized.len(), forms.len() + 1);
+}
+
+#[tokio::test]
+async fn frozen_connection_swallows_requests_and_a_new_one_serves_them() {
+    let fixture = Fixture::new().await;
+    let old = fixture.client.clone();
+    let subscription = |client: &Client| {
+        with_key(client.get(fixture.provider.url() + "/v1/user/subscription"))
+            .timeout(Duration::from_millis(200))
+    };
+    let response = subscription(&old).timeout(Duration::from_mins(1)).send().await.expect("an answer");
+    // Read to the end, so that the connection is used again.
+    body(response).await;
+    fixture.provider.freeze_connections();
+    assert!(subscription(&old).send().await.is_err_and(|error| error.is_timeout()));
+    let fresh = subscription(&Client::new()).timeout(Duration::from_mins(1));
+    assert_eq!(status_of(fresh).await, 200);
+}

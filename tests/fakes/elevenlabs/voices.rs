@@ -134,7 +134,8 @@ pub(super) async fn read(
 /// `GET /v1/voices`: all of them on one page.
 pub(super) async fn list(State(account): State<Arc<Account>>, headers: HeaderMap) -> JsonResult {
     account.authorize(&headers)?;
-    let voices: Vec<Value> = account.listed().iter().map(to_json).collect();
+    sleep(account.delays().list).await;
+    let voices: Vec<Value> = account.listed().iter().map(to_json).chain(account.odd_voices()).collect();
     Ok(Json(json!({ "voices": voices })))
 }
 
@@ -151,7 +152,7 @@ pub(super) struct VoiceQuery {
     include_total_count: Option<String>,
 }
 
-/// `GET /v2/voices`. The first page has the premade voices on top of `page_size` others.
+/// `GET /v2/voices`. The first page has the premade and the odd voices on top of `page_size` others.
 pub(super) async fn search(
     State(account): State<Arc<Account>>,
     headers: HeaderMap,
@@ -159,6 +160,7 @@ pub(super) async fn search(
 ) -> JsonResult {
     let page_size = query.page_size()?;
     account.authorize(&headers)?;
+    sleep(account.delays().list).await;
     let mut voices = account.listed();
     voices.retain(|voice| query.matches(voice));
     let (premade, mut own): (Vec<_>, Vec<_>) = voices.into_iter().partition(Voice::is_premade);
@@ -170,9 +172,11 @@ pub(super) async fn search(
     let rest = own.get(offset..).unwrap_or_default();
     let page = &rest[..rest.len().min(page_size)];
     let has_more = rest.len() > page.len();
-    let on_top: &[Voice] = if query.next_page_token.is_none() { &premade } else { &[] };
+    let is_first = query.next_page_token.is_none();
+    let on_top: &[Voice] = if is_first { &premade } else { &[] };
+    let odd = if is_first { account.odd_voices() } else { Vec::new() };
     Ok(Json(json!({
-        "voices": on_top.iter().chain(page).map(to_json).collect::<Vec<_>>(),
+        "voices": odd.into_iter().chain(on_top.iter().chain(page).map(to_json)).collect::<Vec<_>>(),
         "has_more": has_more,
         "total_count": if query.include_total_count.as_deref() == Some("false") { 0 } else { total_count },
         "next_page_token": has_more.then(|| format!("page-{:x}", offset + page.len())),

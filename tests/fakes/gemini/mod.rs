@@ -125,6 +125,11 @@ impl Gemini {
         &self.faults
     }
 
+    /// From now on, requests over the connections that exist are swallowed, as after their client was frozen.
+    pub fn freeze_connections(&self) {
+        self.server.freeze_connections();
+    }
+
     /// The requests received, and how long each took.
     #[must_use]
     pub fn requests(&self) -> &RequestLog {

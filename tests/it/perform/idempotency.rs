@@ -19,8 +19,12 @@ pub async fn keyed(app: &TestApp, user: &User, key: &str, body: &Value) -> Respo
 }
 
 /// Leaves time to look at a perform that runs.
-const SLOW_CREATION: elevenlabs::Delays =
-    elevenlabs::Delays { create: SLOW, first_byte: Duration::ZERO, delete: Duration::ZERO };
+const SLOW_CREATION: elevenlabs::Delays = elevenlabs::Delays {
+    create: SLOW,
+    first_byte: Duration::ZERO,
+    delete: Duration::ZERO,
+    list: Duration::ZERO,
+};
 
 /// Waits until a perform has its slot.
 async fn has_begun(app: &TestApp) {

@@ -69,6 +69,7 @@ async fn perform_logs_one_audit_line_and_its_metrics() {
         create: Duration::from_millis(120),
         first_byte: Duration::from_millis(60),
         delete: Duration::from_millis(30),
+        ..Delays::default()
     });
     let function = start(&app, "perform", 30).await;
     let response = perform(&function, &ada, None).await.unwrap().json().unwrap();

@@ -56,6 +56,7 @@ fn slow_down(deployment: &Deployment) {
         create: Duration::from_millis(300),
         first_byte: Duration::from_millis(60),
         delete: Duration::from_millis(40),
+        list: Duration::ZERO,
     });
 }
 

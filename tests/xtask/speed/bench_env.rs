@@ -44,6 +44,7 @@ impl Delays {
             create: Duration::from_secs(3),
             first_byte: Duration::from_millis(300),
             delete: Duration::from_millis(150),
+            list: Duration::ZERO,
         },
     };
     /// None: as fast as the fakes are.
@@ -54,6 +55,7 @@ impl Delays {
             create: Duration::ZERO,
             first_byte: Duration::ZERO,
             delete: Duration::ZERO,
+            list: Duration::ZERO,
         },
     };
 }
