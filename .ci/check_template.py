@@ -22,6 +22,8 @@ from samtranslator.yaml_helper import yaml_parse
 
 SECRETS = {"MONGODB_URI", "JWT_SIGNING_KEY", "ELEVENLABS_API_KEY", "GEMINI_API_KEY"}
 DYNAMIC_REFERENCE = re.compile(r"^\{\{resolve:secretsmanager:newvisions/\$\{Stage\}:SecretString:[a-z_]+\}\}$")
+# Every route is there a second time under this path.
+BASE_PATH = "/api"
 # S3 has no folders: the objects under one prefix of one bucket can only be named by a wildcard at the very end.
 ONE_PREFIX = re.compile(r"^\$\{Recordings\.Arn\}/(recordings|uploads|replays)/\*$")
 
@@ -76,7 +78,8 @@ def as_list(value):
 
 
 def check_routes(functions):
-    """Every route has a watch route to the same function and an event, and every event a route."""
+    """Every route is there under the base path too, has a watch route to the same function and an event, and every event
+    has a route."""
     router = tomllib.loads(Path("Cargo.toml").read_text())["workspace"]["metadata"]["lambda"]["watch"]["router"]
     routes = {}
     for function in functions.values():
@@ -101,7 +104,12 @@ def check_routes(functions):
         if "routeKey" in event:
             played.add(event["routeKey"])
             check(event["routeKey"] in routes, f"{file} is for {event['routeKey']}, which is no route")
-    for key in routes.keys() - played:
+    own = {key for key in routes if f" {BASE_PATH}/" not in key}
+    for key in own:
+        under_base_path = key.replace(" ", f" {BASE_PATH}", 1)
+        check(routes.get(under_base_path) == routes[key], f"{under_base_path} is not the same function as {key}")
+    check(len(routes) == 2 * len(own), f"there are routes under {BASE_PATH} alone")
+    for key in own - played:
         check(False, f"the route {key} has no event in events/")
     return routes
 

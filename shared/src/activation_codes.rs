@@ -11,7 +11,11 @@ use mongodb::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{clock::Clock, error::Error, validation::ValidationError};
+use crate::{
+    clock::Clock,
+    error::Error,
+    validation::{ValidationError, trim_blanks},
+};
 
 pub const CODE_LENGTH: usize = 11;
 
@@ -50,7 +54,7 @@ impl TryFrom<String> for ActivationCode {
     type Error = ValidationError;
 
     fn try_from(code: String) -> Result<Self, ValidationError> {
-        let code = code.trim();
+        let code = trim_blanks(&code);
         if code.len() == CODE_LENGTH && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             Ok(Self(code.to_owned()))
         } else {

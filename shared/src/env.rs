@@ -66,6 +66,15 @@ impl Env {
         }
     }
 
+    /// `true` or `false`; false if the variable is absent.
+    pub fn flag(&self, name: &'static str) -> Result<bool, EnvError> {
+        match self.get(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(EnvError::Malformed { name, expected: "true or false" }),
+        }
+    }
+
     /// The deployment stage: `local`, `test`, `prod`, … It is part of every cloned voice's name.
     #[must_use]
     pub fn stage(&self) -> &str {

@@ -1,23 +1,25 @@
 //! What every HTTP function has around its routes: request ids, problem details, caught panics, one log line.
 //!
 //! A function's `router` holds its routes and nothing else; [`with_common_layers`] is applied to it by Lambda, by the
-//! development server and by the tests alike.
+//! development server and by the tests alike. Every route also answers under the base path, `API_BASE_PATH`.
 
 use std::{any::Any, time::Instant};
 
 use axum::{
     Router,
     extract::{MatchedPath, Request},
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, Uri, header, uri::PathAndQuery},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use lambda_http::RequestExt as _;
+use lambda_http::{RequestExt as _, request::RequestContext};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
 use crate::{
     accept::Accept,
+    client_ip::ClientIp,
+    env::{Env, EnvError},
     error::{Error, Problem},
 };
 
@@ -29,16 +31,75 @@ const PROBLEM_JSON: &str = "application/problem+json";
 pub struct RequestId(pub String);
 
 /// Serves the routes as a Lambda function behind an HTTP API (payload format 2.0).
-pub async fn run(routes: Router) -> Result<(), lambda_http::Error> {
-    lambda_http::run(with_common_layers(routes)).await
+pub async fn run(routes: Router, env: &Env) -> Result<(), lambda_http::Error> {
+    lambda_http::run(with_common_layers(routes, env)?).await
 }
 
-pub fn with_common_layers(routes: Router) -> Router {
-    routes
+/// Reads `API_BASE_PATH` (default `/api`; `/` for none) and `BEHIND_CLOUDFRONT`.
+pub fn with_common_layers(routes: Router, env: &Env) -> Result<Router, EnvError> {
+    let base_path = base_path(env)?;
+    let behind_cloudfront = env.flag("BEHIND_CLOUDFRONT")?;
+    let routes = routes
         .fallback(async || Error::NotFound)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(CatchPanicLayer::custom(handle_panic))
-        .layer(middleware::from_fn(request_middleware))
+        .layer(middleware::from_fn(request_middleware));
+    // A layer of the routes themselves would run after the routing, which the path decides.
+    Ok(Router::new().fallback_service(routes).layer(middleware::map_request(move |mut request: Request| {
+        let base_path = base_path.clone();
+        async move {
+            let ip = ClientIp::of(&request, behind_cloudfront);
+            request.extensions_mut().insert(ip);
+            without_prefix(request, &base_path)
+        }
+    })))
+}
+
+fn base_path(env: &Env) -> Result<String, EnvError> {
+    let path = env.get("API_BASE_PATH").unwrap_or("/api");
+    let is_segment = |segment: &str| {
+        !segment.is_empty()
+            && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte))
+    };
+    match path.strip_prefix('/') {
+        Some("") => Ok(String::new()),
+        Some(segments) if segments.split('/').all(is_segment) => Ok(path.to_owned()),
+        _ => {
+            Err(EnvError::Malformed { name: "API_BASE_PATH", expected: "a path such as /api, or / for none" })
+        }
+    }
+}
+
+/// Removes what the way to the API leaves in front of a route's path: the name of a stage other than `$default`
+/// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-stages.html>), then the base path, which a
+/// custom domain's mapping or a web app's own origin has.
+fn without_prefix(mut request: Request, base_path: &str) -> Request {
+    let path = request.uri().path();
+    let mut rest = path;
+    if let Some(RequestContext::ApiGatewayV2(context)) = request.extensions().get::<RequestContext>()
+        && let Some(stage) = context.stage.as_deref().filter(|stage| *stage != "$default")
+    {
+        rest = rest.strip_prefix('/').and_then(|rest| below(rest, stage)).unwrap_or(rest);
+    }
+    rest = below(rest, base_path).unwrap_or(rest);
+    if rest.len() == path.len() {
+        return request;
+    }
+    let rest = request.uri().query().map_or_else(|| rest.to_owned(), |query| format!("{rest}?{query}"));
+    let mut parts = request.uri().clone().into_parts();
+    // It stays as it is if it were no path, which a part of one that starts with a slash always is.
+    if let Ok(rest) = PathAndQuery::try_from(rest) {
+        parts.path_and_query = Some(rest);
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}
+
+/// What follows the prefix, if it is whole segments of the path.
+fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    path.strip_prefix(prefix).filter(|rest| rest.starts_with('/'))
 }
 
 async fn request_middleware(mut request: Request, next: Next) -> Response {

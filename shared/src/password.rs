@@ -1,11 +1,21 @@
-//! Passwords: the rules for new ones, and bcrypt off the async threads.
+//! Passwords: what one may be, and bcrypt off the async threads.
+//!
+//! Keyboards differ in the Unicode form of what they type, so passwords are hashed and compared in NFC. Hashes that an
+//! earlier backend made of another form are found by that form, and replaced at the next sign-in.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use deserr::Deserr;
 use mongodb::bson::Bson;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use unicode_normalization::UnicodeNormalization as _;
 use utoipa::ToSchema;
 
 use crate::{
@@ -30,6 +40,7 @@ impl TryFrom<String> for NewPassword {
     type Error = ValidationError;
 
     fn try_from(password: String) -> Result<Self, ValidationError> {
+        let password: String = password.nfc().collect();
         if password.chars().count() < MIN_CHARS {
             return Err(ValidationError("must have at least 8 characters"));
         }
@@ -73,7 +84,12 @@ impl PasswordHash {
     /// Whether bcrypt can compare a password with it.
     #[must_use]
     pub fn is_well_formed(&self) -> bool {
-        self.text.parse::<bcrypt::HashParts>().is_ok()
+        self.cost().is_some()
+    }
+
+    /// `None` if it is no bcrypt hash.
+    fn cost(&self) -> Option<u32> {
+        self.text.parse::<bcrypt::HashParts>().ok().map(|parts| parts.get_cost())
     }
 
     fn new(text: String) -> Self {
@@ -114,9 +130,20 @@ pub struct PasswordContext<'a> {
     pub user_inputs: &'a [&'a str],
 }
 
+/// The Unicode form in which a right password matched its hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatchedForm {
+    Nfc,
+    /// As it was typed, or in NFD: the hash is an earlier backend's.
+    Other,
+}
+
+/// Hashes and checks passwords at the configured cost.
 #[derive(Clone, Debug)]
 pub struct Passwords {
     cost: u32,
+    /// The highest cost of the hashes that were checked so far, and of new ones.
+    highest_cost: Arc<AtomicU32>,
 }
 
 impl Passwords {
@@ -124,7 +151,7 @@ impl Passwords {
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
         let cost = env.parse_or("BCRYPT_COST", 12)?;
         if (4..=31).contains(&cost) {
-            Ok(Self { cost })
+            Ok(Self { cost, highest_cost: Arc::new(AtomicU32::new(cost)) })
         } else {
             Err(EnvError::Malformed { name: "BCRYPT_COST", expected: "a number from 4 to 31" })
         }
@@ -164,46 +191,88 @@ impl Passwords {
         }
     }
 
-    /// Whether the password matches the hash. Without a hash (an unknown user) it takes the same time and is false.
-    pub async fn verify(&self, password: &PasswordInput, hash: Option<&PasswordHash>) -> Result<bool, Error> {
-        let has_hash = hash.is_some();
-        let hash = hash.map_or_else(|| self.dummy_hash(), |hash| hash.text.clone());
+    /// Whether the password is the one behind the hash, and in which form. Without a hash (an unknown user) it is never
+    /// right, and a refusal takes the same time whether there is a hash or not and whatever the hash's cost is.
+    pub async fn verify(
+        &self,
+        password: &PasswordInput,
+        hash: Option<&PasswordHash>,
+    ) -> Result<Option<MatchedForm>, Error> {
+        let cost = hash.and_then(PasswordHash::cost);
+        let highest = self.highest_cost.fetch_max(cost.unwrap_or(self.cost), Ordering::Relaxed);
+        let highest = highest.max(cost.unwrap_or(self.cost));
+        // Nothing but bcrypt's own form reaches it, or a refusal would take no time.
+        let hash = hash.filter(|_| cost.is_some()).map(|hash| hash.text.clone());
         let password = password.clone();
-        let matches = run_blocking(move || {
-            let password = password.0.expose_secret().as_bytes();
-            // A longer password would match the hash of its first 72 bytes. It is verified all the same, so that the time
-            // does not reveal its length.
-            let is_match = bcrypt::verify(&password[..password.len().min(MAX_BYTES)], &hash);
-            // bcrypt repeats the password after a zero byte, so `p\0p` would match the hash of `p`.
-            is_match.unwrap_or(false) && password.len() <= MAX_BYTES && !password.contains(&0)
+        run_blocking(move || {
+            let forms = forms(password.0.expose_secret());
+            let Some(hash) = hash else {
+                spend(&forms, highest);
+                return None;
+            };
+            let matched = forms.iter().position(|form| matches(form, &hash));
+            if matched.is_none() {
+                // Each step of the cost doubles the work: these add up to what is missing to the highest.
+                for cost in cost.unwrap_or(highest)..highest {
+                    spend(&forms, cost);
+                }
+            }
+            matched.map(|at| if at == 0 { MatchedForm::Nfc } else { MatchedForm::Other })
         })
-        .await?;
-        Ok(has_hash && matches)
+        .await
     }
 
-    /// A hash at the configured cost, if the stored one has a lower cost. For a password that was just verified.
+    /// A hash of today's cost and form for a password that was just found right, if the stored one is another.
     pub async fn rehash_if_needed(
         &self,
         password: &PasswordInput,
         hash: &PasswordHash,
+        matched: MatchedForm,
     ) -> Result<Option<PasswordHash>, Error> {
         let cost = self.cost;
-        if hash.text.parse::<bcrypt::HashParts>().is_ok_and(|parts| parts.get_cost() >= cost) {
+        if matched == MatchedForm::Nfc && hash.cost().is_some_and(|stored| stored >= cost) {
             return Ok(None);
         }
         let password = password.clone();
-        let hashed = run_blocking(move || bcrypt::hash(password.0.expose_secret(), cost)).await?;
-        Ok(hashed.ok().map(PasswordHash::new))
-    }
-
-    /// The hash to verify for an unknown user. It must parse, or verification returns early and its time reveals that the
-    /// user is unknown.
-    fn dummy_hash(&self) -> String {
-        format!("$2b${:02}$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyz0123u", self.cost)
+        let hashed = run_blocking(move || {
+            let password: String = password.0.expose_secret().nfc().collect();
+            // A few characters are longer in NFC. Such a password keeps its hash, because nothing may be cut.
+            (password.len() <= MAX_BYTES).then(|| bcrypt::hash(password, cost))
+        });
+        Ok(hashed.await?.and_then(Result::ok).map(PasswordHash::new))
     }
 }
 
-/// Whether fewer than a million guesses would find the password: the scores 0 and 1 of
+/// The password in NFC, as it was typed and in NFD, each once.
+fn forms(password: &str) -> Vec<String> {
+    let mut forms = vec![password.nfc().collect(), password.to_owned(), password.nfd().collect()];
+    forms.dedup();
+    forms
+}
+
+fn matches(password: &str, hash: &str) -> bool {
+    let password = password.as_bytes();
+    // A longer one would match the hash of its first 72 bytes; it is measured all the same, so that its length does not
+    // show in the time.
+    let right = bcrypt::verify(&password[..password.len().min(MAX_BYTES)], hash);
+    // Nor may one hold a zero, where bcrypt begins again from the front: `p\0p` would match as `p` does.
+    right.unwrap_or(false) && password.len() <= MAX_BYTES && !password.contains(&0)
+}
+
+/// Takes the time of a check against a hash of this cost.
+fn spend(forms: &[String], cost: u32) {
+    for form in forms {
+        let _ = matches(form, &dummy_hash(cost));
+    }
+}
+
+/// A well-formed hash that belongs to no password anybody knows. Well-formed to the last bit, or checking it would take
+/// no time at all.
+fn dummy_hash(cost: u32) -> String {
+    format!("$2b${cost:02}$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyz0123u")
+}
+
+/// Whether fewer than a million guesses would find it: the scores 0 and 1 of
 /// <https://github.com/dropbox/zxcvbn#readme>.
 fn is_common(password: &str, words: &[String]) -> bool {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -219,8 +288,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dummy_hash_is_well_formed_for_bcrypt() {
-        let hash = Passwords { cost: 4 }.dummy_hash();
+    fn nobodys_hash_is_one_that_bcrypt_takes_its_time_for() {
+        let hash = dummy_hash(4);
         assert!(matches!(bcrypt::verify("any password", &hash), Ok(false)), "{hash}");
+    }
+
+    #[tokio::test]
+    async fn password_matches_in_every_unicode_form_and_is_rehashed_in_nfc() {
+        let passwords = Passwords { cost: 4, highest_cost: Arc::new(AtomicU32::new(4)) };
+        let [nfc, nfd] = ["gr\u{fc}ne W\u{e4}lder", "gru\u{308}ne Wa\u{308}lder"];
+        for (hashed, matched) in [(nfc, MatchedForm::Nfc), (nfd, MatchedForm::Other)] {
+            let hash = PasswordHash::new(bcrypt::hash(hashed, 4).unwrap());
+            for typed in [nfc, nfd] {
+                let typed = PasswordInput::from(typed.to_owned());
+                assert_eq!(passwords.verify(&typed, Some(&hash)).await.unwrap(), Some(matched));
+                let rehashed = passwords.rehash_if_needed(&typed, &hash, matched).await.unwrap();
+                assert_eq!(rehashed.is_some(), matched == MatchedForm::Other);
+                assert!(rehashed.is_none_or(|new| bcrypt::verify(nfc, &new.text).unwrap()));
+            }
+            let wrong = PasswordInput::from(String::from("grune Walder"));
+            assert_eq!(passwords.verify(&wrong, Some(&hash)).await.unwrap(), None);
+        }
+        let new = NewPassword::try_from(nfd.to_owned()).unwrap();
+        assert_eq!(new.0.expose_secret(), nfc);
+    }
+
+    #[tokio::test]
+    async fn refusal_takes_the_same_work_whatever_the_cost_of_the_hash() {
+        let passwords = Passwords { cost: 5, highest_cost: Arc::new(AtomicU32::new(5)) };
+        let wrong = PasswordInput::from(String::from("wrong"));
+        for cost in [4, 7, 5] {
+            let hash = PasswordHash::new(bcrypt::hash("right", cost).unwrap());
+            assert_eq!(passwords.verify(&wrong, Some(&hash)).await.unwrap(), None);
+        }
+        // The dummy follows the costs in use.
+        assert_eq!(passwords.highest_cost.load(Ordering::Relaxed), 7);
     }
 }

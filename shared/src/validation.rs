@@ -107,3 +107,10 @@ fn kinds(accepted: &[ValueKind]) -> String {
     words.dedup();
     words.join(" or ")
 }
+
+/// Text that a person typed or pasted, without the blanks around it: white space, and what pasting brings along unseen.
+#[must_use]
+pub fn trim_blanks(text: &str) -> &str {
+    let is_unseen = |c: char| matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}');
+    text.trim_matches(|c: char| c.is_whitespace() || is_unseen(c))
+}

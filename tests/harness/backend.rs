@@ -55,7 +55,7 @@ impl Backend {
             let database = mongo::connect(env).await?;
             mongo::ensure_indexes(&database).await?;
             Ok::<_, lambda_http::Error>(Self {
-                routes: http::with_common_layers(routes),
+                routes: http::with_common_layers(routes, env)?,
                 sweep: sweep::AppState::from_env(env, clock.clone()).await?,
                 codes: ActivationCodes::new(&database, clock.clone()),
                 database,

@@ -15,9 +15,10 @@ use tokio::net::TcpListener;
 use tower_http::cors::{Any, CorsLayer};
 
 /// Headers that a browser's script may read, beside the ones it always may. The same as in `template.yaml`.
-pub const EXPOSED: [&str; 12] = [
+pub const EXPOSED: [&str; 13] = [
     "x-request-id",
     "retry-after",
+    "www-authenticate",
     "x-routine-type",
     "x-text",
     "x-filename",
@@ -31,7 +32,8 @@ pub const EXPOSED: [&str; 12] = [
 ];
 
 /// Headers that a browser's script may send. The same as in `template.yaml`.
-pub const ALLOWED: [&str; 5] = ["authorization", "content-type", "accept", "idempotency-key", "x-consent"];
+pub const ALLOWED: [&str; 6] =
+    ["authorization", "content-type", "accept", "idempotency-key", "x-consent", "x-request-id"];
 
 /// Puts the platform's CORS around the functions' routes.
 pub fn with_cors(routes: Router) -> Router {

@@ -9,5 +9,5 @@ async fn main() -> Result<(), lambda_http::Error> {
     let state = activation::AppState::from_env(&env, Clock::system()).await?;
     // Beside the first request, which need not wait for it.
     tokio::spawn(state.migration.clone().log_if_pending());
-    http::run(activation::router(state)).await
+    http::run(activation::router(state), &env).await
 }

@@ -9,7 +9,7 @@ use shared::{
     migration::MigrationCheck,
     password::{PasswordInput, Passwords},
     rate_limit::{Attempt, RateLimiter},
-    users::Users,
+    users::{Users, login_key},
 };
 use utoipa::ToSchema;
 
@@ -44,20 +44,18 @@ pub async fn login(
     ip: ClientIp,
     Json(body): Json<Login>,
 ) -> Result<Json<TokenResponse>, Error> {
-    // Trimmed as the lookup does, or padding would bypass the rate limit.
-    let username = body.username.trim();
+    // Folded as the lookup does, or other spellings would bypass the rate limit.
+    let username = &login_key(&body.username);
     // A username and an email address of one user have separate counters.
     let (user, ()) = tokio::try_join!(
         users.find_by_login(username),
         rate_limiter.check_account(Attempt::Login, username, &ip),
     )?;
-    let is_correct = passwords.verify(&body.password, user.as_ref().map(|user| &user.password_hash)).await?;
+    let matched = passwords.verify(&body.password, user.as_ref().map(|user| &user.password_hash)).await?;
     let Some(user) = user else { return Err(migration.explain(Error::InvalidCredentials).await) };
-    if !is_correct {
-        return Err(Error::InvalidCredentials);
-    }
-    let rehashed = passwords.rehash_if_needed(&body.password, &user.password_hash).await?;
-    let refresh_token = tokens::refresh_token(user.id, &tokens::session_id())?;
+    let matched = matched.ok_or(Error::InvalidCredentials)?;
+    let rehashed = passwords.rehash_if_needed(&body.password, &user.password_hash, matched).await?;
+    let refresh_token = signer.refresh_token(user.id, &tokens::session_id())?;
     let session = users.new_session(&refresh_token);
     let (signed_in, ()) = tokio::try_join!(
         users.sign_in(&user, &session, rehashed),
@@ -67,7 +65,7 @@ pub async fn login(
         // The stored hash has changed meanwhile. If a concurrent login rehashed it, the password is still correct.
         let current = users.find_by_login(username).await?.filter(|current| current.id == user.id);
         let current = current.ok_or(Error::InvalidCredentials)?;
-        if !passwords.verify(&body.password, Some(&current.password_hash)).await?
+        if passwords.verify(&body.password, Some(&current.password_hash)).await?.is_none()
             || !users.sign_in(&current, &session, None).await?
         {
             return Err(Error::InvalidCredentials);

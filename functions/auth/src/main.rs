@@ -9,5 +9,5 @@ async fn main() -> Result<(), lambda_http::Error> {
     let state = auth::AppState::from_env(&env, Clock::system()).await?;
     // Beside the first request, which need not wait for it.
     tokio::spawn(state.migration.clone().log_if_pending());
-    http::run(auth::router(state)).await
+    http::run(auth::router(state), &env).await
 }

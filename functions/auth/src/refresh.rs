@@ -9,7 +9,7 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-use crate::tokens::{self, TokenResponse, TokenSigner};
+use crate::tokens::{TokenResponse, TokenSigner};
 
 #[derive(Deserr, ToSchema)]
 #[deserr(error = ValidationErrors)]
@@ -19,7 +19,8 @@ pub struct Refresh {
 
 /// Exchanges a refresh token for new tokens of the same session.
 ///
-/// A refresh token can be used once; using it again ends the session.
+/// The old refresh token is dead, but for 60 seconds in which it is answered once more if nothing newer was used: a
+/// lost answer signs nobody out. Used later, it ends the session.
 #[utoipa::path(
     post,
     path = "/auth/refresh",
@@ -34,7 +35,7 @@ pub async fn refresh(
     Json(body): Json<Refresh>,
 ) -> Result<Json<TokenResponse>, Error> {
     let old = RefreshToken::parse(&body.refresh_token).ok_or(Error::InvalidRefreshToken)?;
-    let new = tokens::refresh_token(old.user_id(), old.session_id())?;
-    let user = users.refresh(&old, &new).await?;
+    let new = signer.refresh_token(old.user_id(), old.session_id())?;
+    let user = users.refresh(&old, &new, signer.is_authentic(&old)).await?;
     signer.token_response(user.id, user.username, user.email, &new).map(Json)
 }

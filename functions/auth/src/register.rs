@@ -63,7 +63,7 @@ pub async fn register(
     let (username, email) = (body.username.to_string(), body.email.to_string());
     let context = PasswordContext { field: "password", user_inputs: &[&username, &email] };
     let password_hash = passwords.hash(body.password, &context).await?;
-    let refresh_token = tokens::refresh_token(id, &tokens::session_id())?;
+    let refresh_token = signer.refresh_token(id, &tokens::session_id())?;
     users
         .insert(NewUser {
             id,

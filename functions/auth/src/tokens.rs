@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::rand;
+use aws_lc_rs::{hmac, rand};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jsonwebtoken::{
     Algorithm, EncodingKey, Header,
@@ -27,6 +27,8 @@ pub struct TokenSigner(Arc<Inner>);
 
 struct Inner {
     key: EncodingKey,
+    /// Authenticates refresh tokens. Derived from the signing key: one secret to keep and to change.
+    refresh_key: hmac::Key,
     header: Header,
     audience: String,
     lifetime_seconds: i64,
@@ -53,7 +55,7 @@ pub struct TokenResponse {
 
 impl TokenSigner {
     /// Reads `JWT_SIGNING_KEY` (an Ed25519 private key: PKCS #8 version 1 in DER, 48 bytes, as base64) and
-    /// `ACCESS_TOKEN_SECONDS` (default 900). The key's id is its RFC 7638 thumbprint, which the public key set must
+    /// `ACCESS_TOKEN_SECONDS` (default 900, at least 1). The key's id is its RFC 7638 thumbprint, which the public key set must
     /// contain as a `kid`.
     pub fn from_env(env: &Env, clock: Clock) -> Result<Self, EnvError> {
         const MALFORMED: EnvError = EnvError::Malformed {
@@ -62,17 +64,35 @@ impl TokenSigner {
         };
         let der = STANDARD.decode(env.secret("JWT_SIGNING_KEY")?.expose_secret()).map_err(|_| MALFORMED)?;
         let key = EncodingKey::from_ed_der(&der);
+        let refresh_key = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &der), b"newvisions refresh tokens");
+        let lifetime_seconds: u32 = env.parse_or("ACCESS_TOKEN_SECONDS", 900)?;
+        if lifetime_seconds == 0 {
+            return Err(EnvError::Malformed { name: "ACCESS_TOKEN_SECONDS", expected: "a number from 1" });
+        }
         let public = Jwk::from_encoding_key(&key, Algorithm::EdDSA).map_err(|_| MALFORMED)?;
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(TOKEN_TYPE.to_owned());
         header.kid = Some(public.thumbprint(ThumbprintHash::SHA256).map_err(|_| MALFORMED)?);
         Ok(Self(Arc::new(Inner {
             key,
+            refresh_key: hmac::Key::new(hmac::HMAC_SHA256, refresh_key.as_ref()),
             header,
             audience: audience(env),
-            lifetime_seconds: env.parse_or("ACCESS_TOKEN_SECONDS", 900)?,
+            lifetime_seconds: i64::from(lifetime_seconds),
             clock,
         })))
+    }
+
+    /// A random refresh token for a session.
+    pub fn refresh_token(&self, user_id: ObjectId, session_id: &str) -> Result<RefreshToken, Error> {
+        let mut random = [0; REFRESH_SECRET_BYTES];
+        rand::fill(&mut random).map_err(|_| Error::internal("system RNG failed"))?;
+        Ok(RefreshToken::new(user_id, session_id, &random, &self.0.refresh_key))
+    }
+
+    /// Whether a refresh token was ever made here for its session.
+    pub fn is_authentic(&self, token: &RefreshToken) -> bool {
+        token.is_authentic(&self.0.refresh_key)
     }
 
     /// The response with a session's refresh token and a new access token.
@@ -105,13 +125,6 @@ impl TokenSigner {
             refresh_token: refresh_token.reveal(),
         })
     }
-}
-
-/// A random refresh token for a session.
-pub fn refresh_token(user_id: ObjectId, session_id: &str) -> Result<RefreshToken, Error> {
-    let mut random = [0; REFRESH_SECRET_BYTES];
-    rand::fill(&mut random).map_err(|_| Error::internal("system RNG failed"))?;
-    Ok(RefreshToken::new(user_id, session_id, &random))
 }
 
 pub fn session_id() -> String {

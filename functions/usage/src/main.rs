@@ -6,5 +6,5 @@ use shared::{clock::Clock, env::Env, http, telemetry};
 async fn main() -> Result<(), lambda_http::Error> {
     let env = Env::from_process();
     telemetry::init(&env);
-    http::run(usage::router(usage::AppState::from_env(&env, Clock::system()).await?)).await
+    http::run(usage::router(usage::AppState::from_env(&env, Clock::system()).await?), &env).await
 }

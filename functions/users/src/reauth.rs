@@ -26,7 +26,7 @@ impl Reauthenticator {
         ip: &ClientIp,
     ) -> Result<(), Error> {
         self.rate_limiter.check_account(Attempt::Confirmation, &caller.session_id, ip).await?;
-        if self.passwords.verify(password, Some(&user.password_hash)).await? {
+        if self.passwords.verify(password, Some(&user.password_hash)).await?.is_some() {
             Ok(())
         } else {
             Err(Error::InvalidCredentials)

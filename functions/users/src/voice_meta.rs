@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 #[serde(rename_all = "camelCase")]
 pub struct VoiceMeta {
     has_sample: bool,
-    /// False except while a perform runs.
+    /// Whether the caller can perform: the same as `hasSample`. The clone itself exists only while a perform runs.
     has_clone: bool,
     /// Null except while a perform runs.
     #[schema(required)]
@@ -56,7 +56,7 @@ impl From<&User> for VoiceMeta {
         let recording = user.recording.as_ref();
         Self {
             has_sample: recording.is_some(),
-            has_clone: user.voice_clone_id.is_some(),
+            has_clone: recording.is_some(),
             voice_clone_id: user.voice_clone_id.clone(),
             hash: recording.map(|recording| recording.hash.clone()),
             duration: recording.map(|recording| recording.duration),

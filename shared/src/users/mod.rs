@@ -22,11 +22,16 @@ use mongodb::{
     bson::{DateTime, Document, oid::ObjectId},
 };
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization as _;
 use utoipa::ToSchema;
 
 use crate::{
-    audio::Audio, clock::Clock, digest::sha256_hex, password::PasswordHash, settings::Settings,
-    validation::ValidationError,
+    audio::Audio,
+    clock::Clock,
+    digest::sha256_hex,
+    password::PasswordHash,
+    settings::Settings,
+    validation::{ValidationError, trim_blanks},
 };
 
 pub use accounts::NewUser;
@@ -34,6 +39,14 @@ pub use lease::{Lease, LeaseError, Reservation, Settlement};
 pub use replays::{Idempotency, Replay};
 pub use sessions::{REFRESH_SECRET_BYTES, RefreshToken, SESSION_LIFETIME, Session};
 pub use usage::Usage;
+
+/// The form in which usernames and email addresses are compared: without blanks around them, in NFC and in lower case.
+#[must_use]
+pub fn login_key(login: &str) -> String {
+    let lower = trim_blanks(login).nfc().collect::<String>().to_lowercase();
+    // A lower-case letter can be two characters.
+    lower.nfc().collect()
+}
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -174,12 +187,6 @@ impl RecordingMetadata {
     }
 }
 
-/// The form in which usernames and email addresses are unique and looked up: without case and the blanks around them.
-#[must_use]
-pub fn login_key(name: &str) -> String {
-    name.trim().to_lowercase()
-}
-
 /// A username: 3–32 of letters, digits, `_ . -`.
 #[derive(Clone, Debug, Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> ValidationError)]
@@ -198,9 +205,10 @@ impl TryFrom<String> for Username {
     type Error = ValidationError;
 
     fn try_from(name: String) -> Result<Self, ValidationError> {
+        let name = trim_blanks(&name);
         let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
         if (3..=32).contains(&name.len()) && name.chars().all(allowed) {
-            Ok(Self(name))
+            Ok(Self(name.to_owned()))
         } else {
             Err(ValidationError("must have 3 to 32 letters, digits, or any of _ . -"))
         }
@@ -213,7 +221,8 @@ impl fmt::Display for Username {
     }
 }
 
-/// An email address, checked for its syntax (RFC 5321 and 5322).
+/// An email address, checked for its syntax (RFC 5321 and 5322), in Unicode NFC: keyboards differ in the form that they
+/// type.
 #[derive(Clone, Debug, Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> ValidationError)]
 #[schema(format = "email", example = "ada@example.com")]
@@ -231,13 +240,13 @@ impl TryFrom<String> for Email {
     type Error = ValidationError;
 
     fn try_from(email: String) -> Result<Self, ValidationError> {
-        let email = email.trim();
+        let email: String = trim_blanks(&email).nfc().collect();
         let options = email_address::Options::default()
             .with_required_tld()
             .without_domain_literal()
             .without_display_text();
-        match EmailAddress::parse_with_options(email, options) {
-            Ok(_) => Ok(Self(email.to_owned())),
+        match EmailAddress::parse_with_options(&email, options) {
+            Ok(_) => Ok(Self(email)),
             Err(_) => Err(ValidationError("must be an email address")),
         }
     }

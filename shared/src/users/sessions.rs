@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::{constant_time, hmac};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use mongodb::{
     bson::{Binary, DateTime, Document, doc, oid::ObjectId, spec::BinarySubtype},
@@ -18,7 +19,15 @@ use crate::{error::Error, password::PasswordHash, session::Caller};
 pub const SESSION_LIFETIME: Duration = Duration::from_hours(30 * 24);
 /// Sessions that a user can have at a time; one more ends the oldest.
 const MAX_SESSIONS: i32 = 10;
+/// How long the predecessor of the current refresh token still gets a new one: two tabs refresh at once, and an answer
+/// gets lost on a phone.
+const REFRESH_GRACE: Duration = Duration::from_secs(60);
+/// Current refresh tokens that a session can have: answers to one predecessor within the grace.
+const MAX_CURRENT_TOKENS: i32 = 32;
+/// Random bytes in a refresh token's secret.
 pub const REFRESH_SECRET_BYTES: usize = 32;
+/// Bytes of the code in a refresh token's secret that shows it is one of ours.
+const MAC_BYTES: usize = 16;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Session {
@@ -26,12 +35,24 @@ pub struct Session {
     pub id: String,
     /// SHA-256 of the current refresh token's secret.
     pub refresh_hash: Binary,
+    /// The same of the tokens that the predecessor got within the grace. They are as current as the first one: which of
+    /// the answers the client kept, nobody knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sibling_hashes: Vec<Binary>,
+    /// The same of the tokens that were current before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub previous_hashes: Vec<Binary>,
+    /// When those were replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_at: Option<DateTime>,
     /// The time of the sign-in.
     pub created_at: DateTime,
     pub expires_at: DateTime,
 }
 
-/// An opaque refresh token, `USER.SESSION.SECRET`. Only the secret's hash is stored. No `Debug`, so that it is not logged.
+/// An opaque refresh token, `USER.SESSION.SECRET`. Only the secret's hash is stored. The secret ends with a message
+/// authentication code, by which an old token can be told from one that somebody made up although old hashes are not
+/// kept. No `Debug`, so that it is not logged.
 pub struct RefreshToken {
     user_id: ObjectId,
     session_id: String,
@@ -40,9 +61,24 @@ pub struct RefreshToken {
 
 impl RefreshToken {
     #[must_use]
-    pub fn new(user_id: ObjectId, session_id: &str, random: &[u8; REFRESH_SECRET_BYTES]) -> Self {
-        let secret = URL_SAFE_NO_PAD.encode(random).into();
+    pub fn new(
+        user_id: ObjectId,
+        session_id: &str,
+        random: &[u8; REFRESH_SECRET_BYTES],
+        key: &hmac::Key,
+    ) -> Self {
+        let mac = mac(user_id, session_id, random, key);
+        let secret = URL_SAFE_NO_PAD.encode([&random[..], &mac].concat()).into();
         Self { user_id, session_id: session_id.to_owned(), secret }
+    }
+
+    /// Whether it was made with this key for this session, at any time.
+    #[must_use]
+    pub fn is_authentic(&self, key: &hmac::Key) -> bool {
+        let Ok(secret) = URL_SAFE_NO_PAD.decode(self.secret.expose_secret()) else { return false };
+        let Some((random, tag)) = secret.split_at_checked(REFRESH_SECRET_BYTES) else { return false };
+        let expected = mac(self.user_id, &self.session_id, random, key);
+        constant_time::verify_slices_are_equal(tag, &expected).is_ok()
     }
 
     /// `None` if `token` does not have the form of a refresh token.
@@ -116,6 +152,9 @@ impl Users {
         Session {
             id: refresh_token.session_id.clone(),
             refresh_hash: refresh_token.hash(),
+            sibling_hashes: Vec::new(),
+            previous_hashes: Vec::new(),
+            replaced_at: None,
             created_at: now,
             expires_at: add(now, SESSION_LIFETIME),
         }
@@ -148,24 +187,75 @@ impl Users {
         Ok(updated.matched_count == 1)
     }
 
-    /// Exchanges a refresh token for the next one of the same session. Reuse of an old token ends the session, because then
-    /// either the owner or a thief has used a copy.
-    pub async fn refresh(&self, old: &RefreshToken, new: &RefreshToken) -> Result<User, Error> {
-        let session = doc! { "$elemMatch": {
-            "id": &old.session_id, "refresh_hash": old.hash(), "expires_at": { "$gt": self.clock.now() },
-        } };
-        let user = self
-            .collection
-            .find_one_and_update(
-                doc! { "_id": old.user_id, "sessions": session },
-                doc! { "$set": { "sessions.$.refresh_hash": new.hash() } },
-            )
-            .await?;
-        if let Some(user) = user {
+    /// Exchanges a refresh token for a new one of the same session.
+    ///
+    /// The immediate predecessor of the current token gets a new one too, for as long as the grace lasts. Any other use of
+    /// an old token ends the session, because then either the owner or a thief has used a copy (RFC 9700, section
+    /// 4.14.2). `old_is_authentic` says whether the old token was ever valid: a made-up one ends nothing, or anybody who
+    /// knows the ids could sign a user out.
+    pub async fn refresh(
+        &self,
+        old: &RefreshToken,
+        new: &RefreshToken,
+        old_is_authentic: bool,
+    ) -> Result<User, Error> {
+        if let Some(user) = self.replace_refresh_token(old, new).await? {
             return Ok(user);
         }
-        self.end_session(old.user_id, &old.session_id).await?;
+        if let Some(user) = self.add_refresh_token(old, new).await? {
+            return Ok(user);
+        }
+        if old_is_authentic {
+            self.end_session(old.user_id, &old.session_id).await?;
+        }
         Err(Error::InvalidRefreshToken)
+    }
+
+    /// `None` if the old token is not current.
+    async fn replace_refresh_token(
+        &self,
+        old: &RefreshToken,
+        new: &RefreshToken,
+    ) -> Result<Option<User>, Error> {
+        let now = self.clock.now();
+        let current = |field: &str| {
+            let mut session = doc! { "id": &old.session_id, "expires_at": { "$gt": now } };
+            session.insert(field, old.hash());
+            doc! { "sessions": { "$elemMatch": session } }
+        };
+        let replaced = doc! { "$mergeObjects": ["$$this", {
+            "refresh_hash": new.hash(),
+            "sibling_hashes": [],
+            "previous_hashes": { "$concatArrays": [
+                ["$$this.refresh_hash"], { "$ifNull": ["$$this.sibling_hashes", []] },
+            ] },
+            "replaced_at": now,
+        }] };
+        let sessions = doc! { "$map": { "input": "$sessions", "in": {
+            "$cond": [{ "$eq": ["$$this.id", &old.session_id] }, replaced, "$$this"],
+        } } };
+        let found = self.collection.find_one_and_update(
+            doc! { "_id": old.user_id, "$or": [current("refresh_hash"), current("sibling_hashes")] },
+            vec![doc! { "$set": { "sessions": sessions } }],
+        );
+        Ok(found.await?)
+    }
+
+    /// `None` if the old token is not the predecessor, or the grace is over.
+    async fn add_refresh_token(&self, old: &RefreshToken, new: &RefreshToken) -> Result<Option<User>, Error> {
+        let now = self.clock.now();
+        let session = doc! { "$elemMatch": {
+            "id": &old.session_id,
+            "expires_at": { "$gt": now },
+            "previous_hashes": old.hash(),
+            "replaced_at": { "$gte": subtract(now, REFRESH_GRACE) },
+        } };
+        let siblings = doc! { "$each": [new.hash()], "$slice": 1 - MAX_CURRENT_TOKENS };
+        let found = self.collection.find_one_and_update(
+            doc! { "_id": old.user_id, "sessions": session },
+            doc! { "$push": { "sessions.$.sibling_hashes": siblings } },
+        );
+        Ok(found.await?)
     }
 
     /// Ends the caller's session. Its access tokens are invalid at once, not only its refresh token.
@@ -185,4 +275,17 @@ impl Users {
 
 fn add(at: DateTime, duration: Duration) -> DateTime {
     DateTime::from_millis(at.timestamp_millis() + i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 2))
+}
+
+fn subtract(at: DateTime, duration: Duration) -> DateTime {
+    DateTime::from_millis(at.timestamp_millis() - i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 2))
+}
+
+/// Binds the random part of a secret to its session.
+fn mac(user_id: ObjectId, session_id: &str, random: &[u8], key: &hmac::Key) -> [u8; MAC_BYTES] {
+    let message = [&user_id.bytes()[..], session_id.as_bytes(), random].concat();
+    let tag = hmac::sign(key, &message);
+    let mut mac = [0; MAC_BYTES];
+    mac.copy_from_slice(&tag.as_ref()[..MAC_BYTES]);
+    mac
 }

@@ -79,7 +79,10 @@ pub fn document() -> Value {
             "description": ABOUT,
             "license": { "name": "MIT", "identifier": "MIT" },
         },
-        "servers": [{ "url": "/", "description": "Where this document is served." }],
+        "servers": [
+            { "url": "/", "description": "Where this document is served." },
+            { "url": "/api", "description": "The same, for a web app on the same origin." },
+        ],
         "tags": functions().map(|(name, _)| json!({ "name": name })),
         "paths": paths,
         "components": {

@@ -79,28 +79,129 @@ async fn refresh_gives_new_tokens_of_the_same_session() {
 }
 
 #[tokio::test]
-async fn refresh_token_used_again_ends_its_session_and_no_other() {
+async fn refresh_after_a_lost_answer_goes_on_for_a_minute() {
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let lost = ada.with_tokens_of(&refresh(&app, &ada).await);
+    app.clock.advance(Duration::from_secs(60));
+    let again = ada.with_tokens_of(&refresh(&app, &ada).await);
+    assert_ne!(again.refresh_token, lost.refresh_token);
+    for tokens in [&lost, &again] {
+        let session = app.get_as(tokens, "/auth/session").await.json();
+        assert_eq!(session["session"]["created_at"], "2026-11-22T12:00:00Z", "the same session");
+    }
+    // Whichever answer a tab has kept, it goes on with it, much later too.
+    for kept in [lost, again] {
+        app.clock.advance(Duration::from_secs(30));
+        assert_eq!(refresh(&app, &kept).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn refresh_by_two_tabs_at_once_signs_neither_out() {
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    for _ in 0..5 {
+        let (one, other) = tokio::join!(refresh(&app, &ada), refresh(&app, &ada));
+        let (one, other) = (ada.with_tokens_of(&one), ada.with_tokens_of(&other));
+        for tokens in [&ada, &one, &other] {
+            assert_eq!(app.get_as(tokens, "/auth/session").await.status, 200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn refresh_by_twelve_calls_at_once_answers_all_of_them() {
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let responses = join_all((0..12).map(|_| refresh(&app, &ada))).await;
+    let mut secrets = Vec::new();
+    for response in &responses {
+        assert_eq!(response.status, 200, "{response:?}");
+        let tokens = ada.with_tokens_of(response);
+        assert_eq!(app.get_as(&tokens, "/auth/session").await.status, 200);
+        secrets.push(tokens.refresh_token);
+    }
+    secrets.sort();
+    secrets.dedup();
+    assert_eq!(secrets.len(), 12);
+    // An hour later the client has one of them, and nobody knows which.
+    app.clock.advance(Duration::from_hours(1));
+    let kept = ada.with_tokens_of(&responses[7]);
+    let next = refresh(&app, &kept).await;
+    assert_eq!(next.status, 200);
+    assert_eq!(refresh(&app, &ada.with_tokens_of(&next)).await.status, 200);
+}
+
+#[tokio::test]
+async fn refresh_with_the_predecessor_after_a_minute_ends_its_session_and_no_other() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let other_device = app.sign_in(&ada).await;
     let refreshed = ada.with_tokens_of(&refresh(&app, &ada).await);
-
-    refresh(&app, &ada).await.assert_problem(401, "invalid_refresh_token");
-    refresh(&app, &refreshed).await.assert_problem(401, "invalid_refresh_token");
-    for tokens in [&ada, &refreshed] {
-        app.get_as(tokens, "/auth/session").await.assert_problem(401, "invalid_token");
-    }
+    app.clock.advance(Duration::from_millis(60_001));
+    assert_session_ends(&app, &ada, &refreshed).await;
     assert_eq!(app.get_as(&other_device, "/auth/session").await.status, 200);
     assert_eq!(refresh(&app, &other_device).await.status, 200);
 }
 
 #[tokio::test]
-async fn refresh_race_with_one_token_succeeds_at_most_once() {
+async fn refresh_with_an_older_token_ends_the_session_at_once() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
-    let responses = join_all((0..8).map(|_| refresh(&app, &ada))).await;
-    assert_eq!(responses.iter().filter(|response| response.status == 200).count(), 1);
-    app.get_as(&ada, "/auth/session").await.assert_problem(401, "invalid_token");
+    let second = ada.with_tokens_of(&refresh(&app, &ada).await);
+    let third = ada.with_tokens_of(&refresh(&app, &second).await);
+    assert_session_ends(&app, &ada, &third).await;
+}
+
+#[tokio::test]
+async fn refresh_with_an_answer_to_a_thief_ends_the_session_once_the_owner_has_gone_on() {
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let owner = ada.with_tokens_of(&refresh(&app, &ada).await);
+    let thief = ada.with_tokens_of(&refresh(&app, &ada).await);
+    app.clock.advance(DAY);
+    let owner = owner.with_tokens_of(&refresh(&app, &owner).await);
+    app.clock.advance(Duration::from_mins(2));
+    assert_session_ends(&app, &thief, &owner).await;
+}
+
+#[tokio::test]
+async fn refresh_with_a_made_up_secret_ends_nothing() {
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let grace = app.register("grace").await;
+    let old = ada.clone();
+    let ada = ada.with_tokens_of(&refresh(&app, &ada).await);
+    let secret = |user: &User| user.refresh_token.rsplit('.').next().unwrap().to_owned();
+    let with_secret = |secret: &str| {
+        let ids = ada.refresh_token.rsplit_once('.').unwrap().0;
+        User { refresh_token: format!("{ids}.{secret}"), ..ada.clone() }
+    };
+    let (current, previous) = (secret(&ada), secret(&old));
+    app.clock.advance(Duration::from_mins(5));
+    for made_up in [
+        "x".repeat(43),
+        "x".repeat(64),
+        current[..43].to_owned(),
+        current.to_lowercase(),
+        format!("{}{}", &current[..32], &previous[32..]),
+        format!("{previous}x"),
+        secret(&grace),
+    ] {
+        refresh(&app, &with_secret(&made_up)).await.assert_problem(401, "invalid_refresh_token");
+        assert_eq!(app.get_as(&app.sign_in(&ada).await, "/auth/session").await.status, 200);
+    }
+    assert_eq!(refresh(&app, &ada).await.status, 200, "still signed in");
+}
+
+/// The old token is refused, and nothing of its session is valid after that.
+async fn assert_session_ends(app: &TestApp, old: &User, current: &User) {
+    refresh(app, old).await.assert_problem(401, "invalid_refresh_token");
+    refresh(app, current).await.assert_problem(401, "invalid_refresh_token");
+    for tokens in [old, current] {
+        app.get_as(tokens, "/auth/session").await.assert_problem(401, "invalid_token");
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::{Router, routing::get};
 use http::Method;
 use serde_json::{Value, json};
+use shared::env::Env;
 use tests::harness::{PASSWORD, Route, TestApp, TestClient, base64, registration, routes, send};
 
 /// Every route that reads JSON, and its path for the caller; an admin may use them all.
@@ -346,7 +347,7 @@ async fn panic_is_a_500_that_says_nothing_and_the_next_request_works() {
         panic!("the {} of the show", "secret")
     });
     let routes = Router::new().route("/", panics).route("/late", late).route("/well", get(async || "well"));
-    let client = TestClient::router(&shared::http::with_common_layers(routes));
+    let client = TestClient::router(&shared::http::with_common_layers(routes, &Env::default()).unwrap());
     for path in ["/", "/late"] {
         let response = send(client.request(Method::GET, path)).await;
         response.assert_problem(500, "internal_error");

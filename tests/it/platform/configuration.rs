@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shared::env::Env;
+use shared::{env::Env, http};
 use tests::harness::{TestApp, router};
 
 use crate::platform::template::TEMPLATE;
@@ -11,8 +11,7 @@ use crate::platform::template::TEMPLATE;
 const EXAMPLE: &str = include_str!("../../../.env.example");
 
 /// Read by the functions and not set in AWS: the platform sets them, or their defaults are right there.
-const NOT_IN_AWS: [&str; 8] = [
-    "ACCESS_TOKEN_SECONDS",
+const NOT_IN_AWS: [&str; 7] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_REGION",
     "AWS_SECRET_ACCESS_KEY",
@@ -88,7 +87,8 @@ async fn requested(app: &TestApp, function: &str) -> BTreeSet<&'static str> {
     if function == "sweep" {
         sweep::AppState::from_env(&env, app.clock.clone()).await.unwrap();
     } else {
-        let _ = router(function, &env, &app.clock).await.unwrap();
+        let routes = router(function, &env, &app.clock).await.unwrap();
+        let _ = http::with_common_layers(routes, &env).unwrap();
     }
     let mut requested = env.requested();
     // Every program starts its logs with it, which a test must not.

@@ -2,7 +2,9 @@
 
 mod access;
 mod alarms;
+mod app_journey;
 mod bad_input;
+mod base_path;
 mod configuration;
 mod dependencies;
 pub mod events;

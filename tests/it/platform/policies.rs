@@ -61,7 +61,11 @@ async fn on_keys_of_their_own(mut app: TestApp) -> TestApp {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     app.client = TestClient::http(format!("http://{}", listener.local_addr().unwrap()));
     // It ends with the test's runtime.
-    tokio::spawn(gateway::serve(listener, with_common_layers(all), std::future::pending()));
+    tokio::spawn(gateway::serve(
+        listener,
+        with_common_layers(all, &app.services.env).unwrap(),
+        std::future::pending(),
+    ));
     app
 }
 

@@ -6,7 +6,7 @@ use http::Method;
 use shared::http::with_common_layers;
 use tests::harness::{FUNCTIONS, Route, TestApp, TestClient, router, routes, send};
 
-use crate::platform::template::TEMPLATE;
+use crate::platform::template::{BASE_PATH, TEMPLATE};
 
 #[test]
 fn template_declares_exactly_the_listed_routes() {
@@ -17,6 +17,14 @@ fn template_declares_exactly_the_listed_routes() {
         declared.into_iter().collect::<BTreeSet<_>>(),
         routes::all().iter().map(Route::name).collect()
     );
+}
+
+#[test]
+fn template_declares_every_route_a_second_time_under_the_base_path() {
+    for function in TEMPLATE.functions() {
+        assert_eq!(function.routes_under_base_path, function.routes, "the function {}", function.name);
+    }
+    assert_eq!(TEMPLATE.parameters["ApiBasePath"].default.as_deref(), Some(BASE_PATH));
 }
 
 #[tokio::test]
@@ -32,7 +40,7 @@ async fn routers_serve_exactly_the_routes_that_the_template_gives_their_function
     assert_eq!(serving, FUNCTIONS.into_iter().collect());
     for function in functions.iter().filter(|function| serving.contains(function.name)) {
         let router = router(function.name, &app.services.env, &app.clock).await.unwrap();
-        let client = TestClient::router(&with_common_layers(router));
+        let client = TestClient::router(&with_common_layers(router, &app.services.env).unwrap());
         for path in &paths {
             for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
                 let name = format!("{method} {path}");

@@ -13,7 +13,7 @@ use futures::TryStreamExt as _;
 use http::Method;
 use mongodb::bson::{Document, doc};
 use serde_json::{Value, json};
-use shared::telemetry;
+use shared::{env::Env, telemetry};
 use tests::{
     fakes::{
         elevenlabs,
@@ -259,7 +259,7 @@ async fn panic_with(known: &Known) {
     let client = TestClient::http(format!("http://{}", listener.local_addr().unwrap()));
     let server = tokio::spawn(gateway::serve(
         listener,
-        shared::http::with_common_layers(routes),
+        shared::http::with_common_layers(routes, &Env::default()).unwrap(),
         std::future::pending(),
     ));
     let response = send(client.request(Method::POST, "/panic")).await;

@@ -89,9 +89,14 @@ pub struct Function {
     pub name: &'static str,
     /// Its routes, such as `GET /users/{user_id}`.
     pub routes: Vec<String>,
+    /// Those that are there a second time, under [`BASE_PATH`], without it.
+    pub routes_under_base_path: Vec<String>,
     /// Its environment variables and what they are set from.
     pub variables: BTreeMap<&'static str, &'static str>,
 }
+
+/// Under which every route is there a second time; the default of `API_BASE_PATH`.
+pub const BASE_PATH: &str = "/api";
 
 /// The file.
 pub static TEMPLATE: LazyLock<Template> = LazyLock::new(|| {
@@ -114,11 +119,11 @@ impl Template {
     pub fn functions(&'static self) -> Vec<Function> {
         let of = |resource: &'static Resource| Function {
             name: &resource.metadata.build_properties.binary,
-            routes: resource
-                .properties
-                .events
-                .values()
-                .filter_map(|event| event.properties.route())
+            routes: resource.routes().filter(|route| !route.contains(BASE_PATH)).collect(),
+            routes_under_base_path: resource
+                .routes()
+                .filter(|route| route.contains(BASE_PATH))
+                .map(|route| route.replacen(BASE_PATH, "", 1))
                 .collect(),
             variables: [&self.globals.function, &resource.properties]
                 .into_iter()
@@ -149,6 +154,12 @@ impl Template {
             .flat_map(|resource| &resource.properties.cors_configuration.expose_headers)
             .map(String::as_str)
             .collect()
+    }
+}
+
+impl Resource {
+    fn routes(&self) -> impl Iterator<Item = String> {
+        self.properties.events.values().filter_map(|event| event.properties.route())
     }
 }
 

@@ -130,7 +130,7 @@ async fn recording_metadata_names_no_clone_while_nothing_runs() {
     app.upload(&ada, WEBM).await;
     let told = meta(&app, &ada).await;
     let expected = json!({
-        "hasSample": true, "hasClone": false, "voiceCloneId": null, "hash": sha256(WEBM),
+        "hasSample": true, "hasClone": true, "voiceCloneId": null, "hash": sha256(WEBM),
         "duration": told["duration"], "mime_type": "audio/webm", "uploaded_at": "2026-11-22T12:00:00Z",
         "consent_at": null,
     });

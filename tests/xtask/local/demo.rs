@@ -96,7 +96,7 @@ async fn main_job(
 
     let meta = client.request(Method::GET, "/users/me/voice/meta").user(&user);
     let meta = step("read the voice metadata", meta).await?.json();
-    check(meta["voiceCloneId"].is_null() && meta["hasClone"] == false, || {
+    check(meta["voiceCloneId"].is_null() && meta["hasClone"] == true, || {
         format!("A clone is still recorded: {meta}")
     })?;
     let usage = step("read the usage", client.request(Method::GET, "/usage").user(&user)).await?.json();
