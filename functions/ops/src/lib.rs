@@ -9,6 +9,7 @@ mod admin;
 mod codes;
 mod indexes;
 mod migrate;
+mod smoke;
 mod status;
 mod sweep;
 
@@ -33,6 +34,7 @@ use shared::{
     users::Users,
     voice_name::VoiceNaming,
 };
+use smoke::Smoke;
 
 /// Admin tasks for the deployment of New Visions that the environment names: STAGE and MONGODB_URI always,
 /// ELEVENLABS_API_KEY and the bucket's variables where a command needs them.
@@ -81,6 +83,8 @@ enum Command {
         #[command(flatten)]
         confirm: Confirm,
     },
+    /// Do the main job against a deployed API: register, upload, perform, delete the account.
+    Smoke(Smoke),
 }
 
 #[derive(Args, Clone, Copy)]
@@ -119,8 +123,15 @@ impl Ops {
                 env.extend([line.map_err(|_| unreadable())?]);
             }
         }
+        // With a code, all that this needs is the API.
+        if let Command::Smoke(smoke) = &self.command
+            && smoke.code.is_some()
+        {
+            return smoke.run(None, out).await;
+        }
         let deployment = Deployment::connect(env, clock).await?;
         match self.command {
+            Command::Smoke(smoke) => smoke.run(Some(&deployment), out).await,
             Command::Codes { count, confirm } => codes::issue(&deployment, count, confirm, out).await,
             Command::Admin { username, revoke, confirm } => {
                 admin::set_role(&deployment, &username, !revoke, confirm, out).await

@@ -3,3 +3,4 @@
 mod commands;
 mod earlier_database;
 mod migrate;
+mod smoke;
