@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 
 /// What a client accepts. A request without the header, or with an empty one, accepts everything.
 pub struct Accept(Vec<MediaRange>);
@@ -61,6 +61,13 @@ impl Accept {
         let weight = Some(self.0[found].weight).filter(|weight| *weight > 0)?;
         Some((found, Preference { weight, is_named: named.is_some() }))
     }
+}
+
+/// The ranges of a header such as `Accept-Language`, in lower case, each with its weight in thousandths.
+pub(crate) fn weighted_ranges(headers: &HeaderMap, name: HeaderName) -> Vec<(String, u16)> {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    let ranges = values.flat_map(|value| value.split(',')).map(MediaRange::parse);
+    ranges.map(|range| (range.range, range.weight)).collect()
 }
 
 impl MediaRange {

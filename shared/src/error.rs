@@ -14,38 +14,39 @@ use utoipa::ToSchema;
 pub use crate::validation::FieldError;
 
 use crate::{
-    audio::InvalidRecording, content_filter::Rejected, elevenlabs::ElevenLabsError, mongo,
-    object_store::S3Error,
+    audio::InvalidRecording, content_filter::Rejected, elevenlabs::ElevenLabsError, messages::Language,
+    mongo, object_store::S3Error,
 };
 
-/// `Display` is the `detail` of the response: a sentence for the person who calls, without the cause.
+/// `Display` is the `detail` of the response: a sentence for the person in front of the app, without the cause. Each has
+/// its translations in `messages/*.json`.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// With the place of the mistake, and never a part of the body.
-    #[error("The request body is not valid JSON: {0}.")]
+    #[error("What was sent cannot be read: {0}.")]
     MalformedJson(String),
-    #[error("The request body could not be read to its end.")]
+    #[error("The connection broke off before everything had arrived. Please try again.")]
     UnreadableBody,
     /// Well-formed JSON with bad values. Lists every bad field.
     #[error("{}", summary(.0))]
     Invalid(Vec<FieldError>),
-    #[error("The request body is larger than this endpoint takes.")]
+    #[error("That is more than can be sent at once.")]
     BodyTooLarge,
     /// With the media types that the endpoint accepts.
-    #[error("This endpoint reads {0}; set the Content-Type header to match the body.")]
+    #[error("This was sent in a form that cannot be read here: {0} is expected.")]
     UnsupportedMediaType(&'static str),
-    #[error("No such endpoint.")]
+    #[error("There is nothing here.")]
     NotFound,
-    #[error("Method not allowed for this endpoint.")]
+    #[error("This cannot be done here.")]
     MethodNotAllowed,
 
-    #[error("This needs a signed-in user: send the access token as a bearer token.")]
+    #[error("Please sign in first.")]
     MissingToken,
     /// Malformed, expired or forged, or its session has ended.
-    #[error("The access token is not valid, has expired, or its session has ended. Sign in again.")]
+    #[error("You are no longer signed in. Please sign in again.")]
     InvalidToken,
     /// Unknown, expired, or used before.
-    #[error("The refresh token is not valid, or was used before. Sign in again.")]
+    #[error("Your session has ended. Please sign in again.")]
     InvalidRefreshToken,
     /// Of this account or from this IP address.
     #[error("Too many attempts. Wait a few minutes and try again.")]
@@ -69,13 +70,13 @@ pub enum Error {
     #[error("{0}")]
     InvalidRecording(#[from] InvalidRecording),
     #[error(
-        "There is no recording of your voice yet: upload 30 to 60 seconds of speech to POST /users/me/voice."
+        "There is no recording of your voice yet: record 30 to 60 seconds of speech first (POST /users/me/voice)."
     )]
     VoiceRequired,
     /// Another perform of the same user held the lease for as long as this one waited.
     #[error("Another perform of yours is still running.")]
     PerformInProgress { retry_in: Duration },
-    #[error("This Idempotency-Key was used with another body. Use a fresh key for a new request.")]
+    #[error("This was already sent with other contents. Start a new request.")]
     IdempotencyConflict,
     #[error("This text cannot be spoken: it contains words that the content filter refuses.")]
     ContentRejected,
@@ -269,6 +270,19 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
 }
 
+impl Problem {
+    /// `code` stays; what is for a person is translated.
+    pub(crate) fn translate(&mut self, language: Language) {
+        for error in &mut self.errors {
+            error.message = language.translate(&error.message);
+        }
+        self.detail = match self.errors.as_slice() {
+            [one] if self.code == Error::Invalid(Vec::new()).code() => summary(std::slice::from_ref(one)),
+            _ => language.translate(&self.detail),
+        };
+    }
+}
+
 impl From<Rejected> for Error {
     fn from(Rejected: Rejected) -> Self {
         Self::ContentRejected
@@ -310,6 +324,6 @@ fn names(errors: &[FieldError]) -> String {
 fn summary(errors: &[FieldError]) -> String {
     match errors {
         [one] => format!("{}: {}", one.field, one.message),
-        many => format!("{} fields need attention; see errors.", many.len()),
+        many => format!("{} fields need attention.", many.len()),
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     client_ip::ClientIp,
     env::{Env, EnvError},
     error::{Error, Problem},
+    messages::Language,
 };
 
 const JSON: &str = "application/json";
@@ -111,6 +112,7 @@ async fn request_middleware(mut request: Request, next: Next) -> Response {
         .unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     request.extensions_mut().insert(RequestId(id.clone()));
     let problem_media_type = problem_media_type(request.headers());
+    let language = Language::from_headers(request.headers());
     let method = request.method().clone();
     // The route and not the path, which contains ids.
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
@@ -118,8 +120,12 @@ async fn request_middleware(mut request: Request, next: Next) -> Response {
 
     let mut response = next.run(request).instrument(span.clone()).await;
 
-    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+    if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
+        problem.translate(language);
         response = render_problem(problem, &id, problem_media_type, &response);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.code));
+        headers.append(header::VARY, HeaderValue::from_static("accept-language"));
     }
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", id);

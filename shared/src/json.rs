@@ -101,7 +101,7 @@ pub fn media_type(headers: &HeaderMap) -> Option<String> {
 /// Where the JSON is malformed. `serde_json`'s own text can quote the body, and with it a password.
 fn position(error: &serde_json::Error) -> String {
     if error.is_eof() {
-        return String::from("it ends too early");
+        return String::from("it is not whole JSON");
     }
-    format!("it breaks at line {}, column {}", error.line(), error.column())
+    format!("it is not JSON at line {}, column {}", error.line(), error.column())
 }

@@ -1,8 +1,9 @@
 //! What the functions of New Visions have in common. Depends on none of them.
 //!
 //! **Platform.** [`env`] (the only access to configuration) and [`clock`] (the only access to time), [`error`] (every
-//! error, its status and its code), [`http`] (the middleware around every router), [`accept`] and [`json`] (request
-//! headers and bodies), [`client_ip`], [`session`] (who calls), [`password`], [`deadline`], [`telemetry`], [`metrics`].
+//! error, its status and its code), [`messages`] (their translations), [`http`] (the middleware around every router),
+//! [`accept`] and [`json`] (request headers and bodies), [`client_ip`], [`session`] (who calls), [`password`],
+//! [`deadline`], [`telemetry`], [`metrics`].
 //!
 //! **Data.** [`mongo`], with one file per collection: [`users`], [`activation_codes`], [`clone_slots`], [`rate_limit`];
 //! [`migration`] (documents of the earlier backend); and [`object_store`] for S3.
@@ -33,6 +34,7 @@ pub mod gemini;
 pub mod http;
 pub mod http_client;
 pub mod json;
+pub mod messages;
 pub mod metrics;
 pub mod migration;
 pub mod mongo;

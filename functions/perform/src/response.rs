@@ -19,6 +19,7 @@ use shared::{
     clock::rfc3339,
     error::Error,
     http::RequestId,
+    messages::Language,
     schema::{Base64, Timestamp},
     thought::{Routine, ThoughtSource},
 };
@@ -289,8 +290,15 @@ impl PerformResponse {
                 Ok(axum::Json(single).into_response())
             }
             Self::List(mut list) => {
+                let language = Language::from_headers(headers);
                 for outcome in &mut list.takes {
-                    let TakeOutcome::Ok(SuccessfulTake { take, bytes, .. }) = outcome else { continue };
+                    let (take, bytes) = match outcome {
+                        TakeOutcome::Ok(SuccessfulTake { take, bytes, .. }) => (take, bytes),
+                        TakeOutcome::Failed(failed) => {
+                            failed.detail = language.translate(&failed.detail);
+                            continue;
+                        }
+                    };
                     let bytes = usize::try_from(*bytes).ok().filter(|bytes| *bytes <= audio.len());
                     let bytes =
                         bytes.ok_or_else(|| Error::internal("the stored audio is shorter than its takes"))?;

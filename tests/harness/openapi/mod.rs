@@ -22,9 +22,10 @@ use problems::Problems;
 const ABOUT: &str = "The backend of New Visions: a performer of mentalism speaks a dream about what a spectator thinks \
     of, in a voice note in their own voice. JSON in, JSON out, UTF-8; members of a body that are not named here are \
     ignored. Every error is problem details (RFC 9457), as `application/problem+json` unless `Accept` names JSON and not \
-    that; switch on its `code`. Unknown paths are 404 `not_found`, unknown methods 405 `method_not_allowed`. Some routes \
-    are for admins alone: they say so, and answer everybody else with 403 `forbidden`. The gateway's own refusals, such \
-    as a body of over 10 MB, are not problem details.";
+    that; switch on its `code`, and show its `detail`, which is in the language of `Accept-Language` (en, es, fr, de, it \
+    or pt; English else). Unknown paths are 404 `not_found`, unknown methods 405 `method_not_allowed`. Some routes are \
+    for admins alone: they say so, and answer everybody else with 403 `forbidden`. The gateway's own refusals, such as a \
+    body of over 10 MB, are not problem details.";
 
 /// Paths that an earlier version of the app uses.
 const ALIASES: [(&str, &str); 1] = [("/generate-thought", "/thought")];

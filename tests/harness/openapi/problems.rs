@@ -112,7 +112,7 @@ fn samples() -> Vec<Error> {
     let field =
         |field: &str, message: &str| FieldError { field: field.to_owned(), message: message.to_owned() };
     vec![
-        Error::MalformedJson(String::from("it breaks at line 1, column 2")),
+        Error::MalformedJson(String::from("it is not JSON at line 1, column 2")),
         Error::UnreadableBody,
         Error::Invalid(vec![field("username", "is missing"), field("email", "must be an email address")]),
         Error::BodyTooLarge,

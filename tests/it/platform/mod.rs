@@ -10,6 +10,7 @@ mod dependencies;
 pub mod events;
 mod http_client;
 pub mod lambda_binaries;
+mod languages;
 pub mod openapi;
 mod page;
 mod policies;
