@@ -94,6 +94,8 @@ pub enum Error {
         needed: i64,
         resets_in: Duration,
     },
+    #[error("This month's {limit} voice creations are used up: each perform in your own voice takes one.")]
+    CloneQuotaExceeded { limit: i64, resets_in: Duration },
     #[error("The voice provider could not make the voice. Nothing was charged.")]
     CloneFailed(#[source] ElevenLabsError),
     #[error("The voice provider could not speak the text. Nothing was charged.")]
@@ -180,6 +182,7 @@ impl Error {
             }
             Self::AnswerTooLarge => (StatusCode::UNPROCESSABLE_ENTITY, "answer_too_large"),
             Self::QuotaExceeded { .. } => (StatusCode::TOO_MANY_REQUESTS, "quota_exceeded"),
+            Self::CloneQuotaExceeded { .. } => (StatusCode::TOO_MANY_REQUESTS, "clone_quota_exceeded"),
             Self::CloneFailed(_) => (StatusCode::BAD_GATEWAY, "clone_failed"),
             Self::SynthesisFailed(_) => (StatusCode::BAD_GATEWAY, "synthesis_failed"),
             Self::CloneSlotsBusy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "clone_slots_busy"),
@@ -201,9 +204,9 @@ impl Error {
     /// Seconds after which a retry makes sense: on every 409, 429 and 503.
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::QuotaExceeded { resets_in, .. } | Self::ProviderCreditsExhausted { resets_in } => {
-                Some(resets_in.as_secs().max(1))
-            }
+            Self::QuotaExceeded { resets_in, .. }
+            | Self::CloneQuotaExceeded { resets_in, .. }
+            | Self::ProviderCreditsExhausted { resets_in } => Some(resets_in.as_secs().max(1)),
             Self::TooManyAttempts { retry_in } => Some(retry_in.as_secs().max(1)),
             // Rounded up: at the end of the time, and not just before.
             Self::PerformInProgress { retry_in }

@@ -138,6 +138,12 @@ pub(crate) fn from_now(time: Duration) -> Document {
     doc! { "$dateAdd": { "startDate": "$$NOW", "unit": "millisecond", "amount": millis } }
 }
 
+/// `time` ago by the database's clock, as an aggregation expression.
+pub(crate) fn ago(time: Duration) -> Document {
+    let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    doc! { "$dateSubtract": { "startDate": "$$NOW", "unit": "millisecond", "amount": millis } }
+}
+
 /// Which of the unique `indexes` a write violated; `None` for any other error.
 #[must_use]
 pub fn violated_index<'a>(error: &MongoError, indexes: &[&'a str]) -> Option<&'a str> {

@@ -1,4 +1,4 @@
-//! The monthly character limit, and the calendar month that characters count against.
+//! The monthly limits, and the calendar month that they count against.
 
 use std::time::Duration;
 
@@ -15,11 +15,16 @@ use crate::{
 pub struct Quota {
     /// Characters per user and month (`MONTHLY_CHAR_LIMIT`, default 4000).
     pub monthly_limit: i64,
+    /// Voice creations per user and month (`MONTHLY_CLONE_LIMIT`, default 30): they are the account's scarcest good.
+    pub monthly_clones: i64,
 }
 
 impl Quota {
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
-        Ok(Self { monthly_limit: env.parse_or("MONTHLY_CHAR_LIMIT", 4000)? })
+        Ok(Self {
+            monthly_limit: env.parse_or("MONTHLY_CHAR_LIMIT", 4000)?,
+            monthly_clones: env.parse_or("MONTHLY_CLONE_LIMIT", 30)?,
+        })
     }
 }
 

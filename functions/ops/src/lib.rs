@@ -6,6 +6,7 @@
 //! The commands use the same stores and clients as the functions, and read the same environment variables.
 
 mod admin;
+mod clone_limit;
 mod codes;
 mod indexes;
 mod migrate;
@@ -66,6 +67,16 @@ enum Command {
         /// Revoke the role instead.
         #[arg(long)]
         revoke: bool,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
+    /// Set an account's voice creations per month.
+    CloneLimit {
+        /// The account's username.
+        username: String,
+        /// Voice creations per month. Without it, the deployment's limit applies again.
+        #[arg(value_parser = clap::value_parser!(i64).range(0..=1_000_000))]
+        limit: Option<i64>,
         #[command(flatten)]
         confirm: Confirm,
     },
@@ -135,6 +146,9 @@ impl Ops {
             Command::Codes { count, confirm } => codes::issue(&deployment, count, confirm, out).await,
             Command::Admin { username, revoke, confirm } => {
                 admin::set_role(&deployment, &username, !revoke, confirm, out).await
+            }
+            Command::CloneLimit { username, limit, confirm } => {
+                clone_limit::set(&deployment, &username, limit, confirm, out).await
             }
             Command::Sweep(confirm) => sweep::sweep(&deployment, confirm, out).await,
             Command::Status => status::print(&deployment, out).await,

@@ -16,7 +16,8 @@ use shared::{
 
 use crate::{
     budget::{
-        LEASE_WAIT, MIN_CLONE_TIME, POLL_INTERVAL, SLOT_WAIT, SWEEP_INTERVAL, USUAL_PERFORM, lease_ttl,
+        CLEANUP_RESERVE, LEASE_WAIT, MIN_CLONE_TIME, POLL_INTERVAL, SAME_REQUEST_WAIT, SLOT_WAIT,
+        SWEEP_INTERVAL, USUAL_PERFORM, lease_ttl,
     },
     metrics::PerformMetrics,
     state::AppState,
@@ -37,6 +38,7 @@ pub async fn acquire_lease(
     deadline: Deadline,
 ) -> Result<LeaseOutcome, Error> {
     let wait = deadline.minus(MIN_CLONE_TIME).capped_at(LEASE_WAIT);
+    let wait_for_same = deadline.minus(CLEANUP_RESERVE).capped_at(SAME_REQUEST_WAIT);
     let mut sweeping = Sweeping { state, wait, last: None };
     loop {
         let acquired = acquire_or_release(
@@ -48,12 +50,19 @@ pub async fn acquire_lease(
             Err(LeaseError::AlreadyDone(replay)) => return Ok(LeaseOutcome::AlreadyDone(replay)),
             Err(LeaseError::KeyReused) => return Err(Error::IdempotencyConflict),
             Err(LeaseError::NoRecording) => return Err(Error::VoiceRequired),
+            Err(LeaseError::CloneQuotaExceeded { limit }) => {
+                return Err(Error::CloneQuotaExceeded { limit, resets_in: quota::resets_in(&state.clock) });
+            }
             Err(LeaseError::QuotaExceeded { remaining }) => {
                 let (needed, resets_in) = (reservation.characters, quota::resets_in(&state.clock));
                 return Err(Error::QuotaExceeded { remaining, needed, resets_in });
             }
             Err(LeaseError::Expired) if sweeping.sweep_if_due().await => {}
-            Err(LeaseError::Held { free_in }) if wait.is_expired() => {
+            // The first one's audio will serve this one too, and needs no time for a clone.
+            Err(LeaseError::Held { is_same: true, .. }) if !wait_for_same.is_expired() => {
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+            Err(LeaseError::Held { free_in, .. }) if wait.is_expired() => {
                 return Err(Error::PerformInProgress { retry_in: free_in.unwrap_or(USUAL_PERFORM) });
             }
             Err(LeaseError::Expired) if wait.is_expired() => {

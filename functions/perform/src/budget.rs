@@ -37,6 +37,8 @@ pub const LEASE_MARGIN: Duration = Duration::from_secs(15);
 
 /// The maximum wait for another perform of the same user.
 pub const LEASE_WAIT: Duration = Duration::from_secs(12);
+/// The maximum wait for the perform of the same request, whose audio is then returned: the gateway gives up after 30 s.
+pub const SAME_REQUEST_WAIT: Duration = Duration::from_secs(25);
 /// The maximum wait for a slot.
 pub const SLOT_WAIT: Duration = Duration::from_secs(10);
 /// The interval between two attempts to create a voice while the account's slots are full.

@@ -1,4 +1,5 @@
-//! The `Idempotency-Key` header: a repeated request gets the first one's response, byte for byte.
+//! The `Idempotency-Key` header: a repeated request gets the first one's response, byte for byte. Without the header, the
+//! body identifies the request for a short time.
 //! <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>
 
 use axum::{extract::FromRequestParts, http::request::Parts};
@@ -34,7 +35,10 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
 
 impl IdempotencyKey {
     /// The key and the body that it was sent with.
-    pub fn for_body(self, body: BodyHash) -> Option<Idempotency> {
-        self.0.map(|key| Idempotency { key: sha256_hex(key), body: body.0 })
+    pub fn for_body(self, BodyHash(body): BodyHash) -> Idempotency {
+        match self.0 {
+            Some(key) => Idempotency { key: sha256_hex(key), body, is_implicit: false },
+            None => Idempotency { key: format!("body:{body}"), body, is_implicit: true },
+        }
     }
 }

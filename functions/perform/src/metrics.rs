@@ -41,6 +41,9 @@ pub struct PerformMetrics {
     #[metrics(unit = Millisecond)]
     overhead_ms: Duration,
     audio_bytes: Option<u64>,
+    #[metrics(ignore)]
+    takes: Option<u64>,
+    pub takes_failed: Option<u64>,
     chars: u64,
     /// Slots of this deployment that were held, this one included.
     pub slots_held: Option<u64>,
@@ -70,6 +73,8 @@ pub struct CloneTimes {
     pub hold: Option<Hold>,
     /// Whether what was spoken is deleted from the provider's history too.
     pub history_deleted: bool,
+    /// Whether one of the month's voice creations was spent, or may have been.
+    pub is_spent: bool,
 }
 
 impl PerformMetrics {
@@ -87,6 +92,8 @@ impl PerformMetrics {
             perform_ms: Duration::ZERO,
             overhead_ms: Duration::ZERO,
             audio_bytes: None,
+            takes: None,
+            takes_failed: None,
             chars: 0,
             slots_held: None,
             slot_wait_ms: None,
@@ -104,10 +111,12 @@ impl PerformMetrics {
         let started = succeeded().map(|take| take.synthesis.0).min();
         let ended = succeeded().map(|take| take.synthesis.1).max();
         self.synthesis_ms = ended.zip(started).map(|(ended, started)| ended.duration_since(started));
+        self.takes = Some(takes.len() as u64);
+        self.takes_failed = Some((takes.len() - succeeded().count()) as u64);
         self.audio_bytes = Some(succeeded().map(|take| take.audio.len() as u64).sum());
     }
 
-    /// Writes the log line and the metrics. `outcome` is `ok`, an error code, or `panic`.
+    /// Writes the log line and the metrics. `outcome` is `ok`, `partial` (some takes failed), an error code, or `panic`.
     pub fn finish(mut self, outcome: &'static str, charged: i64, clock: &Clock) {
         self.at = clock.now().to_system_time();
         self.outcome = outcome;
@@ -122,6 +131,8 @@ impl PerformMetrics {
             clone_created_at = self.clone.created_at.map(rfc3339),
             clone_deleted_at = self.clone.deleted_at.map(rfc3339),
             latency_ms = u64::try_from(self.perform_ms.as_millis()).unwrap_or(u64::MAX),
+            takes = self.takes,
+            takes_failed = self.takes_failed,
             outcome,
             "perform finished: {outcome}"
         );

@@ -13,7 +13,6 @@ use futures::{FutureExt as _, TryFutureExt as _};
 use lambda_http::Context;
 use mongodb::bson::oid::ObjectId;
 use shared::{
-    clone_slots::Hold,
     deadline::Deadline,
     error::{Error, FieldError},
     http::RequestId,
@@ -31,7 +30,7 @@ use crate::{
         SUBSCRIPTION_TIMEOUT, UNKNOWN_RESET, lease_ttl,
     },
     idempotency::IdempotencyKey,
-    metrics::PerformMetrics,
+    metrics::{CloneTimes, PerformMetrics},
     request::{Body, Request, Voice},
     response::{self, PerformResponse},
     state::AppState,
@@ -58,6 +57,7 @@ use crate::{
 ///
 /// Send an `Idempotency-Key`: the gateway gives up after 30 seconds, and the same key then fetches what was spoken since,
 /// for a day and at no cost. If the audio could not be stored for that, nothing is charged and a retry performs again.
+/// Without a key, the same body gets the same audio while the first request runs and for 10 seconds after it.
 #[utoipa::path(
     post,
     path = "/perform",
@@ -66,7 +66,7 @@ use crate::{
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "Identifies this request: if it is sent again, it is not performed again, and the first response is repeated.")),
     responses((status = 200, content((PerformResponse = "application/json"), (Vec<u8> = "audio/mpeg")))),
     security(("bearer" = [])),
-    extensions(("x-codes" = json!(["forbidden", "voice_required", "perform_in_progress", "idempotency_conflict", "content_rejected", "answer_too_large", "quota_exceeded", "clone_failed", "synthesis_failed", "clone_slots_busy", "clone_budget_exhausted", "provider_credits_exhausted", "provider_unavailable", "deadline_exceeded"]))),
+    extensions(("x-codes" = json!(["forbidden", "voice_required", "perform_in_progress", "idempotency_conflict", "content_rejected", "answer_too_large", "quota_exceeded", "clone_quota_exceeded", "clone_failed", "synthesis_failed", "clone_slots_busy", "clone_budget_exhausted", "provider_credits_exhausted", "provider_unavailable", "deadline_exceeded"]))),
 )]
 pub async fn perform(
     State(state): State<AppState>,
@@ -117,7 +117,7 @@ struct Output {
     response: PerformResponse,
     /// Of all takes, concatenated.
     audio: Bytes,
-    /// `None` without an `Idempotency-Key`, and if the audio could not be stored.
+    /// `None` if the audio could not be stored.
     replay: Option<Replay>,
 }
 
@@ -125,7 +125,7 @@ async fn run(
     state: AppState,
     caller: Caller,
     request: Request,
-    idempotency: Option<Idempotency>,
+    idempotency: Idempotency,
     deadline: Deadline,
     request_id: RequestId,
 ) -> Result<(PerformResponse, Bytes), Error> {
@@ -146,9 +146,10 @@ async fn run(
     // The lease is settled after a panic too.
     let result = AssertUnwindSafe(perform.produce(&mut metrics)).catch_unwind().await;
     let output = result.as_ref().ok().and_then(|result| result.as_ref().ok());
-    perform.settle(output, metrics.clone.hold).await;
+    perform.settle(output, &metrics.clone).await;
 
     let outcome = match &result {
+        Ok(Ok(_)) if metrics.takes_failed > Some(0) => "partial",
         Ok(Ok(_)) => "ok",
         Ok(Err(error)) => error.code(),
         Err(_) => "panic",
@@ -159,14 +160,15 @@ async fn run(
 }
 
 /// Reserves the maximum cost in characters.
-fn reservation(state: &AppState, request: &Request, idempotency: Option<Idempotency>) -> Reservation {
+fn reservation(state: &AppState, request: &Request, idempotency: Idempotency) -> Reservation {
     let max_cost = request.takes.iter().map(|take| state.speech_model.cost(take.text.max_characters()));
     Reservation {
         lease_id: ObjectId::new(),
         ttl: lease_ttl(state.config.timeout),
         characters: max_cost.sum(),
         monthly_limit: state.quota.monthly_limit,
-        needs_recording: request.voice == Voice::Own,
+        needs_clone: request.voice == Voice::Own,
+        monthly_clones: state.quota.monthly_clones,
         idempotency,
     }
 }
@@ -200,10 +202,10 @@ impl Perform<'_> {
         // These errors are part of the response; the error of a whole perform is logged at the edge.
         takes.iter().filter_map(|take| take.as_ref().err()).for_each(Error::log);
 
-        let idempotency = self.reservation.idempotency.as_ref();
+        let idempotency = &self.reservation.idempotency;
         // With an Idempotency-Key, charge only if the audio was stored: a retry without it performs, and is charged,
         // again.
-        let is_charged = idempotency.is_none() || is_stored;
+        let is_charged = idempotency.is_implicit || is_stored;
         let response = PerformResponse::new(
             self.state,
             self.request,
@@ -213,13 +215,13 @@ impl Perform<'_> {
             is_charged,
             self.request_id,
         );
-        let replay = idempotency.filter(|_| is_stored).and_then(|idempotency| {
-            Some(Replay {
-                idempotency: idempotency.clone(),
-                lease_id: self.reservation.lease_id,
-                at: self.state.clock.now(),
-                answer: response.to_document()?,
-            })
+        let answer = if is_stored { response.to_document() } else { None };
+        let replay = answer.map(|answer| Replay {
+            idempotency: idempotency.clone(),
+            lease_id: self.reservation.lease_id,
+            at: self.state.clock.now(),
+            ended_at: None,
+            answer,
         });
         Ok(Output { response, audio, replay })
     }
@@ -296,8 +298,7 @@ impl Perform<'_> {
     ) -> Result<Kept, Error> {
         let takes = takes.finish(synthesized).await?;
         let audio = concat_audio(&takes);
-        let is_keyed = self.reservation.idempotency.is_some();
-        let is_stored = is_keyed && self.store_replay_audio(audio.clone()).await;
+        let is_stored = self.store_replay_audio(audio.clone()).await;
         Ok(Kept { takes, audio, is_stored })
     }
 
@@ -319,12 +320,16 @@ impl Perform<'_> {
 
     /// Settles the lease, with a few attempts. On failure the audio is still returned, and the sweep releases the lease
     /// uncharged.
-    async fn settle(&self, output: Option<&Output>, hold: Option<Hold>) {
+    async fn settle(&self, output: Option<&Output>, clone: &CloneTimes) {
         let (user_id, lease_id) = (self.user.id, self.reservation.lease_id);
         let replay = output.and_then(|output| output.replay.clone());
         let has_replay = replay.is_some();
-        let settlement =
-            Settlement { characters: output.map_or(0, |output| output.response.charged()), hold, replay };
+        let settlement = Settlement {
+            characters: output.map_or(0, |output| output.response.charged()),
+            clones: clone.is_spent.into(),
+            hold: clone.hold,
+            replay,
+        };
         let mut attempts = 0;
         let attempt = || {
             attempts += 1;

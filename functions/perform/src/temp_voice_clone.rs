@@ -59,13 +59,15 @@ where
     metrics.clone_create_ms = Some(creating.elapsed());
     let voice_id = match created {
         Ok(voice_id) => voice_id,
-        Err(NotCreated { error, remains }) => {
+        Err(NotCreated { error, remains, is_spent }) => {
+            metrics.clone.is_spent = is_spent;
             metrics.clone.hold = remains.as_ref().map(|remains| remains.hold);
             release_slot(state, slot, remains, &HistoryReport::default(), deadline).await;
             return Err(error);
         }
     };
     metrics.clone_successes = 1;
+    metrics.clone.is_spent = true;
     metrics.clone.created_at = Some(state.clock.now());
     let created = Instant::now();
 
@@ -105,6 +107,8 @@ struct NotCreated {
     error: Error,
     /// `None` if there is no voice at the provider either.
     remains: Option<Remains>,
+    /// Whether a voice creation was spent, or nobody knows.
+    is_spent: bool,
 }
 
 /// A voice that may exist at the provider.
@@ -142,10 +146,10 @@ async fn create(
                 tracing::warn!(%error, "failed to remember that a recording requires verification");
             }
             let remains = (!deleted).then(|| Remains::orphan(&voice.voice_id));
-            Err(NotCreated { error: requires_verification(), remains })
+            Err(NotCreated { error: requires_verification(), remains, is_spent: true })
         }
         Err(error) if error.outcome_unknown() => recover_by_name(state, slot, &name, error, deadline).await,
-        Err(error) => Err(NotCreated { error: map_create_error(error), remains: None }),
+        Err(error) => Err(NotCreated { error: map_create_error(error), remains: None, is_spent: false }),
     }
 }
 
@@ -207,7 +211,8 @@ async fn recover_by_name(
             Hold::ToTheEnd
         };
         let remains = Some(Remains { voice_id: None, hold });
-        return Err(NotCreated { error: map_ambiguous_error(error, hold, deadline), remains });
+        let is_spent = hold == Hold::ToTheEnd;
+        return Err(NotCreated { error: map_ambiguous_error(error, hold, deadline), remains, is_spent });
     };
     if deadline.minus(CLEANUP_RESERVE).remaining() >= SYNTHESIS_RESERVE {
         return Ok(voice.voice_id);
@@ -215,7 +220,7 @@ async fn recover_by_name(
     let confirmed_deleted = delete(state, slot, &voice.voice_id, deadline).await;
     let remains = (!confirmed_deleted).then(|| Remains::orphan(&voice.voice_id));
     let error = map_ambiguous_error(error, Hold::For(Duration::ZERO), deadline);
-    Err(NotCreated { error, remains })
+    Err(NotCreated { error, remains, is_spent: true })
 }
 
 /// The provider does not list the voice (yet), or could not be asked.

@@ -21,6 +21,12 @@ pub struct UsageResponse {
     char_count: i64,
     monthly_limit: i64,
     remaining: i64,
+    /// Voice creations of this month: every perform in the user's own voice takes one.
+    #[schema(minimum = 0)]
+    clones_used: i64,
+    /// Voice creations per month.
+    #[schema(minimum = 0)]
+    clones_limit: i64,
     /// As `2026-11`, in UTC.
     #[schema(pattern = r"^\d{4}-\d{2}$", example = "2026-11")]
     period: String,
@@ -52,9 +58,12 @@ pub async fn usage(
     State(clock): State<Clock>,
     caller: Caller,
 ) -> Result<Json<UsageResponse>, Error> {
-    let char_count = users.find_by_session(&caller).await?.usage.current(&clock);
+    let user = users.find_by_session(&caller).await?;
+    let char_count = user.usage.current(&clock);
     Ok(Json(UsageResponse {
         char_count,
+        clones_used: user.usage.current_clones(&clock),
+        clones_limit: user.clone_limit.unwrap_or(quota.monthly_clones),
         monthly_limit: quota.monthly_limit,
         remaining: (quota.monthly_limit - char_count).max(0),
         period: quota::period(clock.now()),

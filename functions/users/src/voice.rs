@@ -82,7 +82,7 @@ pub async fn upload(
     }))
 }
 
-/// Deletes the caller's recording. Not an error if there is none.
+/// Deletes the caller's recording, and the stored audio that was spoken with it. Not an error if there is none.
 #[utoipa::path(
     delete,
     path = "/users/{user_id}/voice",
@@ -97,7 +97,9 @@ pub async fn delete(
 ) -> Result<StatusCode, Error> {
     users.find_by_session(&caller).await?;
     recordings.delete(caller.user_id).await?;
-    users.clear_recording(&caller).await?;
+    for replay in users.clear_recording(&caller).await?.replays {
+        recordings.delete_replay(caller.user_id, replay.lease_id).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -41,7 +41,9 @@ impl Users {
             pending_upload: None,
             voice_clone_id: None,
             usage: Usage::default(),
+            clone_limit: None,
             lease: None,
+            lease_queue: Vec::new(),
             lease_asked_at: None,
             replays: Vec::new(),
         };
@@ -172,9 +174,21 @@ impl Users {
         Ok(())
     }
 
-    pub async fn clear_recording(&self, caller: &Caller) -> Result<(), Error> {
-        let update = doc! { "$set": { "recording": null }, "$unset": earlier_recording() };
-        self.find_and_update(caller, update, ReturnDocument::After).await.map(drop)
+    /// Forgets the caller's recording and what was spoken with it, and returns the document as it was.
+    pub async fn clear_recording(&self, caller: &Caller) -> Result<User, Error> {
+        let update = doc! { "$set": { "recording": null, "replays": [] }, "$unset": earlier_recording() };
+        self.find_and_update(caller, update, ReturnDocument::Before).await
+    }
+
+    /// Sets the user's voice creations per month; `None` means the deployment's limit. For operators: it does not ask who
+    /// calls.
+    pub async fn set_clone_limit(&self, user_id: ObjectId, limit: Option<i64>) -> Result<(), Error> {
+        let update = match limit {
+            Some(limit) => doc! { "$set": { "clone_limit": limit } },
+            None => doc! { "$unset": { "clone_limit": "" } },
+        };
+        self.collection.update_one(doc! { "_id": user_id }, update).await?;
+        Ok(())
     }
 
     /// Grants or revokes the admin role. For operators: it does not ask who calls.

@@ -3,11 +3,14 @@
 //! One atomic update checks the session, looks for a finished perform with the same key, acquires the lease, reserves the
 //! characters and returns the document, so a perform starts with one round trip. Leases expire by the database's clock.
 //! An expired lease is not taken over but swept first, because its clone may still exist.
+//!
+//! FIFO queue: who does not get the lease because another perform holds it is queued, as long as it asks again within
+//! [`QUEUE_TTL`].
 
 use std::time::Duration;
 
 use mongodb::{
-    bson::{Bson, DateTime, doc, oid::ObjectId},
+    bson::{Bson, DateTime, Document, doc, oid::ObjectId},
     options::ReturnDocument,
 };
 use serde::{Deserialize, Serialize};
@@ -16,7 +19,12 @@ use super::{
     User, Users,
     replays::{self, Idempotency, Replay},
 };
-use crate::{clone_slots::Hold, error::Error, mongo, quota, session::Caller};
+use crate::{
+    clone_slots::{Hold, QUEUE_TTL},
+    error::Error,
+    mongo, quota,
+    session::Caller,
+};
 
 /// The lease of a running perform, as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,11 +36,23 @@ pub struct Lease {
     pub expires_at: DateTime,
     /// The month that the characters are charged to, as `2026-11`.
     pub period: String,
-    /// Characters reserved.
+    /// Characters reserved; 0 once the perform has ended, and the lease is kept for its clone alone.
     pub reserved: i64,
+    /// Voice creations reserved.
+    #[serde(default)]
+    pub clones: i64,
     /// Of its request, if it had a key.
     #[serde(default)]
     pub idempotency: Option<Idempotency>,
+}
+
+/// A perform that waits for the lease, as stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Waiter {
+    /// The id of the lease that it will have.
+    pub id: ObjectId,
+    /// When it is dropped unless it asks again, by the database's clock.
+    pub until: DateTime,
 }
 
 /// What a perform needs, to acquire the lease.
@@ -46,8 +66,11 @@ pub struct Reservation {
     pub characters: i64,
     /// Characters per user and month.
     pub monthly_limit: i64,
-    pub needs_recording: bool,
-    pub idempotency: Option<Idempotency>,
+    /// Whether a clone is made of the user's recording.
+    pub needs_clone: bool,
+    /// Voice creations per user and month, unless the user has a limit of their own.
+    pub monthly_clones: i64,
+    pub idempotency: Idempotency,
 }
 
 /// Why the lease was not acquired.
@@ -57,6 +80,8 @@ pub enum LeaseError {
     Held {
         /// The time until the lease may be free, if that is known.
         free_in: Option<Duration>,
+        /// Whether it performs the same request.
+        is_same: bool,
     },
     /// Another perform of this user died; its clone may exist until it is swept.
     Expired,
@@ -69,6 +94,10 @@ pub enum LeaseError {
     QuotaExceeded {
         remaining: i64,
     },
+    /// The month's voice creations are spent.
+    CloneQuotaExceeded {
+        limit: i64,
+    },
 }
 
 /// What ending a lease records.
@@ -76,6 +105,8 @@ pub enum LeaseError {
 pub struct Settlement {
     /// Characters charged: by the model's factor, 0 without audio.
     pub characters: i64,
+    /// Voice creations charged: those that may have been made.
+    pub clones: i64,
     /// `None` if its clone, if any, is confirmed deleted.
     pub hold: Option<Hold>,
     /// For a repeated request.
@@ -84,7 +115,7 @@ pub struct Settlement {
 
 impl Settlement {
     /// Nothing is charged, and no clone is left.
-    pub const UNCHARGED: Self = Self { characters: 0, hold: None, replay: None };
+    pub const UNCHARGED: Self = Self { characters: 0, clones: 0, hold: None, replay: None };
 }
 
 impl Users {
@@ -100,26 +131,36 @@ impl Users {
         let period = doc! { "$cond": [{ "$eq": ["$usage.period", &next] }, next, period] };
         let spent = doc! { "$cond": [{ "$eq": ["$usage.period", &period] }, "$usage.chars", 0_i64] };
         let mut conditions = vec![
-            doc! { "$eq": [{ "$ifNull": ["$lease", null] }, null] },
             doc! { "$lte": [{ "$add": [spent, reservation.characters] }, reservation.monthly_limit] },
+            replays::is_new(&reservation.idempotency, now),
         ];
-        if reservation.needs_recording {
+        if reservation.needs_clone {
+            let is_this_month = doc! { "$eq": ["$usage.period", &period] };
+            let created = doc! { "$cond": [is_this_month, { "$ifNull": ["$usage.clones", 0_i64] }, 0_i64] };
+            let limit = doc! { "$ifNull": ["$clone_limit", reservation.monthly_clones] };
+            conditions.push(doc! { "$lt": [created, limit] });
             conditions.push(doc! { "$ne": [{ "$ifNull": ["$recording", null] }, null] });
-        }
-        if let Some(idempotency) = &reservation.idempotency {
-            conditions.push(replays::is_new(&idempotency.key, now));
         }
         let lease = doc! {
             "id": reservation.lease_id,
             "until": mongo::from_now(reservation.ttl),
             "period": &period,
             "reserved": reservation.characters,
-            "idempotency": bson(&reservation.idempotency)?,
+            "clones": i64::from(reservation.needs_clone),
+            "idempotency": { "$literal": bson(&reservation.idempotency)? },
         };
-        let update = vec![doc! { "$set": {
-            "lease_asked_at": "$$NOW",
-            "lease": { "$cond": [{ "$and": conditions }, lease, { "$ifNull": ["$lease", null] }] },
-        } }];
+        let update = vec![
+            doc! { "$set": {
+                "lease_asked_at": "$$NOW",
+                "lease_queue": { "$filter": {
+                    "input": { "$ifNull": ["$lease_queue", []] },
+                    "cond": { "$gt": ["$$this.until", "$$NOW"] },
+                } },
+                "is_entitled": { "$and": conditions },
+            } },
+            grant_or_enqueue(&lease, reservation.lease_id),
+            doc! { "$unset": "is_entitled" },
+        ];
         let acquired = self
             .collection
             .find_one_and_update(self.session_filter(caller), update)
@@ -132,40 +173,48 @@ impl Users {
     }
 
     fn refusal_reason(&self, user: User, reservation: &Reservation, now: DateTime) -> LeaseError {
-        if let Some(idempotency) = &reservation.idempotency {
-            let oldest = now.timestamp_millis().saturating_sub(millis(replays::REPLAY_LIFETIME));
-            let done = user.replays.into_iter().find(|replay| {
-                replay.idempotency.key == idempotency.key && replay.at.timestamp_millis() > oldest
-            });
-            match done {
-                Some(replay) if replay.idempotency == *idempotency => {
-                    return LeaseError::AlreadyDone(Box::new(replay));
-                }
-                Some(_) => return LeaseError::KeyReused,
-                None => {}
+        let idempotency = &reservation.idempotency;
+        let done = user.replays.into_iter().find(|replay| {
+            replay.idempotency.key == idempotency.key && replay.is_current(now, user.lease_asked_at)
+        });
+        match done {
+            Some(replay) if replay.idempotency == *idempotency => {
+                return LeaseError::AlreadyDone(Box::new(replay));
             }
-            let running = user.lease.as_ref().and_then(|lease| lease.idempotency.as_ref());
-            if running.is_some_and(|running| running.key == idempotency.key && running != idempotency) {
-                return LeaseError::KeyReused;
-            }
+            Some(_) => return LeaseError::KeyReused,
+            None => {}
+        }
+        let running = user.lease.as_ref().and_then(|lease| lease.idempotency.as_ref());
+        let is_same = running == Some(idempotency);
+        if !is_same && running.is_some_and(|running| running.key == idempotency.key) {
+            return LeaseError::KeyReused;
         }
         match user.lease {
             // Checked before `Held`: waiting cannot fix a missing recording.
-            _ if reservation.needs_recording && user.recording.is_none() => LeaseError::NoRecording,
+            _ if reservation.needs_clone && user.recording.is_none() => LeaseError::NoRecording,
             Some(lease) => {
                 let now = user.lease_asked_at.unwrap_or(lease.expires_at);
                 match u64::try_from(lease.expires_at.timestamp_millis() - now.timestamp_millis()) {
                     Ok(rest @ 1..) => {
-                        // A settled lease is kept for its clone alone.
                         let free_in = (lease.reserved == 0).then_some(Duration::from_millis(rest));
-                        LeaseError::Held { free_in }
+                        LeaseError::Held { free_in, is_same }
                     }
                     _ => LeaseError::Expired,
                 }
             }
-            None => LeaseError::QuotaExceeded {
-                remaining: (reservation.monthly_limit - user.usage.current(&self.clock)).max(0),
-            },
+            // Others came before.
+            None if user.lease_queue.iter().any(|waiter| waiter.id == reservation.lease_id) => {
+                LeaseError::Held { free_in: None, is_same: false }
+            }
+            None => {
+                let remaining = (reservation.monthly_limit - user.usage.current(&self.clock)).max(0);
+                if remaining < reservation.characters {
+                    LeaseError::QuotaExceeded { remaining }
+                } else {
+                    let limit = user.clone_limit.unwrap_or(reservation.monthly_clones);
+                    LeaseError::CloneQuotaExceeded { limit }
+                }
+            }
         }
     }
 
@@ -193,14 +242,7 @@ impl Users {
         lease_id: ObjectId,
         settlement: &Settlement,
     ) -> Result<bool, Error> {
-        let same_month = doc! { "$eq": ["$usage.period", "$lease.period"] };
-        // The stored usage may already be of a newer month; then the older month's charge no longer matters.
-        let newer = doc! { "$gt": [{ "$ifNull": ["$usage.period", ""] }, "$lease.period"] };
-        let charged = doc! {
-            "period": "$lease.period",
-            "chars": { "$add": [{ "$cond": [same_month, "$usage.chars", 0_i64] }, settlement.characters] },
-        };
-        let mut charge = doc! { "usage": { "$cond": [newer, "$usage", charged] } };
+        let mut charge = doc! { "usage": charged(settlement.characters.into(), settlement.clones.into()) };
         if let Some(replay) = &settlement.replay {
             let replay = mongodb::bson::serialize_to_document(replay).map_err(mongodb::error::Error::from)?;
             charge.insert("replays", replays::appended(&replay, self.clock.now()));
@@ -210,9 +252,10 @@ impl Users {
             // When it expires, the sweep or the user's next perform may take over.
             Some(Hold::For(time)) => doc! {
                 "lease.reserved": 0_i64,
+                "lease.clones": 0_i64,
                 "lease.until": { "$min": ["$lease.until", mongo::from_now(time)] },
             },
-            Some(Hold::ToTheEnd) => doc! { "lease.reserved": 0_i64 },
+            Some(Hold::ToTheEnd) => doc! { "lease.reserved": 0_i64, "lease.clones": 0_i64 },
         };
         let update = self.collection.update_one(
             // A settled lease holds no reservation any more.
@@ -234,21 +277,58 @@ impl Users {
         Ok((count("$gt").await?, count("$lte").await?))
     }
 
-    /// Releases every expired lease that is not among `still_held` (their clones could not be deleted yet). Nothing is
-    /// charged: such a perform returned no audio. Returns how many were released.
+    /// Releases every expired lease that is not among `still_held` (their clones could not be deleted yet). No characters
+    /// are charged: such a perform returned no audio. Its voice creation is: it may have been made. Returns how many were
+    /// released.
     pub async fn release_expired_leases(&self, still_held: &[ObjectId]) -> Result<u64, Error> {
         let expired = doc! {
             "lease.until": { "$exists": true },
             "lease.id": { "$nin": still_held },
             "$expr": { "$lte": ["$lease.until", "$$NOW"] },
         };
-        let update = doc! { "$set": { "lease": null, "voice_clone_id": null } };
+        let reserved = doc! { "$ifNull": ["$lease.clones", 0_i64] };
+        let update = vec![
+            doc! { "$set": { "usage": charged(0_i64.into(), reserved.into()) } },
+            doc! { "$set": { "lease": null, "voice_clone_id": null } },
+        ];
         Ok(mongo::with_timeout(self.collection.update_many(expired, update)).await?.modified_count)
     }
 }
 
-fn millis(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+/// Stage of [`Users::acquire_lease`]: gives the lease to a perform that is entitled to it and first in the queue, and
+/// otherwise adds it to the queue, or refreshes its entry there. A perform that is not entitled leaves the queue.
+fn grant_or_enqueue(lease: &Document, lease_id: ObjectId) -> Document {
+    let ids = doc! { "$map": { "input": "$lease_queue", "in": "$$this.id" } };
+    let first = doc! { "$ifNull": [{ "$arrayElemAt": [&ids, 0] }, null] };
+    let is_first = doc! { "$in": [first, [lease_id, Bson::Null]] };
+    let is_free = doc! { "$eq": [{ "$ifNull": ["$lease", null] }, null] };
+    let is_granted = doc! { "$and": ["$is_entitled", is_free, is_first] };
+    let leaves = doc! { "$or": [&is_granted, { "$not": "$is_entitled" }] };
+    let is_other = doc! { "$ne": ["$$this.id", lease_id] };
+    let entry = doc! { "id": lease_id, "until": mongo::from_now(QUEUE_TTL) };
+    let others = doc! { "$filter": { "input": "$lease_queue", "cond": &is_other } };
+    let refreshed =
+        doc! { "$map": { "input": "$lease_queue", "in": { "$cond": [is_other, "$$this", &entry] } } };
+    let is_queued = doc! { "$in": [lease_id, ids] };
+    let enqueued = doc! { "$concatArrays": ["$lease_queue", [entry]] };
+    doc! { "$set": {
+        "lease": { "$cond": [is_granted, lease, { "$ifNull": ["$lease", null] }] },
+        "lease_queue": { "$cond": [leaves, others, { "$cond": [is_queued, refreshed, enqueued] }] },
+    } }
+}
+
+/// Expression: the usage with these characters and voice creations charged to the month of the lease.
+fn charged(characters: Bson, clones: Bson) -> Document {
+    let same_month = doc! { "$eq": ["$usage.period", "$lease.period"] };
+    // The stored usage may already be of a newer month; then the older month's charge no longer matters.
+    let newer = doc! { "$gt": [{ "$ifNull": ["$usage.period", ""] }, "$lease.period"] };
+    let spent = |member: &str| doc! { "$cond": [&same_month, { "$ifNull": [member, 0_i64] }, 0_i64] };
+    let charged = doc! {
+        "period": "$lease.period",
+        "chars": { "$add": [spent("$usage.chars"), characters] },
+        "clones": { "$add": [spent("$usage.clones"), clones] },
+    };
+    doc! { "$cond": [newer, "$usage", charged] }
 }
 
 fn bson<T: Serialize>(value: &T) -> Result<Bson, mongodb::error::Error> {

@@ -35,7 +35,7 @@ use crate::{
 };
 
 pub use accounts::NewUser;
-pub use lease::{Lease, LeaseError, Reservation, Settlement};
+pub use lease::{Lease, LeaseError, Reservation, Settlement, Waiter};
 pub use replays::{Idempotency, Replay};
 pub use sessions::{REFRESH_SECRET_BYTES, RefreshToken, SESSION_LIFETIME, Session};
 pub use usage::Usage;
@@ -104,9 +104,15 @@ pub struct User {
     pub voice_clone_id: Option<String>,
     #[serde(default)]
     pub usage: Usage,
+    /// Voice creations per month, in place of the deployment's limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clone_limit: Option<i64>,
     /// The perform that is running.
     #[serde(default)]
     pub lease: Option<Lease>,
+    /// Performs that wait for the lease, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lease_queue: Vec<Waiter>,
     /// Finished performs, kept for idempotent retries.
     #[serde(default)]
     pub replays: Vec<Replay>,

@@ -1,4 +1,4 @@
-//! Characters spent in a month.
+//! Characters and voice creations spent in a month.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::{
     quota::{next_period, period},
 };
 
-/// Characters spent in one month, as stored with the user.
+/// What was spent in one month, as stored with the user.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Usage {
     /// The month, as `2026-11`.
@@ -15,6 +15,9 @@ pub struct Usage {
     pub period: String,
     #[serde(default)]
     pub chars: i64,
+    /// Voice creations.
+    #[serde(default)]
+    pub clones: i64,
 }
 
 impl Usage {
@@ -22,7 +25,17 @@ impl Usage {
     /// machine whose clock is ahead has already begun the next month, that month counts.
     #[must_use]
     pub fn current(&self, clock: &Clock) -> i64 {
-        if [period(clock.now()), next_period(clock)].contains(&self.period) { self.chars } else { 0 }
+        if self.is_current(clock) { self.chars } else { 0 }
+    }
+
+    /// Voice creations of the current month, as [`Usage::current`].
+    #[must_use]
+    pub fn current_clones(&self, clock: &Clock) -> i64 {
+        if self.is_current(clock) { self.clones } else { 0 }
+    }
+
+    fn is_current(&self, clock: &Clock) -> bool {
+        [period(clock.now()), next_period(clock)].contains(&self.period)
     }
 }
 
@@ -37,9 +50,9 @@ mod tests {
     #[test]
     fn usage_of_an_earlier_month_is_not_counted() {
         let clock = Clock::fixed(datetime!(2026-12-31 23:59:59 UTC));
-        let usage = Usage { period: period(clock.now()), chars: 12 };
-        assert_eq!(usage.current(&clock), 12);
+        let usage = Usage { period: period(clock.now()), chars: 12, clones: 3 };
+        assert_eq!((usage.current(&clock), usage.current_clones(&clock)), (12, 3));
         clock.advance(Duration::from_secs(1));
-        assert_eq!(usage.current(&clock), 0);
+        assert_eq!((usage.current(&clock), usage.current_clones(&clock)), (0, 0));
     }
 }

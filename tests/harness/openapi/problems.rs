@@ -139,6 +139,7 @@ fn samples() -> Vec<Error> {
         Error::CloneFailed(provider()),
         Error::SynthesisFailed(provider()),
         Error::CloneSlotsBusy { retry_in: Duration::ZERO },
+        Error::CloneQuotaExceeded { limit: 30, resets_in: Duration::ZERO },
         Error::ProviderCreditsExhausted { resets_in: Duration::ZERO },
         Error::DatabaseNotMigrated,
         Error::CloneBudgetExhausted(provider()),

@@ -77,6 +77,22 @@ async fn ops_admin_grants_and_revokes_the_role() {
 }
 
 #[tokio::test]
+async fn ops_clone_limit_is_set_for_one_account_and_taken_back() {
+    let app = TestApp::new().await;
+    let (ada, bob) = (app.register("ada").await, app.register("bob").await);
+    let limit = async |user| app.get_as(user, "/usage").await.json()["clonesLimit"].clone();
+    ops(&app, &["clone-limit", "ADA", "90"]).await.unwrap();
+    assert_eq!(limit(&ada).await, 30, "a dry run");
+    let said = ops(&app, &["clone-limit", "ADA", "90", "--yes"]).await.unwrap();
+    assert_eq!(said, "ada's voice creations per month: 90, before the deployment's limit.\n");
+    assert_eq!((limit(&ada).await, limit(&bob).await), (json!(90), json!(30)));
+    ops(&app, &["clone-limit", "ada", "--yes"]).await.unwrap();
+    assert_eq!(limit(&ada).await, 30);
+    let failure = ops(&app, &["clone-limit", "nobody", "1", "--yes"]).await.unwrap_err();
+    assert_eq!(failure, "There is no account nobody.");
+}
+
+#[tokio::test]
 async fn ops_sweep_says_what_it_would_delete_and_then_deletes_just_that() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;

@@ -34,6 +34,41 @@ async fn perform_of_one_user_waits_for_the_one_before() {
 }
 
 #[tokio::test]
+async fn performs_of_one_user_are_served_in_their_order() {
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    app.elevenlabs().set_delays(Delays { create: Duration::from_secs(5), ..Delays::default() });
+    let cards = ["Ace of Spades", "Two of Clubs", "Queen of Hearts", "Jack of Diamonds", "King of Clubs"];
+    // How many hold the lease or wait for it.
+    let came = async || {
+        let stored = app.stored(&ada).await;
+        usize::from(stored.get_document("lease").is_ok())
+            + stored.get_array("lease_queue").map_or(0, Vec::len)
+    };
+    let came = &came;
+    let performs = cards.iter().enumerate().map(|(at, card)| {
+        let (app, ada) = (&app, &ada);
+        async move {
+            eventually("those before have come", async || came().await == at).await;
+            app.perform(ada, card).await
+        }
+    });
+    let all_came = async {
+        eventually("all have come", async || came().await == cards.len()).await;
+        app.elevenlabs().set_delays(Delays::default());
+    };
+    let (responses, ()) = tokio::join!(join_all(performs), all_came);
+    for response in responses {
+        assert_eq!(response.status, 200, "{response:?}");
+    }
+    let spoken: Vec<String> =
+        app.elevenlabs().state().synthesized.into_iter().map(|said| said.text).collect();
+    for (text, card) in spoken.iter().zip(cards) {
+        assert!(text.contains(card), "{spoken:?}");
+    }
+}
+
+#[tokio::test]
 async fn perform_that_fails_makes_way_for_the_next_of_its_user() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;

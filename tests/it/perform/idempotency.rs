@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use http::Method;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{DateTime, Document, doc};
 use serde_json::{Value, json};
 use tests::{
     fakes::{
-        elevenlabs,
+        elevenlabs::{self, Delays},
         faults::{Fault, Operation},
     },
     harness::{PASSWORD, Response, SLOW, TestApp, User, eventually, send},
@@ -128,4 +128,75 @@ async fn idempotency_key_is_validated_and_kept_for_a_day() {
     let ada = User { access_token: token, ..ada };
     assert_eq!(keyed(&app, &ada, "$lease", &body).await.status, 200);
     assert_eq!(app.elevenlabs().state().created.len(), 2);
+}
+
+#[tokio::test]
+async fn idempotency_key_is_replayed_for_a_day_however_many_others_there_were() {
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    let body = json!({ "text": "Good morning.", "voice": "default" });
+    let first = keyed(&app, &ada, "first", &body).await;
+    for number in 0..25 {
+        assert_eq!(keyed(&app, &ada, &format!("other {number}"), &body).await.status, 200);
+    }
+    let charged = app.char_count(&ada).await;
+    let again = keyed(&app, &ada, "first", &body).await;
+    assert!(first.status == 200 && first.body == again.body);
+    assert_eq!((app.char_count(&ada).await, app.elevenlabs().state().synthesized.len()), (charged, 26));
+}
+
+#[tokio::test]
+async fn repeated_body_without_a_key_gets_the_first_audio_while_it_runs_and_shortly_after() {
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    app.elevenlabs().set_delays(SLOW_CREATION);
+    let tap = async || {
+        let request = app.request(Method::POST, "/perform", Some(&ada));
+        let request = request.header("content-type", "application/json");
+        send(request.body(queen().to_string())).await
+    };
+    let (first, second) = tokio::join!(tap(), async {
+        has_begun(&app).await;
+        tap().await
+    });
+    let third = tap().await;
+    assert_eq!(first.status, 200, "{first:?}");
+    assert!(first.body == second.body && first.body == third.body);
+    assert_eq!(app.elevenlabs().state().created.len(), 1);
+    assert_eq!(Some(app.char_count(&ada).await), first.json()["charsUsedEffective"].as_i64());
+
+    // Another body is another request, and so is the same one a while later.
+    app.elevenlabs().set_delays(Delays::default());
+    assert_eq!(app.perform(&ada, "King of Clubs").await.status, 200);
+    assert_eq!(app.elevenlabs().state().created.len(), 2);
+    app.rewrite(&ada, doc! { "$set": { "replays.$[].ended_at": DateTime::from_millis(0) } }).await;
+    assert_eq!(tap().await.status, 200);
+    assert_eq!(app.elevenlabs().state().created.len(), 3);
+}
+
+#[tokio::test]
+async fn repeated_body_of_a_perform_that_failed_is_performed() {
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    app.elevenlabs().faults().next(Operation::Synthesize, Fault::text_too_long());
+    let statuses = (0..2).map(|_| async {
+        let request = app.request(Method::POST, "/perform", Some(&ada));
+        let request = request.header("content-type", "application/json");
+        send(request.body(queen().to_string())).await.status.as_u16()
+    });
+    let mut statuses = futures::future::join_all(statuses).await;
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 502]);
+}
+
+#[tokio::test]
+async fn audio_that_was_kept_goes_with_the_recording() {
+    let app = TestApp::new().await;
+    let ada = app.performer("ada").await;
+    assert_eq!(keyed(&app, &ada, "k", &queen()).await.status, 200);
+    assert_eq!(app.perform(&ada, "King of Clubs").await.status, 200);
+    assert_eq!(app.s3().keys().iter().filter(|key| key.starts_with("replays/")).count(), 2);
+    let gone = app.send_as(&ada, Method::DELETE, "/users/me/voice", &json!(null)).await;
+    assert_eq!((gone.status.as_u16(), app.s3().keys()), (204, Vec::new()));
+    keyed(&app, &ada, "k", &queen()).await.assert_problem(409, "voice_required");
 }

@@ -54,7 +54,7 @@ async fn text_is_spoken_as_it_is() {
     let time =
         |member: &str| DateTime::parse_rfc3339_str(response["receipt"][member].as_str().unwrap()).unwrap();
     assert!(time("clone_created_at") <= time("clone_deleted_at"), "{}", response["receipt"]);
-    assert_eq!(response["receipt"]["history_deleted"], false);
+    assert_eq!(response["receipt"]["history_deleted"], true);
     assert_eq!(response.as_object().unwrap().len(), 13, "{:?}", response.as_object().unwrap().keys());
 }
 

@@ -17,7 +17,7 @@ use crate::platform::template;
 const RUNBOOK: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../.github/RUNBOOK.md"));
 
 /// Every metric that a performing and a sweeping deployment writes.
-const METRICS: [&str; 15] = [
+const METRICS: [&str; 16] = [
     "AddEditBudgetLeft",
     "AddEditBudgetLeftPercent",
     "AudioBytes",
@@ -33,6 +33,7 @@ const METRICS: [&str; 15] = [
     "SlotWaitMs",
     "SlotsHeld",
     "SynthesisMs",
+    "TakesFailed",
 ];
 
 /// Those of the platform, under the namespace and the dimension by which AWS writes them.

@@ -72,6 +72,7 @@ async fn quota_restarts_with_a_new_month() {
     let usage = app.get_as(&ada, "/usage").await.json();
     let expected = json!({
         "charCount": 0, "monthlyLimit": 50, "remaining": 50, "period": "2026-12",
+        "clonesUsed": 0, "clonesLimit": 30,
         "resetsAt": "2027-01-01T00:00:00Z", "model": "eleven_flash_v2_5", "costFactor": 0.5,
     });
     assert_eq!(usage, expected);

@@ -66,6 +66,7 @@ impl Deployment {
             ("JWT_PUBLIC_KEYS", &key.public_set),
             ("ACCESS_TOKEN_SECONDS", "86400"),
             ("MONTHLY_CHAR_LIMIT", "1000000000"),
+            ("MONTHLY_CLONE_LIMIT", "1000000000"),
         ]);
         given.extend([
             ("MONGODB_DATABASE", format!("faults-{}", ObjectId::new())),

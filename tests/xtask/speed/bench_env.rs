@@ -78,6 +78,7 @@ impl BenchEnv {
             // More performs than a real account allows.
             ("ACCESS_TOKEN_SECONDS", "86400"),
             ("MONTHLY_CHAR_LIMIT", "1000000000"),
+            ("MONTHLY_CLONE_LIMIT", "1000000000"),
         ]);
         let elevenlabs = elevenlabs::Config {
             max_voice_add_edits: None,
