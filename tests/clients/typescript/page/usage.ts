@@ -14,11 +14,7 @@ export function setUpUsage(client: NewVisions) {
       void act(html("usage"), null, async () => {
         const usage = await client.usage();
         show("characters", usage.charCount, usage.monthlyLimit);
-        if ("clonesUsed" in usage) {
-          const { clonesUsed, clonesLimit } = usage as unknown as { clonesUsed: number; clonesLimit: number };
-          html("clones-label").hidden = false;
-          show("clones", clonesUsed, clonesLimit);
-        }
+        show("clones", usage.clonesUsed, usage.clonesLimit);
         const resets = new Date(usage.resetsAt).toLocaleDateString(undefined, { day: "numeric", month: "long" });
         html("resets").textContent = `Starts anew on ${resets}. A character costs ${usage.costFactor} with ${usage.model}.`;
       }),

@@ -10,11 +10,7 @@ export function setUpUsage(client) {
         refresh: () => void act(html("usage"), null, async () => {
             const usage = await client.usage();
             show("characters", usage.charCount, usage.monthlyLimit);
-            if ("clonesUsed" in usage) {
-                const { clonesUsed, clonesLimit } = usage;
-                html("clones-label").hidden = false;
-                show("clones", clonesUsed, clonesLimit);
-            }
+            show("clones", usage.clonesUsed, usage.clonesLimit);
             const resets = new Date(usage.resetsAt).toLocaleDateString(undefined, { day: "numeric", month: "long" });
             html("resets").textContent = `Starts anew on ${resets}. A character costs ${usage.costFactor} with ${usage.model}.`;
         }),
