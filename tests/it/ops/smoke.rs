@@ -63,10 +63,10 @@ async fn smoke_with_a_code_needs_the_api_alone() {
 #[tokio::test]
 async fn smoke_fails_plainly_and_deletes_its_account_all_the_same() {
     let app = TestApp::new().await;
-    app.elevenlabs().faults().always(Operation::Synthesize, Fault::html_503());
+    app.elevenlabs().faults().always(Operation::Synthesize, Fault::model_not_found());
     let failure = ops(&app, &["smoke", "--url", &app.base]).await.unwrap_err();
-    assert!(failure.contains("Could not perform with the stock voice: 503 Service Unavailable"), "{failure}");
-    assert!(failure.contains("provider_unavailable") && failure.contains("delete the account"), "{failure}");
+    assert!(failure.contains("Could not perform with the stock voice: 502 Bad Gateway"), "{failure}");
+    assert!(failure.contains("synthesis_failed") && failure.contains("delete the account"), "{failure}");
     assert_nothing_is_left(&app).await;
 
     let file = tempfile::NamedTempFile::new().unwrap();
