@@ -11,6 +11,9 @@ use axum::{
 };
 use http::{HeaderMap, header};
 use lambda_http::request::RequestContext;
+use mongodb::bson::oid::ObjectId;
+
+use crate::digest::sha256_hex;
 
 /// The address as `CloudFront` saw it, with a port:
 /// <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/adding-cloudfront-headers.html>.
@@ -47,10 +50,11 @@ impl ClientIp {
         &self.address
     }
 
-    /// What the browser calls itself. Anybody can claim it: it only tells devices behind one address apart.
+    /// A hash that stands for the address together with what the browser calls itself. Anybody can claim the latter, so
+    /// it only tells apart, for one account, the devices that have signed in to it.
     #[must_use]
-    pub fn user_agent(&self) -> &str {
-        &self.user_agent
+    pub fn device_id(&self, user_id: ObjectId) -> String {
+        sha256_hex(format!("{user_id}\n{}\n{}", self.address, self.user_agent))
     }
 }
 

@@ -3,7 +3,7 @@
 //! **Platform.** [`env`] (the only access to configuration) and [`clock`] (the only access to time), [`error`] (every
 //! error, its status and its code), [`messages`] (their translations), [`http`] (the middleware around every router),
 //! [`accept`] and [`json`] (request headers and bodies), [`client_ip`], [`session`] (who calls), [`password`],
-//! [`deadline`], [`telemetry`], [`metrics`].
+//! [`deadline`], [`telemetry`], [`metrics`], [`security_log`].
 //!
 //! **Data.** [`mongo`], with one file per collection: [`users`], [`activation_codes`], [`clone_slots`], [`rate_limit`];
 //! [`migration`] (documents of the earlier backend); and [`object_store`] for S3.
@@ -43,6 +43,7 @@ pub mod password;
 pub mod quota;
 pub mod rate_limit;
 pub mod schema;
+pub mod security_log;
 pub mod session;
 pub mod settings;
 pub mod speech_model;

@@ -1,6 +1,6 @@
 //! The connection to MongoDB, the indexes, and what the stores share.
 
-use std::{future::IntoFuture, io, time::Duration};
+use std::{future::IntoFuture, io, sync::Arc, time::Duration};
 
 use futures::TryStreamExt as _;
 use mongodb::{
@@ -9,6 +9,7 @@ use mongodb::{
     error::{Error as MongoError, ErrorKind, WriteFailure},
     options::{ClientOptions, IndexOptions},
 };
+use tokio::sync::OnceCell;
 
 use crate::env::{Env, EnvError};
 
@@ -53,6 +54,25 @@ pub async fn ensure_indexes(database: &Database) -> Result<(), MongoError> {
         database.collection::<Document>(collection).create_indexes(indexes).await?;
     }
     Ok(())
+}
+
+/// [`ensure_indexes`], once per process: what needs them waits for it the first time, and costs nothing after that.
+#[derive(Clone)]
+pub struct Indexes {
+    database: Database,
+    created: Arc<OnceCell<()>>,
+}
+
+impl Indexes {
+    #[must_use]
+    pub fn new(database: &Database) -> Self {
+        Self { database: database.clone(), created: Arc::default() }
+    }
+
+    pub async fn ensure(&self) -> Result<(), MongoError> {
+        self.created.get_or_try_init(|| ensure_indexes(&self.database)).await?;
+        Ok(())
+    }
 }
 
 /// The indexes that [`ensure_indexes`] would create, as `collection.index`.

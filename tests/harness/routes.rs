@@ -138,12 +138,11 @@ static ROUTES: [Route; 26] = [
     route(Method::GET, "/usage/provider", Auth::Admin, none),
     route(Method::DELETE, "/users/{user_id}", Auth::User, |_| json!({ "password": PASSWORD })),
     route(Method::GET, "/users/{user_id}", Auth::User, none),
-    route(
-        Method::PATCH,
-        "/users/{user_id}",
-        Auth::User,
-        |user| json!({ "email": format!("{}-changed@example.com", user.username) }),
-    ),
+    route(Method::PATCH, "/users/{user_id}", Auth::User, |user| {
+        json!({
+            "email": format!("{}-changed@example.com", user.username), "current_password": PASSWORD,
+        })
+    }),
     route(Method::GET, "/users/{user_id}/meta", Auth::User, none),
     route(
         Method::PUT,

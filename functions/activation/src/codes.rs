@@ -5,9 +5,11 @@ use deserr::Deserr;
 use serde::Serialize;
 use shared::{
     activation_codes::{ActivationCode, ActivationCodes},
+    client_ip::ClientIp,
     error::Error,
     json::{Json, ValidationError, ValidationErrors, integer_from_f64},
     migration::MigrationCheck,
+    security_log::{SecurityEvent, SecurityLog},
     session::Caller,
     users::Users,
 };
@@ -45,7 +47,9 @@ pub async fn issue(
     State(users): State<Users>,
     State(codes): State<ActivationCodes>,
     State(migration): State<MigrationCheck>,
+    State(security_log): State<SecurityLog>,
     caller: Caller,
+    ip: ClientIp,
     Json(body): Json<IssueCodes>,
 ) -> Result<(StatusCode, Json<IssuedCodes>), Error> {
     // The role is read from the database, so that revoking it takes effect at once.
@@ -57,6 +61,7 @@ pub async fn issue(
         // The earlier backend's unique index refuses the second code of today's form.
         return Err(migration.explain(error).await);
     }
+    security_log.record(SecurityEvent::CodesIssued, (&caller).into(), &ip);
     let codes = issued.iter().map(|code| code.as_str().to_owned()).collect();
     Ok((StatusCode::CREATED, Json(IssuedCodes { codes })))
 }

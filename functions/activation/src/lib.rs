@@ -7,7 +7,8 @@ mod verify;
 use axum::{Router, extract::FromRef, routing::post};
 use shared::{
     activation_codes::ActivationCodes, clock::Clock, env::Env, migration::MigrationCheck, mongo,
-    password::Passwords, rate_limit::RateLimiter, session::TokenVerifier, users::Users,
+    password::Passwords, rate_limit::RateLimiter, security_log::SecurityLog, session::TokenVerifier,
+    users::Users,
 };
 use utoipa::OpenApi;
 
@@ -17,6 +18,7 @@ pub struct AppState {
     codes: ActivationCodes,
     passwords: Passwords,
     rate_limiter: RateLimiter,
+    security_log: SecurityLog,
     verifier: TokenVerifier,
     pub migration: MigrationCheck,
 }
@@ -28,7 +30,8 @@ impl AppState {
             users: Users::new(&database, clock.clone()),
             codes: ActivationCodes::new(&database, clock.clone()),
             passwords: Passwords::from_env(env)?,
-            rate_limiter: RateLimiter::new(&database),
+            rate_limiter: RateLimiter::new(&database, clock.clone()),
+            security_log: SecurityLog::from_env(env, "activation", clock.clone())?,
             migration: MigrationCheck::new(&database),
             verifier: TokenVerifier::from_env(env, clock)?,
         })

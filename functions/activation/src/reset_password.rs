@@ -9,7 +9,8 @@ use shared::{
     json::{Json, ValidationErrors},
     migration::MigrationCheck,
     password::{NewPassword, PasswordContext, Passwords},
-    rate_limit::{Attempt, RateLimiter},
+    rate_limit::{Attempt, RateLimiter, Source},
+    security_log::{SecurityEvent, SecurityLog, Subject},
     users::{Email, Users},
 };
 use utoipa::ToSchema;
@@ -38,16 +39,26 @@ pub async fn reset_password(
     State(passwords): State<Passwords>,
     State(rate_limiter): State<RateLimiter>,
     State(migration): State<MigrationCheck>,
+    State(security_log): State<SecurityLog>,
     ip: ClientIp,
     Json(body): Json<ResetPassword>,
 ) -> Result<StatusCode, Error> {
-    rate_limiter.check_account(Attempt::PasswordReset, &body.email.key(), &ip).await?;
+    let refused = |_: &Error| {
+        security_log.record(SecurityEvent::PasswordResetRefused, Subject::default(), &ip);
+    };
+    let account = body.email.key();
+    let attempt = rate_limiter.check(Attempt::PasswordReset, &account, Source::Address(&ip));
+    attempt.await.inspect_err(refused)?;
     let email = body.email.to_string();
     let context = PasswordContext { field: "new_password", user_inputs: &[&email] };
     // Hashed before the lookup, so that a wrong address or code takes as long as a right one.
     let hash = passwords.hash(body.new_password, &context).await?;
-    match users.reset_password(&body.email, &body.activation_code, &hash).await {
-        Ok(()) => Ok(StatusCode::NO_CONTENT),
+    match users.reset_password(&body.email, &body.activation_code, &hash).await.inspect_err(refused) {
+        Ok(user_id) => {
+            let subject = Subject { user_id: Some(user_id), session_id: None };
+            security_log.record(SecurityEvent::PasswordReset, subject, &ip);
+            Ok(StatusCode::NO_CONTENT)
+        }
         Err(error @ Error::InvalidActivationCode) => Err(migration.explain(error).await),
         Err(error) => Err(error),
     }

@@ -9,7 +9,7 @@ use shared::{
     error::Error,
     json::{Json, ValidationErrors},
     migration::MigrationCheck,
-    rate_limit::{Attempt, RateLimiter},
+    rate_limit::{Attempt, RateLimiter, Source},
     users::Users,
 };
 use utoipa::ToSchema;
@@ -52,7 +52,7 @@ pub async fn verify(
     let (issued, has_made_account, ()) = tokio::try_join!(
         codes.find(&code),
         users.has_used(&code),
-        rate_limiter.check_ip(Attempt::ActivationCode, &ip),
+        rate_limiter.check(Attempt::ActivationCode, "", Source::Address(&ip)),
     )?;
     match issued {
         Some(issued) => Ok(Json(VerifyResponse { valid: !issued.is_used() && !has_made_account })),

@@ -13,8 +13,16 @@ use axum::{
     routing::{get, post},
 };
 use shared::{
-    activation_codes::ActivationCodes, clock::Clock, env::Env, migration::MigrationCheck, mongo,
-    password::Passwords, rate_limit::RateLimiter, session::TokenVerifier, users::Users,
+    activation_codes::ActivationCodes,
+    clock::Clock,
+    env::Env,
+    migration::MigrationCheck,
+    mongo::{self, Indexes},
+    password::Passwords,
+    rate_limit::RateLimiter,
+    security_log::SecurityLog,
+    session::TokenVerifier,
+    users::Users,
 };
 use utoipa::OpenApi;
 
@@ -27,6 +35,8 @@ pub struct AppState {
     passwords: Passwords,
     rate_limiter: RateLimiter,
     signer: TokenSigner,
+    security_log: SecurityLog,
+    indexes: Indexes,
     verifier: TokenVerifier,
     pub migration: MigrationCheck,
 }
@@ -38,8 +48,10 @@ impl AppState {
             users: Users::new(&database, clock.clone()),
             codes: ActivationCodes::new(&database, clock.clone()),
             passwords: Passwords::from_env(env)?,
-            rate_limiter: RateLimiter::new(&database),
+            rate_limiter: RateLimiter::new(&database, clock.clone()),
             migration: MigrationCheck::new(&database),
+            security_log: SecurityLog::from_env(env, "auth", clock.clone())?,
+            indexes: Indexes::new(&database),
             signer: TokenSigner::from_env(env, clock.clone())?,
             verifier: TokenVerifier::from_env(env, clock)?,
         })

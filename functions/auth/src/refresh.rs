@@ -3,9 +3,11 @@
 use axum::extract::State;
 use deserr::Deserr;
 use shared::{
+    client_ip::ClientIp,
     error::Error,
     json::{Json, ValidationErrors},
-    users::{RefreshToken, Users},
+    security_log::{SecurityEvent, SecurityLog, Subject},
+    users::{RefreshOutcome, RefreshToken, Users},
 };
 use utoipa::ToSchema;
 
@@ -32,10 +34,21 @@ pub struct Refresh {
 pub async fn refresh(
     State(users): State<Users>,
     State(signer): State<TokenSigner>,
+    State(security_log): State<SecurityLog>,
+    ip: ClientIp,
     Json(body): Json<Refresh>,
 ) -> Result<Json<TokenResponse>, Error> {
     let old = RefreshToken::parse(&body.refresh_token).ok_or(Error::InvalidRefreshToken)?;
     let new = signer.refresh_token(old.user_id(), old.session_id())?;
-    let user = users.refresh(&old, &new, signer.is_authentic(&old)).await?;
-    signer.token_response(user.id, user.username, user.email, &new).map(Json)
+    match users.refresh(&old, &new, signer.is_authentic(&old)).await? {
+        RefreshOutcome::Refreshed(user) => {
+            signer.token_response(user.id, user.username, user.email, &new).map(Json)
+        }
+        RefreshOutcome::Reused => {
+            let subject = Subject { user_id: Some(old.user_id()), session_id: Some(old.session_id()) };
+            security_log.record(SecurityEvent::RefreshReuse, subject, &ip);
+            Err(Error::InvalidRefreshToken)
+        }
+        RefreshOutcome::Invalid => Err(Error::InvalidRefreshToken),
+    }
 }

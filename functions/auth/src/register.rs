@@ -12,8 +12,10 @@ use shared::{
     error::Error,
     json::{Json, ValidationErrors},
     migration::MigrationCheck,
+    mongo::Indexes,
     password::{NewPassword, PasswordContext, Passwords},
-    rate_limit::{Attempt, RateLimiter},
+    rate_limit::{Attempt, RateLimiter, Source},
+    security_log::{SecurityEvent, SecurityLog, Subject},
     users::{Email, NewUser, Username, Users},
 };
 use utoipa::ToSchema;
@@ -47,24 +49,31 @@ pub async fn register(
     State(rate_limiter): State<RateLimiter>,
     State(signer): State<TokenSigner>,
     State(migration): State<MigrationCheck>,
+    State(security_log): State<SecurityLog>,
+    State(indexes): State<Indexes>,
     ip: ClientIp,
     Json(body): Json<Register>,
 ) -> Result<(StatusCode, Json<TokenResponse>), Error> {
     // A registration reveals whether a code is valid, so it counts as an attempt at one.
-    let (issued, ()) = tokio::try_join!(
+    let (issued, (), ()) = tokio::try_join!(
         codes.find(&body.activation_code),
-        rate_limiter.check_ip(Attempt::ActivationCode, &ip),
+        rate_limiter.check(Attempt::ActivationCode, "", Source::Address(&ip)),
+        rate_limiter.check_only(Attempt::TakenName, body.activation_code.as_str(), Source::Anywhere),
     )?;
     let Some(issued) = issued else { return Err(migration.explain(Error::InvalidActivationCode).await) };
     if issued.is_used() {
         return Err(Error::ActivationCodeUsed);
+    }
+    // Without the indexes, a code could make two accounts. The earlier backend's data may refuse them.
+    if let Err(error) = indexes.ensure().await {
+        return Err(migration.explain(error.into()).await);
     }
     let id = ObjectId::new();
     let (username, email) = (body.username.to_string(), body.email.to_string());
     let context = PasswordContext { field: "password", user_inputs: &[&username, &email] };
     let password_hash = passwords.hash(body.password, &context).await?;
     let refresh_token = signer.refresh_token(id, &tokens::session_id())?;
-    users
+    let inserted = users
         .insert(NewUser {
             id,
             username: body.username,
@@ -72,8 +81,15 @@ pub async fn register(
             password_hash,
             activation_code: body.activation_code,
             session: users.new_session(&refresh_token),
+            device: users.new_device(ip.device_id(id)),
         })
-        .await?;
+        .await;
+    if matches!(inserted, Err(Error::UsernameTaken | Error::EmailTaken)) {
+        rate_limiter.check(Attempt::TakenName, &issued.code, Source::Anywhere).await?;
+    }
+    inserted?;
+    let subject = Subject { user_id: Some(id), session_id: Some(refresh_token.session_id()) };
+    security_log.record(SecurityEvent::Registered, subject, &ip);
     if let Err(error) = codes.mark_used(&issued.code, id).await {
         // Not a failure: the account exists and owns the code. Deleting the account marks the code again.
         error.log();

@@ -13,7 +13,7 @@ use shared::{
     session::Caller,
     settings::LanguageCode,
     thought::{SpectatorValue, ThoughtSource, Thoughts, Topic},
-    users::Users,
+    users::{Limited, Users},
 };
 use utoipa::ToSchema;
 
@@ -50,7 +50,7 @@ pub struct ThoughtResponse {
     request_body = ThoughtRequest,
     responses((status = 200, body = ThoughtResponse)),
     security(("bearer" = [])),
-    extensions(("x-codes" = json!(["content_rejected"]))),
+    extensions(("x-codes" = json!(["content_rejected", "too_many_attempts"]))),
 )]
 pub async fn thought(
     State(users): State<Users>,
@@ -60,7 +60,7 @@ pub async fn thought(
 ) -> Result<Json<ThoughtResponse>, Error> {
     let topic = Topic::Custom(Speakable::check(body.topic.0)?);
     let value = Speakable::check(body.value.0)?;
-    let user = users.find_by_session(&caller).await?;
+    let user = users.find_and_count(&caller, Limited::Thoughts).await?;
     let language = body.language.unwrap_or(user.settings.voice_language);
     let thought = thoughts.write(topic, &value, &language, Deadline::after(TIMEOUT)).await;
     Ok(Json(ThoughtResponse {

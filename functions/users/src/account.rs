@@ -12,6 +12,7 @@ use shared::{
     json::{Json, ValidationErrors},
     object_store::ObjectStore,
     password::PasswordInput,
+    security_log::{SecurityEvent, SecurityLog},
     session::Caller,
     users::{UsedCodes, Users},
 };
@@ -40,6 +41,7 @@ pub async fn delete(
     State(codes): State<ActivationCodes>,
     State(recordings): State<ObjectStore>,
     State(reauthenticator): State<Reauthenticator>,
+    State(security_log): State<SecurityLog>,
     caller: Caller,
     ip: ClientIp,
     Json(body): Json<DeleteAccount>,
@@ -58,6 +60,7 @@ pub async fn delete(
     }
     recordings.delete(user.id).await?;
     let deleted = users.delete(&caller).await?;
+    security_log.record(SecurityEvent::AccountDeleted, (&caller).into(), &ip);
     // A perform may have finished meanwhile. One that finishes later finds no account and deletes its audio itself.
     let done: HashSet<ObjectId> = user.replays.iter().map(|replay| replay.lease_id).collect();
     for replay in deleted.into_iter().flat_map(|user| user.replays) {

@@ -17,8 +17,8 @@ use axum::{
 };
 use shared::{
     activation_codes::ActivationCodes, audio::MAX_BYTES, clock::Clock, env::Env, http_client, mongo,
-    object_store::ObjectStore, password::Passwords, rate_limit::RateLimiter, session::TokenVerifier,
-    users::Users,
+    object_store::ObjectStore, password::Passwords, rate_limit::RateLimiter, security_log::SecurityLog,
+    session::TokenVerifier, users::Users,
 };
 use utoipa::OpenApi;
 
@@ -31,6 +31,7 @@ pub struct AppState {
     recordings: ObjectStore,
     passwords: Passwords,
     reauthenticator: Reauthenticator,
+    security_log: SecurityLog,
     verifier: TokenVerifier,
     clock: Clock,
 }
@@ -39,14 +40,17 @@ impl AppState {
     pub async fn from_env(env: &Env, clock: Clock) -> Result<Self, lambda_http::Error> {
         let database = mongo::connect(env).await?;
         let passwords = Passwords::from_env(env)?;
+        let security_log = SecurityLog::from_env(env, "users", clock.clone())?;
         Ok(Self {
             users: Users::new(&database, clock.clone()),
             codes: ActivationCodes::new(&database, clock.clone()),
             recordings: ObjectStore::from_env(env, http_client::client()?)?,
             reauthenticator: Reauthenticator {
                 passwords: passwords.clone(),
-                rate_limiter: RateLimiter::new(&database),
+                rate_limiter: RateLimiter::new(&database, clock.clone()),
+                security_log: security_log.clone(),
             },
+            security_log,
             passwords,
             verifier: TokenVerifier::from_env(env, clock.clone())?,
             clock,

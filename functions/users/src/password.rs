@@ -7,6 +7,7 @@ use shared::{
     error::Error,
     json::{Json, ValidationErrors},
     password::{NewPassword, PasswordContext, PasswordInput, Passwords},
+    security_log::{SecurityEvent, SecurityLog},
     session::Caller,
     users::Users,
 };
@@ -35,6 +36,7 @@ pub async fn change(
     State(users): State<Users>,
     State(passwords): State<Passwords>,
     State(reauthenticator): State<Reauthenticator>,
+    State(security_log): State<SecurityLog>,
     caller: Caller,
     ip: ClientIp,
     Json(body): Json<ChangePassword>,
@@ -43,5 +45,6 @@ pub async fn change(
     reauthenticator.verify_password(&caller, &user, &body.current_password, &ip).await?;
     let context = PasswordContext { field: "new_password", user_inputs: &[&user.username, &user.email] };
     users.change_password(&caller, &passwords.hash(body.new_password, &context).await?).await?;
+    security_log.record(SecurityEvent::PasswordChanged, (&caller).into(), &ip);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -4,17 +4,20 @@ use axum::extract::State;
 use deserr::Deserr;
 use serde::Serialize;
 use shared::{
+    client_ip::ClientIp,
     clock::rfc3339,
     error::Error,
     json::{Json, ValidationErrors},
+    password::PasswordInput,
     schema::{Id, Timestamp},
+    security_log::{SecurityEvent, SecurityLog},
     session::Caller,
     settings::Settings,
-    users::{Email, User, Username, Users},
+    users::{Email, Limited, User, Username, Users},
 };
 use utoipa::ToSchema;
 
-use crate::voice_meta::VoiceMeta;
+use crate::{reauth::Reauthenticator, voice_body::invalid, voice_meta::VoiceMeta};
 
 #[derive(Serialize, ToSchema)]
 pub struct Profile {
@@ -38,6 +41,9 @@ pub struct UpdateProfile {
     username: Option<Username>,
     #[deserr(default)]
     email: Option<Email>,
+    /// Needed to change the email address, which can be used to sign in and to reset the password.
+    #[deserr(default)]
+    current_password: Option<PasswordInput>,
 }
 
 /// The caller's profile.
@@ -60,14 +66,28 @@ pub async fn get(State(users): State<Users>, caller: Caller) -> Result<Json<Prof
     request_body = UpdateProfile,
     responses((status = 200, body = Profile)),
     security(("bearer" = [])),
-    extensions(("x-codes" = json!(["username_taken", "email_taken"]))),
+    extensions(("x-codes" = json!(["username_taken", "email_taken", "invalid_credentials", "too_many_attempts"]))),
 )]
 pub async fn update(
     State(users): State<Users>,
+    State(reauthenticator): State<Reauthenticator>,
+    State(security_log): State<SecurityLog>,
     caller: Caller,
+    ip: ClientIp,
     Json(body): Json<UpdateProfile>,
 ) -> Result<Json<Profile>, Error> {
+    let user = users.find_and_count(&caller, Limited::ProfileChanges).await?;
+    let changes_email = body.email.as_ref().is_some_and(|email| user.email_key != Some(email.key()));
+    if changes_email {
+        let password = body.current_password.ok_or_else(|| {
+            invalid("current_password", "is missing: changing the email address needs your password")
+        })?;
+        reauthenticator.verify_password(&caller, &user, &password, &ip).await?;
+    }
     let user = users.update_profile(&caller, body.username.as_ref(), body.email.as_ref()).await?;
+    if changes_email {
+        security_log.record(SecurityEvent::EmailChanged, (&caller).into(), &ip);
+    }
     Ok(Json(user.into()))
 }
 

@@ -4,7 +4,8 @@ use shared::{
     client_ip::ClientIp,
     error::Error,
     password::{PasswordInput, Passwords},
-    rate_limit::{Attempt, RateLimiter},
+    rate_limit::{Attempt, RateLimiter, Source},
+    security_log::{SecurityEvent, SecurityLog},
     session::Caller,
     users::User,
 };
@@ -13,6 +14,7 @@ use shared::{
 pub struct Reauthenticator {
     pub passwords: Passwords,
     pub rate_limiter: RateLimiter,
+    pub security_log: SecurityLog,
 }
 
 impl Reauthenticator {
@@ -25,10 +27,11 @@ impl Reauthenticator {
         password: &PasswordInput,
         ip: &ClientIp,
     ) -> Result<(), Error> {
-        self.rate_limiter.check_account(Attempt::Confirmation, &caller.session_id, ip).await?;
+        self.rate_limiter.check(Attempt::Confirmation, &caller.session_id, Source::Address(ip)).await?;
         if self.passwords.verify(password, Some(&user.password_hash)).await?.is_some() {
             Ok(())
         } else {
+            self.security_log.record(SecurityEvent::ConfirmationFailed, caller.into(), ip);
             Err(Error::InvalidCredentials)
         }
     }

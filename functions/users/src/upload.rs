@@ -60,6 +60,7 @@ pub struct UploadUrl {
     request_body = UploadUrlRequest,
     responses((status = 201, body = UploadUrl)),
     security(("bearer" = [])),
+    extensions(("x-codes" = json!(["too_many_attempts"]))),
 )]
 pub async fn create_upload_url(
     State(users): State<Users>,

@@ -12,7 +12,7 @@ use shared::{
     json::Json,
     object_store::{ObjectStore, Recording},
     session::Caller,
-    users::{RecordingMetadata, User, Users},
+    users::{Limited, RecordingMetadata, User, Users},
 };
 use utoipa::ToSchema;
 
@@ -43,7 +43,7 @@ pub struct VoiceUploaded {
     request_body(content((VoiceUpload = "application/json"), (Vec<u8> = "audio/*"))),
     responses((status = 200, body = VoiceUploaded)),
     security(("bearer" = [])),
-    extensions(("x-codes" = json!(["invalid_recording"]))),
+    extensions(("x-codes" = json!(["invalid_recording", "too_many_attempts"]))),
 )]
 pub async fn upload(
     State(users): State<Users>,
@@ -52,7 +52,7 @@ pub async fn upload(
     caller: Caller,
     body: VoiceBody,
 ) -> Result<Json<VoiceUploaded>, Error> {
-    let user = users.find_by_session(&caller).await?;
+    let user = users.find_and_count(&caller, Limited::RecordingChecks).await?;
     let bytes = match body.audio {
         AudioSource::Bytes(bytes) => bytes,
         AudioSource::UploadKey(key) => fetch_upload(&recordings, &user, &key).await?,

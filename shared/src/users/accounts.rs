@@ -5,7 +5,10 @@ use mongodb::{
     options::ReturnDocument,
 };
 
-use super::{Email, RecordingMetadata, Session, Usage, UsedCodes, User, Username, Users, login_key};
+use super::{
+    Email, HourlyUses, KnownDevice, Limited, RecordingMetadata, Session, Usage, UsedCodes, User, Username,
+    Users, login_key,
+};
 use crate::{
     activation_codes::ActivationCode, error::Error, mongo, password::PasswordHash, session::Caller,
     settings::Settings,
@@ -19,6 +22,7 @@ pub struct NewUser {
     pub password_hash: PasswordHash,
     pub activation_code: ActivationCode,
     pub session: Session,
+    pub device: KnownDevice,
 }
 
 impl Users {
@@ -37,11 +41,13 @@ impl Users {
             created_at: self.clock.now(),
             settings: Settings::default(),
             sessions: vec![new.session],
+            known_devices: vec![new.device],
             recording: None,
             pending_upload: None,
             voice_clone_id: None,
             usage: Usage::default(),
             clone_limit: None,
+            hourly: HourlyUses::new(),
             lease: None,
             lease_queue: Vec::new(),
             lease_asked_at: None,
@@ -114,7 +120,7 @@ impl Users {
     }
 
     /// Resets a forgotten password, once per activation code, and ends every session. A wrong address, a wrong code and
-    /// a code that was already used for a reset are indistinguishable.
+    /// a code that was already used for a reset are indistinguishable. Gives the account.
     ///
     /// `reset_codes` are those that have reset. Documents of before it have `password_reset_at` alone, and one code.
     pub async fn reset_password(
@@ -122,7 +128,7 @@ impl Users {
         email: &Email,
         code: &ActivationCode,
         hash: &PasswordHash,
-    ) -> Result<(), Error> {
+    ) -> Result<ObjectId, Error> {
         let filter = doc! {
             "email_key": email.key(),
             "activation_code": code.as_str(),
@@ -133,8 +139,9 @@ impl Users {
             "$set": { "password_hash": hash.stored(), "password_reset_at": self.clock.now(), "sessions": [] },
             "$push": { "reset_codes": code.as_str() },
         };
-        let updated = self.collection.update_one(filter, update).await?;
-        if updated.matched_count == 0 { Err(Error::InvalidActivationCode) } else { Ok(()) }
+        let reset =
+            self.documents().find_one_and_update(filter, update).projection(doc! { "_id": 1 }).await?;
+        reset.and_then(|user| user.get_object_id("_id").ok()).ok_or(Error::InvalidActivationCode)
     }
 
     pub async fn set_settings(&self, caller: &Caller, settings: &Settings) -> Result<(), Error> {
@@ -143,10 +150,11 @@ impl Users {
         self.find_and_update(caller, update, ReturnDocument::After).await.map(drop)
     }
 
-    /// Stores the key of the caller's pending upload and returns the key that it replaces.
+    /// Stores the key of the caller's pending upload and returns the key that it replaces. Counts the offer.
     pub async fn set_pending_upload(&self, caller: &Caller, key: &str) -> Result<Option<String>, Error> {
-        let update = doc! { "$set": { "pending_upload": key } };
-        Ok(self.find_and_update(caller, update, ReturnDocument::Before).await?.pending_upload)
+        let set = doc! { "pending_upload": key };
+        let before = self.count_and_set(caller, Limited::UploadOffers, set, ReturnDocument::Before).await?;
+        Ok(before.pending_upload)
     }
 
     /// Whether the account exists, whether or not it has a session.

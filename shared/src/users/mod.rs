@@ -3,12 +3,14 @@
 //! - this file: the document and the store;
 //! - `accounts`: registration, profile, password, deletion;
 //! - `sessions`: sign-in and refresh, and the filter by which loading a user also checks the session;
+//! - `limits`: how often a user may do what is costly;
 //! - `lease`: one perform at a time, and the characters it may spend;
 //! - `replays`: finished performs, kept for idempotent retries;
 //! - `usage`: characters spent in a month.
 
 mod accounts;
 mod lease;
+mod limits;
 mod replays;
 mod sessions;
 mod usage;
@@ -36,8 +38,11 @@ use crate::{
 
 pub use accounts::NewUser;
 pub use lease::{Lease, LeaseError, Reservation, Settlement, Waiter};
+pub use limits::{HourlyUses, Limited};
 pub use replays::{Idempotency, Replay};
-pub use sessions::{REFRESH_SECRET_BYTES, RefreshToken, SESSION_LIFETIME, Session};
+pub use sessions::{
+    KnownDevice, REFRESH_SECRET_BYTES, RefreshOutcome, RefreshToken, SESSION_LIFETIME, Session,
+};
 pub use usage::Usage;
 
 /// The form in which usernames and email addresses are compared: without blanks around them, in NFC and in lower case.
@@ -93,6 +98,9 @@ pub struct User {
     pub settings: Settings,
     #[serde(default)]
     pub sessions: Vec<Session>,
+    /// Where the user has signed in lately.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_devices: Vec<KnownDevice>,
     /// The recording of the user's voice. The audio itself is in S3.
     #[serde(default)]
     pub recording: Option<RecordingMetadata>,
@@ -107,6 +115,8 @@ pub struct User {
     /// Voice creations per month, in place of the deployment's limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clone_limit: Option<i64>,
+    #[serde(default, skip_serializing_if = "HourlyUses::is_empty")]
+    pub hourly: HourlyUses,
     /// The perform that is running.
     #[serde(default)]
     pub lease: Option<Lease>,

@@ -29,6 +29,18 @@ pub const REFRESH_SECRET_BYTES: usize = 32;
 /// Bytes of the code in a refresh token's secret that shows it is one of ours.
 const MAC_BYTES: usize = 16;
 
+/// How long a device is known after a sign-in.
+const DEVICE_LIFETIME: Duration = Duration::from_hours(30 * 24);
+/// Devices that an account knows at a time; one more forgets the oldest.
+const MAX_DEVICES: i32 = 10;
+
+/// A device that has signed in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KnownDevice {
+    pub id: String,
+    pub until: DateTime,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Session {
     /// A random UUID; access tokens carry it as `sid`.
@@ -57,6 +69,15 @@ pub struct RefreshToken {
     user_id: ObjectId,
     session_id: String,
     secret: SecretString,
+}
+
+/// What came of a refresh token.
+pub enum RefreshOutcome {
+    Refreshed(Box<User>),
+    /// It was an old one, and its session has ended.
+    Reused,
+    /// Made up, expired, or of a session that has ended.
+    Invalid,
 }
 
 impl RefreshToken {
@@ -160,7 +181,21 @@ impl Users {
         }
     }
 
-    /// Stores a session, removes expired ones and, above the limit, the oldest; stores the `rehashed` password, if any.
+    /// Whether the device has signed in to the account lately.
+    #[must_use]
+    pub fn knows_device(&self, user: &User, device: &KnownDevice) -> bool {
+        let now = self.clock.now();
+        user.known_devices.iter().any(|known| known.id == device.id && known.until > now)
+    }
+
+    /// A device that signs in now. Its id is [`crate::client_ip::ClientIp::device_id`].
+    #[must_use]
+    pub fn new_device(&self, id: String) -> KnownDevice {
+        KnownDevice { id, until: add(self.clock.now(), DEVICE_LIFETIME) }
+    }
+
+    /// Stores a session, removes expired ones and, above the limit, the oldest; knows the device from now on; stores the
+    /// `rehashed` password, if any.
     ///
     /// Does nothing and returns false if the stored hash is no longer `user.password_hash`: a sign-in with the old
     /// password must not survive a reset.
@@ -168,8 +203,17 @@ impl Users {
         &self,
         user: &User,
         session: &Session,
+        device: &KnownDevice,
         rehashed: Option<PasswordHash>,
     ) -> Result<bool, Error> {
+        let other_devices = doc! { "$filter": {
+            "input": { "$ifNull": ["$known_devices", []] },
+            "cond": { "$and": [
+                { "$gt": ["$$this.until", self.clock.now()] }, { "$ne": ["$$this.id", &device.id] },
+            ] },
+        } };
+        let device = doc! { "id": &device.id, "until": device.until };
+        let devices = doc! { "$slice": [{ "$concatArrays": [other_devices, [device]] }, -MAX_DEVICES] };
         let session = mongodb::bson::serialize_to_bson(session).map_err(mongodb::error::Error::from)?;
         let unexpired = doc! { "$filter": {
             "input": { "$ifNull": ["$sessions", []] },
@@ -181,7 +225,9 @@ impl Users {
             .collection
             .update_one(
                 doc! { "_id": user.id, "password_hash": user.password_hash.stored() },
-                vec![doc! { "$set": { "sessions": sessions, "password_hash": { "$literal": hash } } }],
+                vec![doc! { "$set": {
+                    "sessions": sessions, "known_devices": devices, "password_hash": { "$literal": hash },
+                } }],
             )
             .await?;
         Ok(updated.matched_count == 1)
@@ -198,17 +244,17 @@ impl Users {
         old: &RefreshToken,
         new: &RefreshToken,
         old_is_authentic: bool,
-    ) -> Result<User, Error> {
+    ) -> Result<RefreshOutcome, Error> {
         if let Some(user) = self.replace_refresh_token(old, new).await? {
-            return Ok(user);
+            return Ok(RefreshOutcome::Refreshed(Box::new(user)));
         }
         if let Some(user) = self.add_refresh_token(old, new).await? {
-            return Ok(user);
+            return Ok(RefreshOutcome::Refreshed(Box::new(user)));
         }
-        if old_is_authentic {
-            self.end_session(old.user_id, &old.session_id).await?;
+        if old_is_authentic && self.end_session(old.user_id, &old.session_id).await? {
+            return Ok(RefreshOutcome::Reused);
         }
-        Err(Error::InvalidRefreshToken)
+        Ok(RefreshOutcome::Invalid)
     }
 
     /// `None` if the old token is not current.
@@ -264,16 +310,21 @@ impl Users {
         self.find_and_update(caller, update, ReturnDocument::Before).await.map(drop)
     }
 
-    /// Ends a session. Not an error if it has ended already.
-    async fn end_session(&self, user_id: ObjectId, session_id: &str) -> Result<(), Error> {
-        self.collection
-            .update_one(doc! { "_id": user_id }, doc! { "$pull": { "sessions": { "id": session_id } } })
+    /// Ends a session; false if it has ended already.
+    async fn end_session(&self, user_id: ObjectId, session_id: &str) -> Result<bool, Error> {
+        let session = doc! { "id": session_id };
+        let updated = self
+            .collection
+            .update_one(
+                doc! { "_id": user_id, "sessions": { "$elemMatch": &session } },
+                doc! { "$pull": { "sessions": session } },
+            )
             .await?;
-        Ok(())
+        Ok(updated.matched_count == 1)
     }
 }
 
-fn add(at: DateTime, duration: Duration) -> DateTime {
+pub(super) fn add(at: DateTime, duration: Duration) -> DateTime {
     DateTime::from_millis(at.timestamp_millis() + i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 2))
 }
 

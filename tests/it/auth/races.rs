@@ -160,7 +160,7 @@ async fn rename_race_to_one_name_has_one_winner() {
     for (member, wanted, code) in
         [("username", "star", "username_taken"), ("email", "star@example.com", "email_taken")]
     {
-        let body = json!({ member: wanted });
+        let body = json!({ member: wanted, "current_password": PASSWORD });
         let rename = |user| app.send_as(user, Method::PATCH, "/users/me", &body);
         let responses = join_all(users.iter().map(rename)).await;
         assert_eq!(responses.iter().filter(|response| response.status == 200).count(), 1);

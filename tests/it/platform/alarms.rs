@@ -8,7 +8,7 @@ use std::{
 
 use clap::Parser as _;
 use ops::Ops;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::metrics::{self, NAMESPACE};
 use tests::harness::{Setup, TestApp};
 
@@ -17,7 +17,7 @@ use crate::platform::template;
 const RUNBOOK: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../.github/RUNBOOK.md"));
 
 /// Every metric that a performing and a sweeping deployment writes.
-const METRICS: [&str; 16] = [
+const METRICS: [&str; 18] = [
     "AddEditBudgetLeft",
     "AddEditBudgetLeftPercent",
     "AudioBytes",
@@ -27,9 +27,11 @@ const METRICS: [&str; 16] = [
     "CloneCreateMs",
     "CloneLifetimeMs",
     "CloneSuccesses",
+    "FailedSignIns",
     "OrphansSwept",
     "OverheadMs",
     "PerformMs",
+    "RefusedResets",
     "SlotWaitMs",
     "SlotsHeld",
     "SynthesisMs",
@@ -116,6 +118,12 @@ async fn written() -> BTreeSet<Metric> {
     let ada = app.performer("ada").await;
     assert_eq!(app.perform(&ada, "seven of hearts").await.status, 200);
     app.backend.sweep().await.unwrap();
+    let login = json!({ "username": "ada", "password": "not the password" });
+    app.post("/auth/login", &login).await.assert_problem(401, "invalid_credentials");
+    let reset = json!({
+        "email": "ada@example.com", "activation_code": "ABCDEFGH123", "new_password": "quite another phrase",
+    });
+    app.post("/activation/reset-password", &reset).await.assert_problem(422, "invalid_activation_code");
 
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     let mut written = BTreeSet::new();
@@ -128,7 +136,7 @@ async fn written() -> BTreeSet<Metric> {
         for directive in line["_aws"]["CloudWatchMetrics"].as_array().expect("directives") {
             assert_eq!(directive["Namespace"], NAMESPACE);
             let sets = directive["Dimensions"].as_array().expect("sets of dimensions");
-            assert!(sets.contains(&serde_json::json!(["Stage", "Function"])), "{sets:?}");
+            assert!(sets.contains(&json!(["Stage", "Function"])), "{sets:?}");
             for metric in directive["Metrics"].as_array().expect("metrics") {
                 let name = metric["Name"].as_str().expect("a name");
                 assert!(line[name].is_number(), "{name} has no value: {line}");

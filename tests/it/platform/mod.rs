@@ -17,5 +17,6 @@ mod policies;
 mod round_trips;
 pub mod routes;
 pub mod secrets;
+mod security_log;
 mod smoke;
 pub mod template;

@@ -118,7 +118,8 @@ async fn profile_change_of_name_and_email_is_used_at_login() {
     let renamed = patch(&app, &ada, &json!({ "username": "Countess" })).await;
     assert_eq!(renamed["username"], "Countess");
     assert_eq!(renamed["email"], "ada@example.com");
-    let moved = patch(&app, &ada, &json!({ "email": "Countess@Example.org" })).await;
+    let moved =
+        patch(&app, &ada, &json!({ "email": "Countess@Example.org", "current_password": PASSWORD })).await;
     assert_eq!((&moved["username"], &moved["email"]), (&json!("Countess"), &json!("Countess@Example.org")));
     // One's own name in another case is not taken, and nothing at all changes nothing.
     assert_eq!(patch(&app, &ada, &json!({ "username": "countess" })).await["username"], "countess");
@@ -138,14 +139,40 @@ async fn profile_change_to_a_taken_name_or_email_changes_nothing() {
     let ada = app.register("ada").await;
     app.register("grace").await;
     for (body, code) in [
-        (json!({ "username": "GRACE", "email": "new@example.com" }), "username_taken"),
-        (json!({ "username": "new", "email": "Grace@example.com" }), "email_taken"),
+        (
+            json!({ "username": "GRACE", "email": "new@example.com", "current_password": PASSWORD }),
+            "username_taken",
+        ),
+        (
+            json!({ "username": "new", "email": "Grace@example.com", "current_password": PASSWORD }),
+            "email_taken",
+        ),
     ] {
         let response = app.send_as(&ada, Method::PATCH, "/users/me", &body).await;
         response.assert_problem(409, code);
         let profile = app.get_as(&ada, "/users/me").await.json();
         assert_eq!((&profile["username"], &profile["email"]), (&json!("ada"), &json!("ada@example.com")));
     }
+}
+
+#[tokio::test]
+async fn profile_change_of_the_email_asks_for_the_password() {
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    app.register("grace").await;
+    // Without the password it does not even tell whether the address is taken.
+    for email in ["new@example.com", "grace@example.com"] {
+        let response = app.send_as(&ada, Method::PATCH, "/users/me", &json!({ "email": email })).await;
+        assert_eq!(response.bad_fields(), ["current_password"]);
+        let body = json!({ "email": email, "current_password": "not the password", "username": "other" });
+        let response = app.send_as(&ada, Method::PATCH, "/users/me", &body).await;
+        response.assert_problem(401, "invalid_credentials");
+    }
+    let profile = app.get_as(&ada, "/users/me").await.json();
+    assert_eq!((&profile["username"], &profile["email"]), (&json!("ada"), &json!("ada@example.com")));
+    // The same address, as the app sends it along with a new name, is no change.
+    let body = json!({ "username": "countess", "email": "ADA@example.com" });
+    assert_eq!(patch(&app, &ada, &body).await["username"], "countess");
 }
 
 #[tokio::test]
