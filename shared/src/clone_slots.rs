@@ -5,6 +5,8 @@
 //! tells the sweep what to look for. A slot with an expired lease stays held; only the sweep frees it, once its voice is
 //! confirmed deleted.
 //!
+//! The document also holds the deployment's id, which is part of its voices' names. The first claim makes it.
+//!
 //! FIFO queue: a failed claim enqueues the caller; entries that are not refreshed within [`QUEUE_TTL`] (a perform that
 //! gave up, or died) are dropped.
 
@@ -21,12 +23,15 @@ use crate::{
     clock::Clock,
     env::{Env, EnvError},
     error::Error,
-    mongo,
+    mongo, voice_name,
 };
 
 /// For how long performs create no voice after the provider said that the account has no characters left: each would
 /// spend one of the month's voice creations for nothing.
 const CREDITS_MEMORY: Duration = Duration::from_mins(1);
+
+/// How long the sweep tries to delete an item of the provider's history.
+const HISTORY_RETRY_MILLIS: i64 = 30 * 24 * 60 * 60 * 1000;
 
 /// How long a waiter stays queued without claiming again: several times the interval between two claims.
 pub const QUEUE_TTL: Duration = Duration::from_millis(1500);
@@ -47,6 +52,8 @@ pub struct CloneSlots {
 pub struct Slot {
     pub lease_id: ObjectId,
     pub user_id: ObjectId,
+    /// The deployment's id, for the voice's name.
+    pub deployment: String,
 }
 
 /// For how long a slot, and its user's lease, are kept for a voice that may exist.
@@ -93,6 +100,7 @@ pub struct HeldSlot {
 struct Slots {
     #[serde(default)]
     held: Vec<HeldSlot>,
+    deployment: String,
     /// When it was read, by the database's clock.
     asked_at: DateTime,
     #[serde(default)]
@@ -107,6 +115,13 @@ struct CreditsExhausted {
     resets_at: DateTime,
 }
 
+/// An item of the provider's history that is to be deleted.
+#[derive(Clone, Debug, Deserialize)]
+pub struct PendingHistory {
+    #[serde(rename = "history_id")]
+    pub id: String,
+}
+
 /// The held slots by whether their lease expired, by the database's clock.
 ///
 /// An orphan with a voice id counts as expired immediately: its perform has ended. An orphan without one (its create
@@ -116,6 +131,12 @@ pub struct SlotsByState {
     /// Their performs may still be running.
     pub live: Vec<HeldSlot>,
     pub expired: Vec<HeldSlot>,
+    /// The deployment's id; `None` if it has never claimed a slot.
+    #[serde(default)]
+    pub deployment: Option<String>,
+    /// What performs could not delete from the provider's history.
+    #[serde(default)]
+    pub history_pending: Vec<PendingHistory>,
     /// When they were read, by the database's clock.
     #[serde(default)]
     pub asked_at: Option<DateTime>,
@@ -162,6 +183,9 @@ impl CloneSlots {
             compute_free(self.limit),
             grant_or_enqueue(slot, lease_id),
             doc! { "$unset": ["position", "free"] },
+            doc! { "$set": { "deployment": {
+                "$ifNull": ["$deployment", voice_name::new_deployment_id()],
+            } } },
             doc! { "$set": { "asked_at": "$$NOW" } },
         ];
         let collection = self.collection.clone_with_type::<Slots>();
@@ -170,9 +194,9 @@ impl CloneSlots {
             .upsert(true)
             .return_document(ReturnDocument::After);
         match mongo::with_timeout(claimed).await {
-            Ok(Some(Slots { held, asked_at, credits_exhausted })) => {
+            Ok(Some(Slots { held, deployment, asked_at, credits_exhausted })) => {
                 if held.iter().any(|slot| slot.lease_id == lease_id) {
-                    return Ok(Claim::Granted(Slot { lease_id, user_id }, held.len() as u64));
+                    return Ok(Claim::Granted(Slot { lease_id, user_id, deployment }, held.len() as u64));
                 }
                 Ok(match credits_exhausted.filter(|exhausted| exhausted.until > asked_at) {
                     Some(CreditsExhausted { resets_at, .. }) => {
@@ -213,6 +237,18 @@ impl CloneSlots {
             let updated = self.collection.update_one(self.stage_filter(), update).upsert(true);
             mongo::with_timeout(updated).await?;
         }
+        Ok(())
+    }
+
+    /// Forgets items of the provider's history that are deleted, and those that could not be for too long.
+    pub async fn forget_history(&self, deleted: &[String]) -> Result<(), Error> {
+        let too_old = self.clock.now().timestamp_millis() - HISTORY_RETRY_MILLIS;
+        let forgotten = doc! { "$or": [
+            { "history_id": { "$in": deleted } },
+            { "since": { "$lt": DateTime::from_millis(too_old) } },
+        ] };
+        let pull = doc! { "$pull": { "history_pending": forgotten } };
+        mongo::with_timeout(self.collection.update_one(self.stage_filter(), pull)).await?;
         Ok(())
     }
 
@@ -265,6 +301,8 @@ impl CloneSlots {
                 doc! { "$project": {
                     "live": filter("$held", doc! { "$not": [&expired] }),
                     "expired": filter("$held", expired),
+                    "deployment": 1,
+                    "history_pending": 1,
                     "asked_at": "$$NOW",
                 } },
             ])

@@ -3,7 +3,7 @@
 //! When a voice is created and deleted is up to `perform` and `sweep`. Errors are classified by whether the call may
 //! have had its effect, because a create with an unknown outcome must never be repeated blindly.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{
@@ -20,6 +20,9 @@ use crate::{
     env::{Env, EnvError},
     object_store::Recording,
 };
+
+/// One page of a list.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A call failed.
 #[derive(Debug)]
@@ -287,21 +290,35 @@ impl ElevenLabs {
         self.delete(&format!("/v1/history/{id}"), deadline).await
     }
 
-    /// Every cloned voice of the account whose name contains `search`, all pages.
+    /// Every cloned voice of the account whose name contains `search`, all pages. Entries without a readable name are left
+    /// out: they are not ours.
     /// <https://elevenlabs.io/docs/api-reference/voices/search>
     pub async fn cloned_voices(
         &self,
         search: &str,
         deadline: Deadline,
     ) -> Result<Vec<ListedVoice>, ElevenLabsError> {
+        let mut voices = Vec::new();
+        self.list_cloned_voices(search, deadline, &mut voices).await?;
+        Ok(voices)
+    }
+
+    /// The same; after an error, `voices` has those of the pages before it. Each page has a time of its own within the
+    /// deadline, because an account can have hundreds of voices.
+    pub async fn list_cloned_voices(
+        &self,
+        search: &str,
+        deadline: Deadline,
+        voices: &mut Vec<ListedVoice>,
+    ) -> Result<(), ElevenLabsError> {
         #[derive(Deserialize)]
         struct Page {
-            voices: Vec<ListedVoice>,
-            has_more: bool,
+            voices: Vec<Value>,
+            #[serde(default)]
+            has_more: Option<bool>,
             #[serde(default)]
             next_page_token: Option<String>,
         }
-        let mut voices = Vec::new();
         let mut token: Option<String> = None;
         loop {
             let mut query = vec![("category", "cloned"), ("page_size", "100"), ("search", search)];
@@ -309,11 +326,11 @@ impl ElevenLabs {
                 query.push(("next_page_token", token));
             }
             let request = self.http.get(self.url("/v2/voices")).query(&query);
-            let page: Page = json(self.send(request, deadline).await?).await?;
-            voices.extend(page.voices);
-            token = page.next_page_token.filter(|_| page.has_more);
+            let page: Page = json(self.send(request, deadline.capped_at(PAGE_TIMEOUT)).await?).await?;
+            voices.extend(page.voices.into_iter().filter_map(|voice| serde_json::from_value(voice).ok()));
+            token = page.next_page_token.filter(|_| page.has_more == Some(true));
             if token.is_none() {
-                return Ok(voices);
+                return Ok(());
             }
         }
     }

@@ -13,7 +13,10 @@ use std::{
 };
 
 use http::Method;
-use mongodb::bson::{DateTime, Document, doc, oid::ObjectId};
+use mongodb::{
+    bson::{DateTime, Document, doc, oid::ObjectId},
+    options::ReturnDocument,
+};
 use serde_json::{Value, json};
 use shared::{clock::Clock, env::Env};
 use time::macros::datetime;
@@ -213,6 +216,19 @@ impl TestApp {
         let id = ObjectId::parse_str(&user.id).expect("an id");
         let users = self.backend.database.collection::<Document>("users");
         users.find_one(doc! { "_id": id }).await.expect("the database answers").expect("the user is stored")
+    }
+
+    /// The name of a voice that this deployment creates under a lease.
+    pub async fn voice_name(&self, lease_id: ObjectId) -> String {
+        let slots = self.backend.database.collection::<Document>("clone_slots");
+        let made = vec![doc! { "$set": {
+            "held": { "$ifNull": ["$held", []] },
+            "deployment": { "$ifNull": ["$deployment", "0123456789abcdef"] },
+        } }];
+        let made = slots.find_one_and_update(doc! { "_id": "test" }, made).upsert(true);
+        let stored = made.return_document(ReturnDocument::After).await.expect("the database answers");
+        let deployment = stored.as_ref().and_then(|slots| slots.get_str("deployment").ok()).expect("an id");
+        format!("newvisions:test:{deployment}:{lease_id}")
     }
 
     /// Slots that are held.

@@ -24,7 +24,7 @@ pub async fn print(deployment: &Deployment, out: &mut dyn Write) -> Result<(), F
     let unavailable = |error: ElevenLabsError| Failure::from(Error::ProviderUnavailable(error));
     print_account(&sweeper.elevenlabs.subscription(deadline).await.map_err(unavailable)?, out)?;
 
-    let plan = sweeper.plan(deadline).await?;
+    let plan = sweeper.plan(deadline).await?.into_whole()?;
     let (live, expired) = (&plan.held.live, &plan.held.expired);
     writeln!(
         out,

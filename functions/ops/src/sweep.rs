@@ -14,10 +14,15 @@ pub async fn sweep(deployment: &Deployment, confirm: Confirm, out: &mut dyn Writ
     let deadline = Deadline::after(TIMEOUT);
     if confirm.yes {
         let report = sweeper.sweep(deadline).await?;
+        sweeper.sweep_history(deadline).await?;
         writeln!(out, "voices deleted          {}", report.swept)?;
         writeln!(out, "voices not deletable    {}", report.failed)?;
         writeln!(out, "voices of live performs {} (left alone)", report.live_skipped)?;
-        writeln!(out, "voices of others        {} (left alone)", report.foreign_skipped)?;
+        writeln!(
+            out,
+            "voices of others        {} (of this stage's name; left alone)",
+            report.foreign_skipped
+        )?;
         writeln!(out, "slots and users freed   {}", report.released)?;
         writeln!(out, "slots still held        {}", report.slots_held)?;
         if report.failed > 0 {
@@ -25,9 +30,14 @@ pub async fn sweep(deployment: &Deployment, confirm: Confirm, out: &mut dyn Writ
                 "Not every voice could be deleted: their slots stay held. Sweep again when ElevenLabs answers.",
             )));
         }
+        if report.list_failed {
+            return Err(Failure::Other(String::from(
+                "ElevenLabs did not list its voices: only what the database knows is cleaned up. Sweep again.",
+            )));
+        }
         return Ok(());
     }
-    let plan = sweeper.plan(deadline).await?;
+    let plan = sweeper.plan(deadline).await?.into_whole()?;
     let (_, expired) = deployment.users().count_leases().await?;
     for (voice_id, lease_id) in &plan.to_delete {
         writeln!(out, "Would delete voice {voice_id} of perform {lease_id}.")?;

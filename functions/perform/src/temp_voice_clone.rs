@@ -132,7 +132,7 @@ async fn create(
     deadline: Deadline,
     fill_by: Deadline,
 ) -> Result<String, NotCreated> {
-    let name = state.voice_names.name(slot.lease_id);
+    let name = state.voice_names.name(&slot.deployment, slot.lease_id);
     let create_by = deadline.minus(CLEANUP_RESERVE + SYNTHESIS_RESERVE);
     let hash = sha256_hex(&recording.bytes);
     match add_voice(state, &name, recording, create_by, fill_by).await {

@@ -28,6 +28,9 @@ const ACCOUNT_TIMEOUT: Duration = Duration::from_secs(5);
 pub async fn sweep(state: &AppState, context: Option<&Context>) -> Result<SweepReport, Error> {
     let deadline = Deadline::from_invocation(context, &state.clock, TIMEOUT);
     let report = state.sweeper.sweep(deadline.minus(RESERVE)).await?;
+    if let Err(error) = state.sweeper.sweep_history(deadline.minus(RESERVE)).await {
+        error.log();
+    }
     state.migration.clone().log_if_pending().await;
     let indexed = deadline.capped_at(INDEXES_TIMEOUT).timeout(mongo::ensure_indexes(&state.database)).await;
     indexed.map_err(|_| Error::internal("index creation timed out"))??;

@@ -35,10 +35,10 @@ pub fn record(stage: &str, clock: &Clock, report: &SweepReport, account: Option<
         at: clock.now().to_system_time(),
         stage: stage.to_owned(),
         function: "sweep",
-        outcome: if report.failed == 0 { "ok" } else { "incomplete" },
+        outcome: if report.failed == 0 && !report.list_failed { "ok" } else { "incomplete" },
         orphans_swept: report.swept,
         slots_held: report.slots_held,
-        cleanup_failures: report.failed,
+        cleanup_failures: report.failed + u64::from(report.list_failed),
         add_edit_budget_left: budget.map(|(left, _)| left),
         add_edit_budget_left_percent: budget.and_then(|(left, all)| (100 * left).checked_div(all)),
     };

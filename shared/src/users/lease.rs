@@ -277,6 +277,17 @@ impl Users {
         Ok((count("$gt").await?, count("$lte").await?))
     }
 
+    /// Which of `leases` are expired leases of users.
+    pub async fn expired_leases_among(&self, leases: &[ObjectId]) -> Result<Vec<ObjectId>, Error> {
+        let expired = doc! {
+            "lease.until": { "$exists": true },
+            "lease.id": { "$in": leases },
+            "$expr": { "$lte": ["$lease.until", "$$NOW"] },
+        };
+        let found = self.collection.distinct("lease.id", expired);
+        Ok(mongo::with_timeout(found).await?.iter().filter_map(Bson::as_object_id).collect())
+    }
+
     /// Releases every expired lease that is not among `still_held` (their clones could not be deleted yet). No characters
     /// are charged: such a perform returned no audio. Its voice creation is: it may have been made. Returns how many were
     /// released.

@@ -93,7 +93,7 @@ async fn cleanup_however_a_perform_ends_its_clone_is_deleted_or_on_record() {
         let response = app.perform(&ada, "Queen of Hearts").await;
         let held = held_leases(&app).await;
         for voice in app.elevenlabs().state().existing {
-            let on_record = held.iter().any(|lease| voice.name == format!("newvisions:test:{lease}"));
+            let on_record = held.iter().any(|lease| voice.name.ends_with(&format!(":{lease}")));
             assert!(on_record, "{ending}: nothing leads to {voice:?}");
         }
         app.elevenlabs().faults().clear();
@@ -291,6 +291,8 @@ async fn foreign_voices_survive_every_perform_and_every_sweep() {
     let names = [
         format!("newvisions:prod:{id}"),
         format!("newvisions:test-eu:{id}"),
+        format!("newvisions:test:{id}"),
+        format!("newvisions:test:00112233aabbccdd:{id}"),
         format!("newvisions:test:{id}x"),
         format!("newvisions:test: {id}"),
         String::from("newvisions:test:by hand"),

@@ -137,7 +137,7 @@ async fn perform_that_fails_says_so_in_its_log_and_its_metrics() {
 #[tokio::test]
 async fn sweep_logs_what_it_did_and_what_is_left_of_the_months_creations() {
     let (app, _) = app_of_today(Setup::default()).await;
-    let orphan = format!("newvisions:test:{}", ObjectId::new());
+    let orphan = app.voice_name(ObjectId::new()).await;
     let _ = app.elevenlabs().seed_voice(&orphan, "cloned", Some(1));
     let sweep = start(&app, "sweep", 30).await;
     let swept = sweep.invoke(&json!({})).await.unwrap();

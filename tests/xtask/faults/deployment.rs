@@ -242,6 +242,8 @@ fn seed_foreign_voices(provider: &ElevenLabs) -> BTreeSet<String> {
     names.extend([
         format!("newvisions:{STAGE}-eu:{}", ObjectId::new()),
         format!("newvisions:prod:{}", ObjectId::new()),
+        format!("newvisions:{STAGE}:00112233aabbccdd:{}", ObjectId::new()),
+        format!("newvisions:{STAGE}:{}", ObjectId::new()),
         format!("newvisions:{STAGE}:"),
         format!("newvisions:{STAGE}:my favourite"),
         format!(" newvisions:{STAGE}:{}", ObjectId::new()),

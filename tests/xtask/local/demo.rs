@@ -13,7 +13,12 @@ use http::Method;
 use mongodb::bson::{Document, doc};
 use serde_json::json;
 use shared::{
-    clock::Clock, deadline::Deadline, elevenlabs::ElevenLabs, http_client, voice_name::VoiceNaming,
+    clock::Clock,
+    clone_slots::CloneSlots,
+    deadline::Deadline,
+    elevenlabs::{ElevenLabs, ListedVoice},
+    http_client,
+    voice_name::VoiceNaming,
 };
 use sweep::SweepReport;
 use tests::harness::{
@@ -125,9 +130,9 @@ async fn check_nothing_is_left(services: &Services, backend: &Backend) -> Result
             String::from("One clone should have been created and deleted, and none left.")
         })?;
     } else {
-        let left = existing_clones(services).await?;
+        let left = existing_clones(services, backend).await?;
         println!("  clones at the provider           left {left}");
-        check(left == 0, || String::from("A clone of this stage still exists at the provider."))?;
+        check(left == 0, || String::from("A clone of this deployment still exists at the provider."))?;
     }
     let failed = |error: mongodb::error::Error| format!("The database cannot be read: {error}");
     let slots = backend.database.collection::<Document>("clone_slots");
@@ -142,16 +147,23 @@ async fn check_nothing_is_left(services: &Services, backend: &Backend) -> Result
     Ok(())
 }
 
-/// Clones of this stage at the real provider.
-async fn existing_clones(services: &Services) -> Result<usize, String> {
+/// Clones of this deployment at the real provider.
+async fn existing_clones(services: &Services, backend: &Backend) -> Result<usize, String> {
+    let slots = CloneSlots::from_env(&services.env, &backend.database, Clock::system());
+    let slots = slots.map_err(|error| error.to_string())?.list().await.map_err(|error| error.to_string())?;
     let http = http_client::client().map_err(|error| error.to_string())?;
     let names = VoiceNaming::from_env(&services.env);
     let voices = ElevenLabs::from_env(&services.env, http)
         .map_err(|error| error.to_string())?
-        .cloned_voices("", Deadline::after(Duration::from_secs(30)))
+        .cloned_voices(&names.prefix(), Deadline::after(Duration::from_secs(30)))
         .await
         .map_err(|error| format!("ElevenLabs does not list its voices: {error}"))?;
-    Ok(voices.iter().filter(|voice| names.lease(&voice.name).is_some()).count())
+    let is_ours = |voice: &&ListedVoice| {
+        names
+            .parse(&voice.name)
+            .is_some_and(|name| name.deployment.is_some() && name.deployment == slots.deployment)
+    };
+    Ok(voices.iter().filter(is_ours).count())
 }
 
 /// Sends a request, which must succeed, and prints how long it took.

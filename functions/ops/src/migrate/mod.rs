@@ -60,5 +60,5 @@ async fn voices(deployment: &Deployment) -> Result<Voices, Failure> {
     let sweeper = deployment.sweeper()?;
     let voices = sweeper.elevenlabs.cloned_voices("", Deadline::after(LIST_TIMEOUT)).await;
     let voices = voices.map_err(Error::ProviderUnavailable)?.into_iter();
-    Ok(voices.map(|voice| (voice.voice_id, sweeper.names.lease(&voice.name).is_some())).collect())
+    Ok(voices.map(|voice| (voice.voice_id, sweeper.names.parse(&voice.name).is_some())).collect())
 }
