@@ -66,7 +66,9 @@ pub enum RefusalKind {
     RateLimited,
     /// The account has no characters left.
     CreditsExhausted,
-    /// Anything else: the API key, the plan, the sample, the text, the model.
+    /// The recording cannot be cloned: unreadable, damaged or too short.
+    SampleRefused,
+    /// Anything else: the API key, the plan, the text, the model.
     Other,
 }
 
@@ -445,6 +447,12 @@ fn refusal(status: StatusCode, body: &[u8]) -> Option<Refusal> {
             | "concurrent_limit_exceeded"
             | "system_busy"
             | "rate_limit_exceeded" => Some(RefusalKind::RateLimited),
+            "invalid_audio"
+            | "invalid_sample"
+            | "audio_too_short"
+            | "voice_sample_too_short"
+            | "corrupted_audio_file"
+            | "audio_corrupted" => Some(RefusalKind::SampleRefused),
             "quota_exceeded" | "insufficient_credits" => Some(RefusalKind::CreditsExhausted),
             _ => None,
         })

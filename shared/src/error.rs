@@ -70,7 +70,7 @@ pub enum Error {
     #[error("{0}")]
     InvalidRecording(#[from] InvalidRecording),
     #[error(
-        "There is no recording of your voice yet: record 30 to 60 seconds of speech first (POST /users/me/voice)."
+        "There is no recording of your voice yet: record 30 to 120 seconds of speech first (POST /users/me/voice)."
     )]
     VoiceRequired,
     /// Another perform of the same user held the lease for as long as this one waited.
@@ -96,6 +96,11 @@ pub enum Error {
     },
     #[error("This month's {limit} voice creations are used up: each perform in your own voice takes one.")]
     CloneQuotaExceeded { limit: i64, resets_in: Duration },
+    /// The provider refused the recording itself.
+    #[error(
+        "The voice provider cannot use the recording of your voice: record again and send that (POST /users/me/voice). Nothing was charged."
+    )]
+    RecordingRefused(#[source] ElevenLabsError),
     #[error("The voice provider could not make the voice. Nothing was charged.")]
     CloneFailed(#[source] ElevenLabsError),
     #[error("The voice provider could not speak the text. Nothing was charged.")]
@@ -183,6 +188,7 @@ impl Error {
             Self::AnswerTooLarge => (StatusCode::UNPROCESSABLE_ENTITY, "answer_too_large"),
             Self::QuotaExceeded { .. } => (StatusCode::TOO_MANY_REQUESTS, "quota_exceeded"),
             Self::CloneQuotaExceeded { .. } => (StatusCode::TOO_MANY_REQUESTS, "clone_quota_exceeded"),
+            Self::RecordingRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "recording_refused"),
             Self::CloneFailed(_) => (StatusCode::BAD_GATEWAY, "clone_failed"),
             Self::SynthesisFailed(_) => (StatusCode::BAD_GATEWAY, "synthesis_failed"),
             Self::CloneSlotsBusy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "clone_slots_busy"),
@@ -242,7 +248,8 @@ impl Error {
             }
             Self::Mongo(error) => tracing::error!(error = mongo::redacted(error), "MongoDB failed"),
             Self::S3(error) => tracing::error!(error = %error, "S3 failed"),
-            Self::CloneFailed(error)
+            Self::RecordingRefused(error)
+            | Self::CloneFailed(error)
             | Self::SynthesisFailed(error)
             | Self::CloneBudgetExhausted(error)
             | Self::CloneInDoubt { cause: error, .. }

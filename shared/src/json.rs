@@ -86,7 +86,10 @@ pub fn parse<T: Deserr<ValidationErrors>>(bytes: &[u8]) -> Result<T, Error> {
 /// Whether `Content-Type` is `application/json` or `application/…+json`.
 #[must_use]
 pub fn is_json(headers: &HeaderMap) -> bool {
-    let Some(media_type) = media_type(headers) else { return false };
+    media_type(headers).is_some_and(|media_type| is_json_type(&media_type))
+}
+
+fn is_json_type(media_type: &str) -> bool {
     media_type == "application/json"
         || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
@@ -95,7 +98,21 @@ pub fn is_json(headers: &HeaderMap) -> bool {
 #[must_use]
 pub fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+    Some(essence(value))
+}
+
+/// A media type without its parameters, in lower case.
+fn essence(media_type: &str) -> String {
+    media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Whether a body with this `Content-Type` can be a file: anything but JSON, a form or text. What the file is, only its
+/// bytes tell; browsers and libraries label recordings in all ways, and some not at all.
+#[must_use]
+pub fn is_file(media_type: &str) -> bool {
+    let media_type = essence(media_type);
+    let is_form = ["application/x-www-form-urlencoded", "multipart/form-data"].contains(&media_type.as_str());
+    !is_form && !media_type.starts_with("text/") && !is_json_type(&media_type)
 }
 
 /// Where the JSON is malformed. `serde_json`'s own text can quote the body, and with it a password.

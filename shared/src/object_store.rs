@@ -45,18 +45,25 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Decodes base64, with or without padding and with or without a `data:…;base64,` prefix.
+    /// Decodes base64 in all its forms: with or without padding, in the standard or the URL-safe alphabet, with line
+    /// breaks, and as a data URL (RFC 2397) with any parameters.
     #[must_use]
     pub fn decode(text: &str) -> Option<Bytes> {
         const LENIENT: GeneralPurpose = GeneralPurpose::new(
             &alphabet::STANDARD,
             GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
         );
-        let text = match text.strip_prefix("data:") {
-            Some(url) => url.split_once(";base64,").map_or("", |(_, data)| data),
-            None => text,
+        let text = text.trim_start();
+        let is_data_url = text.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
+        // Base64 has no comma, which a quoted list of codecs may have.
+        let data = if is_data_url { text.rsplit_once(',')?.1 } else { text };
+        let standard = |byte| match byte {
+            b'-' => b'+',
+            b'_' => b'/',
+            byte => byte,
         };
-        LENIENT.decode(text.trim()).ok().map(Bytes::from)
+        let data: Vec<u8> = data.bytes().filter(|byte| !byte.is_ascii_whitespace()).map(standard).collect();
+        LENIENT.decode(data).ok().map(Bytes::from)
     }
 }
 
@@ -246,4 +253,30 @@ fn replay_key(user_id: ObjectId, lease_id: ObjectId) -> String {
 
 fn s3_error(operation: &'static str, error: impl std::error::Error) -> S3Error {
     S3Error { operation, cause: DisplayErrorContext(error).to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recording_is_decoded_from_every_form_of_base64() {
+        let bytes = [0xfb, 0xef, 0xff, 0x3f, 0x00, 0x10, 0x83, 0x7a];
+        for text in [
+            "++//PwAQg3o=",
+            "++//PwAQg3o",
+            "--__PwAQg3o=",
+            "++//\r\nPwAQ\r\ng3o=\r\n",
+            " \n++//PwAQg3o=\n",
+            "data:audio/webm;base64,++//PwAQg3o=",
+            "DATA:AUDIO/WEBM;CODECS=OPUS;BASE64,++//PwAQg3o=",
+            "data:audio/webm;codecs=\"opus,vorbis\";base64,--__PwAQ\ng3o",
+            "data:;base64,++//PwAQg3o=",
+        ] {
+            assert_eq!(Recording::decode(text).as_deref(), Some(bytes.as_slice()), "{text}");
+        }
+        for text in ["++//PwAQg3o=!", "data:audio/webm;base64", "ä"] {
+            assert_eq!(Recording::decode(text), None, "{text}");
+        }
+    }
 }

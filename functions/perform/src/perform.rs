@@ -66,7 +66,7 @@ use crate::{
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "Identifies this request: if it is sent again, it is not performed again, and the first response is repeated.")),
     responses((status = 200, content((PerformResponse = "application/json"), (Vec<u8> = "audio/mpeg")))),
     security(("bearer" = [])),
-    extensions(("x-codes" = json!(["forbidden", "voice_required", "perform_in_progress", "idempotency_conflict", "content_rejected", "answer_too_large", "quota_exceeded", "clone_quota_exceeded", "clone_failed", "synthesis_failed", "clone_slots_busy", "clone_budget_exhausted", "provider_credits_exhausted", "provider_unavailable", "deadline_exceeded"]))),
+    extensions(("x-codes" = json!(["forbidden", "voice_required", "perform_in_progress", "idempotency_conflict", "content_rejected", "answer_too_large", "quota_exceeded", "clone_quota_exceeded", "recording_refused", "clone_failed", "synthesis_failed", "clone_slots_busy", "clone_budget_exhausted", "provider_credits_exhausted", "provider_unavailable", "deadline_exceeded"]))),
 )]
 pub async fn perform(
     State(state): State<AppState>,

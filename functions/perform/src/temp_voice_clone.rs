@@ -293,6 +293,7 @@ fn map_create_error(error: ElevenLabsError) -> Error {
             Error::ProviderCreditsExhausted { resets_in: Duration::ZERO }
         }
         Some(RefusalKind::RateLimited) | None => Error::ProviderUnavailable(error),
+        Some(RefusalKind::SampleRefused) => Error::RecordingRefused(error),
         Some(RefusalKind::VoiceNotFound | RefusalKind::Other) => Error::CloneFailed(error),
     }
 }

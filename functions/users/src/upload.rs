@@ -7,25 +7,31 @@ use serde_json::{Map, Value};
 use shared::{
     audio::MAX_BYTES,
     error::Error,
-    json::{Json, ValidationError, ValidationErrors, integer_from_f64},
+    json::{self, Json, ValidationError, ValidationErrors, integer_from_f64},
     object_store::{ObjectStore, UPLOAD_LIFETIME},
     session::Caller,
     users::Users,
 };
 use utoipa::ToSchema;
 
+/// What a file without a usable media type is stored as until it is validated.
+const UNKNOWN_TYPE: &str = "application/octet-stream";
+const MAX_TYPE_LENGTH: usize = 255;
+
 #[derive(Deserr, ToSchema)]
 #[deserr(error = ValidationErrors)]
 pub struct UploadUrlRequest {
-    mime_type: AudioType,
+    /// Left out, it is `application/octet-stream`.
+    #[deserr(default)]
+    mime_type: Option<FileType>,
     bytes: Size,
 }
 
-/// The media type that the client declares. The recording's format is detected from its bytes later.
+/// The media type that the client declares, in whatever form. The recording's format is detected from its bytes later.
 #[derive(Deserr, ToSchema)]
 #[deserr(try_from(String) = Self::try_from -> ValidationError)]
-#[schema(pattern = r#"^audio/[0-9A-Za-z/.+;= "-]*$"#, max_length = 100, example = "audio/webm")]
-struct AudioType(String);
+#[schema(max_length = 255, example = "audio/webm;codecs=opus")]
+struct FileType(String);
 
 /// The exact size in bytes.
 #[derive(Deserr, ToSchema)]
@@ -72,7 +78,8 @@ pub async fn create_upload_url(
     if let Some(previous) = users.set_pending_upload(&caller, &key).await? {
         recordings.delete_upload(&previous).await?;
     }
-    let upload = recordings.presign_upload(&key, &body.mime_type.0, body.bytes.0).await?;
+    let mime_type = body.mime_type.as_ref().map_or(UNKNOWN_TYPE, |mime_type| &mime_type.0);
+    let upload = recordings.presign_upload(&key, mime_type, body.bytes.0).await?;
     let headers = upload.headers.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
     let upload_url = UploadUrl {
         upload_url: upload.url,
@@ -84,16 +91,20 @@ pub async fn create_upload_url(
     Ok((StatusCode::CREATED, Json(upload_url)))
 }
 
-impl TryFrom<String> for AudioType {
+impl TryFrom<String> for FileType {
     type Error = ValidationError;
 
     fn try_from(mime_type: String) -> Result<Self, ValidationError> {
-        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "/.+-;= \"".contains(c);
-        if mime_type.starts_with("audio/") && mime_type.len() <= 100 && mime_type.chars().all(is_allowed) {
-            Ok(Self(mime_type))
-        } else {
-            Err(ValidationError("must be an audio media type, such as \"audio/webm\""))
+        if !json::is_file(&mime_type) {
+            return Err(ValidationError("must not be JSON, a form or text: only files are uploaded"));
         }
+        if mime_type.len() > MAX_TYPE_LENGTH {
+            return Err(ValidationError("must have at most 255 characters"));
+        }
+        // It becomes a header of the PUT.
+        let is_header =
+            !mime_type.trim().is_empty() && mime_type.chars().all(|c| c == ' ' || c.is_ascii_graphic());
+        Ok(Self(if is_header { mime_type.trim().to_owned() } else { UNKNOWN_TYPE.to_owned() }))
     }
 }
 

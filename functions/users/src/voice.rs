@@ -57,11 +57,11 @@ pub async fn upload(
         AudioSource::Bytes(bytes) => bytes,
         AudioSource::UploadKey(key) => fetch_upload(&recordings, &user, &key).await?,
     };
-    let audio = audio::validate(bytes.clone()).await?;
+    let audio = audio::validate(bytes).await?;
 
-    let mut metadata = RecordingMetadata::new(&bytes, &audio, &clock);
+    let mut metadata = RecordingMetadata::new(&audio, &clock);
     metadata.consent_at = body.has_consent.then_some(metadata.uploaded_at);
-    let recording = Recording { bytes, mime_type: metadata.mime_type.clone() };
+    let recording = Recording { bytes: audio.bytes, mime_type: metadata.mime_type.clone() };
     recordings.put(caller.user_id, recording).await?;
     if let Err(error) = users.set_recording(&caller, &metadata).await {
         // The session ended meanwhile. If the account is gone too, its recording must not stay.

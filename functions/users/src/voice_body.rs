@@ -71,19 +71,14 @@ enum BodyKind {
 }
 
 fn body_kind(headers: &HeaderMap) -> Result<BodyKind, Error> {
-    match json::media_type(headers).as_deref() {
-        _ if json::is_json(headers) => Ok(BodyKind::Json),
-        // Some recorders label a file without a picture as video.
-        Some(media_type)
-            if media_type.starts_with("audio/")
-                || media_type == "video/webm"
-                || media_type == "video/mp4" =>
-        {
-            Ok(BodyKind::Audio)
-        }
-        _ => Err(Error::UnsupportedMediaType(
-            "application/json with audio_base64, or the audio itself as audio/*",
-        )),
+    if json::is_json(headers) {
+        Ok(BodyKind::Json)
+    } else if json::is_file(&json::media_type(headers).unwrap_or_default()) {
+        Ok(BodyKind::Audio)
+    } else {
+        Err(Error::UnsupportedMediaType(
+            "application/json with audio_base64, or the audio itself as audio/* or application/octet-stream",
+        ))
     }
 }
 

@@ -189,10 +189,10 @@ pub struct RecordingMetadata {
 impl RecordingMetadata {
     /// For a file that was validated just now; without consent.
     #[must_use]
-    pub fn new(bytes: &[u8], audio: &Audio, clock: &Clock) -> Self {
+    pub fn new(audio: &Audio, clock: &Clock) -> Self {
         Self {
-            hash: sha256_hex(bytes),
-            bytes: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
+            hash: sha256_hex(&audio.bytes),
+            bytes: i64::try_from(audio.bytes.len()).unwrap_or(i64::MAX),
             // To the millisecond: more is noise.
             duration: (audio.duration.as_secs_f64() * 1000.0).round() / 1000.0,
             mime_type: audio.format.mime_type().to_owned(),

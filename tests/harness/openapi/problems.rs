@@ -136,6 +136,7 @@ fn samples() -> Vec<Error> {
         Error::ContentRejected,
         Error::AnswerTooLarge,
         Error::QuotaExceeded { remaining: 12, needed: 90, resets_in: Duration::from_hours(24) },
+        Error::RecordingRefused(provider()),
         Error::CloneFailed(provider()),
         Error::SynthesisFailed(provider()),
         Error::CloneSlotsBusy { retry_in: Duration::ZERO },

@@ -83,7 +83,7 @@ async fn recording_that_cannot_be_cloned_is_refused_and_not_stored() {
         ("nothing", b"", "not a sound recording"),
         ("a page", b"<html><body>not a recording</body></html>", "not a sound recording"),
         ("too short", recording!("snippets/mp3.mp3"), "seconds long"),
-        ("too long and a bomb", recording!("ten-minutes.flac"), "longer than a minute"),
+        ("too long and a bomb", recording!("ten-minutes.flac"), "longer than two minutes"),
         ("silent", recording!("silence.webm"), "silent"),
         ("half of one", &WEBM[..WEBM.len() / 2], "cut short"),
         ("a video", video, "video"),

@@ -31,6 +31,7 @@ const DOCUMENTED: [(u16, &str); 10] = [
     (401, "invalid_token"),
     (409, "voice_required"),
     (409, "perform_in_progress"),
+    (422, "recording_refused"),
     (502, "clone_failed"),
     (502, "synthesis_failed"),
     (503, "clone_slots_busy"),

@@ -63,8 +63,10 @@ struct Stored {
 }
 
 impl Stored {
+    /// Whether this recording, or what validation keeps of it, has the hash.
     fn is(&self, hash: &str) -> bool {
-        self.bytes.as_ref().is_some_and(|bytes| sha256_hex(bytes) == hash)
+        let Some(bytes) = &self.bytes else { return false };
+        sha256_hex(bytes) == hash || audio::inspect(bytes).is_ok_and(|audio| sha256_hex(&audio.bytes) == hash)
     }
 }
 
@@ -104,14 +106,14 @@ impl Mover<'_> {
 
     async fn move_newest(&self, id: ObjectId, stored: &[Stored]) -> Result<Moved, Failure> {
         let Some(newest) = stored.first() else { return Ok(Moved::default()) };
-        let Some(bytes) = &newest.bytes else {
+        let Some(bytes) = newest.bytes.clone() else {
             return Ok(Moved::skipped("It is neither binary nor base64."));
         };
-        let audio = match audio::validate(bytes.clone()).await {
+        let audio = match audio::validate(bytes).await {
             Ok(audio) => audio,
             Err(error) => return Ok(Moved::skipped(error)),
         };
-        let facts = RecordingMetadata::new(bytes, &audio, self.clock);
+        let facts = RecordingMetadata::new(&audio, self.clock);
         let (duration, mime_type) = (facts.duration, &facts.mime_type);
         let mut moved = Moved {
             change: Some(Change {
@@ -123,7 +125,7 @@ impl Mover<'_> {
         if !self.confirm.yes {
             return Ok(moved);
         }
-        let recording = Recording { bytes: bytes.clone(), mime_type: facts.mime_type.clone() };
+        let recording = Recording { bytes: audio.bytes, mime_type: facts.mime_type.clone() };
         if !self.recordings.put_if_absent(id, recording).await? && !self.is_there(id, &facts).await? {
             return Ok(Moved::skipped("S3 holds another one under this account already."));
         }
