@@ -27,7 +27,7 @@ pub enum Response {
 }
 
 /// The errors that a perform may respond with when a dependency fails.
-const DOCUMENTED: [(u16, &str); 10] = [
+const DOCUMENTED: &[(u16, &str)] = &[
     (401, "invalid_token"),
     (409, "voice_required"),
     (409, "perform_in_progress"),
@@ -36,6 +36,7 @@ const DOCUMENTED: [(u16, &str); 10] = [
     (502, "synthesis_failed"),
     (503, "clone_slots_busy"),
     (503, "clone_budget_exhausted"),
+    (503, "provider_credits_exhausted"),
     (503, "provider_unavailable"),
     (503, "service_unavailable"),
     (504, "deadline_exceeded"),
