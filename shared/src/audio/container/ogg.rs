@@ -6,11 +6,12 @@ use std::ops::Range;
 
 use symphonia::core::{checksum::Crc32, io::Monitor};
 
-use super::{Extent, InvalidRecording, holds};
+use super::{Extent, InvalidRecording};
 
 const MARK: &[u8] = b"OggS";
 const HEADER: usize = 27;
 const CHECKSUM: Range<usize> = 22..26;
+const FLAGS: usize = 5;
 /// The flag of a page that begins a stream.
 const FIRST: u8 = 2;
 
@@ -21,7 +22,13 @@ pub(super) fn extent(bytes: &[u8]) -> Result<Extent, InvalidRecording> {
         let rest = &bytes[at..];
         if !rest.starts_with(MARK) {
             // Something appended, unless pages go on behind it.
-            return if holds(rest, MARK) { Err(InvalidRecording::Corrupt) } else { Ok(Extent::until(at)) };
+            return match rest.windows(MARK.len()).position(|window| window == MARK) {
+                None => Ok(Extent::until(at)),
+                Some(page) if has_sound && rest.get(page + FLAGS).is_some_and(|flags| flags & FIRST != 0) => {
+                    Err(InvalidRecording::MultipleRecordings)
+                }
+                Some(_) => Err(InvalidRecording::Corrupt),
+            };
         }
         let header = rest.get(..HEADER).ok_or(InvalidRecording::Truncated)?;
         let segments = usize::from(header[HEADER - 1]);
@@ -36,7 +43,7 @@ pub(super) fn extent(bytes: &[u8]) -> Result<Extent, InvalidRecording> {
             return Err(InvalidRecording::Corrupt);
         }
         // The first pages of all streams stand together; a later one begins another recording.
-        match header[5] & FIRST {
+        match header[FLAGS] & FIRST {
             0 => has_sound = true,
             _ if has_sound => return Err(InvalidRecording::MultipleRecordings),
             _ => {}
