@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use futures::TryStreamExt as _;
 use mongodb::{
     bson::{Bson, DateTime, Document, doc, oid::ObjectId},
     options::ReturnDocument,
@@ -284,8 +285,16 @@ impl Users {
             "lease.id": { "$in": leases },
             "$expr": { "$lte": ["$lease.until", "$$NOW"] },
         };
-        let found = self.collection.distinct("lease.id", expired);
-        Ok(mongo::with_timeout(found).await?.iter().filter_map(Bson::as_object_id).collect())
+        let users = self.documents();
+        let found = async {
+            let found = users.find(expired).projection(doc! { "lease.id": 1 }).await?;
+            found.try_collect::<Vec<Document>>().await
+        };
+        let found = mongo::with_timeout(Box::pin(found)).await?;
+        Ok(found
+            .iter()
+            .filter_map(|user| user.get_document("lease").ok()?.get_object_id("id").ok())
+            .collect())
     }
 
     /// Releases every expired lease that is not among `still_held` (their clones could not be deleted yet). No characters
