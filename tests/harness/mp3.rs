@@ -75,3 +75,12 @@ pub fn rms(samples: &[f32]) -> f64 {
     let count = samples.len().max(1) as f64;
     (squares / count).sqrt()
 }
+
+/// A well-formed MP3 without any sound: MPEG-1 Layer III frames of 26 ms, mono, 44.1 kHz, 128 kbit/s, all of whose
+/// side information is zero.
+#[must_use]
+pub fn silence(frames: usize) -> Vec<u8> {
+    let mut frame = [0; 417];
+    frame[..4].copy_from_slice(&[0xff, 0xfb, 0x90, 0xc0]);
+    frame.repeat(frames)
+}

@@ -19,7 +19,9 @@ impl Stored {
             let documents = database.collection::<Document>(&name).find(doc! {}).await;
             let documents: Vec<Document> =
                 documents.expect("the database responds").try_collect().await.expect("documents");
-            for document in documents {
+            for mut document in documents {
+                // Counts of calls, which refused ones change as well.
+                document.remove("hourly");
                 let id = document.get("_id").expect("every document has an id").to_string();
                 all.insert(format!("{name}/{id}"), document.to_string());
             }

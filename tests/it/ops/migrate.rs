@@ -252,7 +252,7 @@ async fn migrate_does_not_overwrite_another_recording_in_s3() {
     let put = app.s3().client().put_object().bucket(tests::fakes::s3::BUCKET);
     put.key(format!("recordings/{id}")).body(b"newer".to_vec().into()).send().await.unwrap();
     let said = ops(&app, &["migrate", "--yes"]).await.unwrap();
-    assert!(said.contains("S3 already has another one"), "{said}");
+    assert!(said.contains("S3 holds another one"), "{said}");
     assert!(read(&app, id).await.contains_key("recordedVoice"));
     let there = app.s3().client().get_object().bucket(tests::fakes::s3::BUCKET);
     let there = there.key(format!("recordings/{id}")).send().await.unwrap();

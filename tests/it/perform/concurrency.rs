@@ -77,7 +77,7 @@ async fn perform_that_fails_makes_way_for_the_next_of_its_user() {
     let responses = join_all((0..3).map(|_| app.perform(&ada, "Queen of Hearts"))).await;
     let mut statuses: Vec<u16> = responses.iter().map(|response| response.status.as_u16()).collect();
     statuses.sort_unstable();
-    assert_eq!(statuses, [200, 502, 502]);
+    assert_eq!(statuses, [200, 422, 502]);
     app.assert_nothing_remains(&ada).await;
 }
 

@@ -62,7 +62,7 @@ async fn clone_that_failed_is_replaced_by_no_other_voice() {
     for (operation, fault) in [
         (Operation::Create, Fault::invalid_api_key()),
         (Operation::Create, Fault::html_503()),
-        (Operation::Synthesize, Fault::voice_not_found()),
+        (Operation::Synthesize, Fault::text_too_long()),
         (Operation::Synthesize, Fault::model_not_found()),
     ] {
         app.elevenlabs().faults().next(operation, fault);

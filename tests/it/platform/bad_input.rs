@@ -42,7 +42,13 @@ async fn content_type_of_a_body_must_be_json() {
             if !label.is_empty() {
                 request = request.header("content-type", label);
             }
-            send(request).await.assert_problem(415, "unsupported_media_type");
+            let response = send(request).await;
+            if path == "/users/me/voice" && label.is_empty() {
+                // Bytes without a label are taken for a recording, and judged as one.
+                response.assert_problem(422, "invalid_recording");
+            } else {
+                response.assert_problem(415, "unsupported_media_type");
+            }
         }
         for label in ["application/json; charset=utf-8", "Application/JSON", "application/vnd.api+json"] {
             let request = app.request(route.method.clone(), &path, Some(&ada)).header("content-type", label);
@@ -129,7 +135,7 @@ fn bad_bodies() -> Vec<(Method, &'static str, Value, &'static str)> {
         (post.clone(), "/users/me/voice", json!({ "audio_base64": 5, "key": 5 }), "audio_base64 key"),
         (post.clone(), "/users/me/voice", json!({ "audio_base64": "", "key": "a" }), "audio_base64"),
         (post.clone(), "/users/me/voice", json!({ "audio_base64": "no base64!" }), "audio_base64"),
-        (post.clone(), "/users/me/voice/upload", json!({}), "mime_type bytes"),
+        (post.clone(), "/users/me/voice/upload", json!({}), "bytes"),
         (
             post.clone(),
             "/users/me/voice/upload",

@@ -94,8 +94,8 @@ fn openapi_examples_fit_their_schemas() {
 fn openapi_check_notices_undescribed_responses() {
     let usage_route = routes::find(&Method::GET, "/usage").expect("a route");
     let usage = json!({
-        "charCount": 1, "monthlyLimit": 2, "remaining": 1, "period": "2026-11", "resetsAt": "2026-12-01T00:00:00Z",
-        "model": "eleven_flash_v2_5", "costFactor": 0.5,
+        "charCount": 1, "monthlyLimit": 2, "remaining": 1, "clonesUsed": 0, "clonesLimit": 30, "period": "2026-11",
+        "resetsAt": "2026-12-01T00:00:00Z", "model": "eleven_flash_v2_5", "costFactor": 0.5,
     });
     let response = |status: u16, body: &Value| Response {
         status: StatusCode::from_u16(status).expect("a status"),

@@ -101,7 +101,7 @@ async fn live_a_life(app: &TestApp, known: &mut Known) {
     assert_eq!(app.send_as(&ada, Method::PUT, "/users/me/password", &change).await.status, 204);
     let refreshed = app.post("/auth/refresh", &json!({ "refresh_token": ada.refresh_token })).await;
     let ada = known.signed_in(&refreshed, &ada);
-    let rename = json!({ "email": "ada-elsewhere@example.com", "current_password": PASSWORD });
+    let rename = json!({ "email": "ada-elsewhere@example.com", "current_password": NEW_PASSWORD });
     assert_eq!(app.send_as(&ada, Method::PATCH, "/users/me", &rename).await.status, 200);
     app.backend.make_admin(ada.id.parse().unwrap()).await.unwrap();
     let codes = app.post_as(&ada, "/activation/codes", &json!({ "count": 5 })).await.json();

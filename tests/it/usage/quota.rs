@@ -124,7 +124,7 @@ async fn usage_is_shown_in_full_and_in_short_also_before_the_first_use() {
     assert_eq!(app.post_as(&ada, "/perform", &body).await.status, 200);
     let usage = app.get_as(&ada, "/usage").await.json();
     let expected = json!({
-        "charCount": 10, "monthlyLimit": 4000, "remaining": 3990, "period": "2026-11",
+        "charCount": 10, "monthlyLimit": 4000, "remaining": 3990, "period": "2026-11", "clonesUsed": 0, "clonesLimit": 30,
         "resetsAt": "2026-12-01T00:00:00Z", "model": "eleven_flash_v2_5", "costFactor": 0.5,
     });
     assert_eq!(usage, expected);
