@@ -229,6 +229,13 @@ impl ElevenLabs {
         recording: Recording,
         deadline: Deadline,
     ) -> Result<AddedVoice, ElevenLabsError> {
+        #[derive(Deserialize)]
+        struct Added {
+            voice_id: String,
+            #[serde(default)]
+            requires_verification: Option<bool>,
+        }
+
         let extension = match recording.mime_type.as_str() {
             "audio/mpeg" => "mp3",
             other => other.rsplit('/').next().unwrap_or("audio"),
@@ -243,12 +250,6 @@ impl ElevenLabs {
             .text("remove_background_noise", "false")
             .part("files", file);
         let request = self.http.post(self.url("/v1/voices/add")).multipart(form);
-        #[derive(Deserialize)]
-        struct Added {
-            voice_id: String,
-            #[serde(default)]
-            requires_verification: Option<bool>,
-        }
         let added: Added = json(self.send(request, deadline).await?).await?;
         // Without an id the voice could not be deleted.
         if !is_id(&added.voice_id) {

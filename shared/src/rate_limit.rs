@@ -132,10 +132,10 @@ impl RateLimiter {
             is_judged.push(doc! { "$lte": [{ "$ifNull": ["$latest", DateTime::MIN] }, due] });
         }
         let is_judged = doc! { "$or": is_judged };
-        let counted = doc! { "$cond": [&is_running, { "$add": ["$count", 1_i64] }, 1_i64] };
+        let next_count = doc! { "$cond": [&is_running, { "$add": ["$count", 1_i64] }, 1_i64] };
         let update = doc! { "$set": {
             "judged": &is_judged,
-            "count": { "$cond": [&is_judged, counted, "$count"] },
+            "count": { "$cond": [&is_judged, next_count, "$count"] },
             "latest": { "$cond": [is_judged, now, "$latest"] },
             "window_ends": { "$cond": [is_running, "$window_ends", after(now, WINDOW)] },
             "expires_at": from_now(WINDOW),

@@ -37,6 +37,7 @@ pub struct Login {
     responses((status = 200, body = TokenResponse)),
     extensions(("x-codes" = json!(["invalid_credentials", "too_many_attempts", "database_not_migrated"]))),
 )]
+#[expect(clippy::too_many_arguments, reason = "an extractor each")]
 pub async fn login(
     State(users): State<Users>,
     State(passwords): State<Passwords>,

@@ -42,6 +42,7 @@ pub struct Register {
     responses((status = 201, body = TokenResponse)),
     extensions(("x-codes" = json!(["invalid_activation_code", "activation_code_used", "username_taken", "email_taken", "too_many_attempts", "database_not_migrated"]))),
 )]
+#[expect(clippy::too_many_arguments, reason = "an extractor each")]
 pub async fn register(
     State(users): State<Users>,
     State(codes): State<ActivationCodes>,

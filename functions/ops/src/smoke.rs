@@ -29,7 +29,7 @@ const RECORDING: &[u8] = include_bytes!("../../../tests/fixtures/recordings/spee
 
 #[derive(Args)]
 pub struct Smoke {
-    /// The API, such as the stack's output ApiUrl.
+    /// The API, such as the stack's output `ApiUrl`.
     #[arg(long)]
     url: String,
     /// An unused activation code. Without it, one is issued in the database that the environment names.

@@ -13,7 +13,7 @@ const SAMPLES_PER_FRAME: u64 = 1152;
 const SAMPLES_PER_SECOND: u64 = 44_100;
 /// In kbit/s, by the header's index. Index 0 means "free" and 15 is invalid.
 const BITRATES: [usize; 14] = [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
-/// The longest header that has to be seen whole: that of an ID3v2 tag.
+/// The longest header that has to be seen whole: that of an `ID3v2` tag.
 const MAX_HEADER: usize = 10;
 
 /// Why audio is not accepted; for the log.
@@ -90,9 +90,7 @@ impl Part {
     /// Reads the header at the start of `bytes`; `None` if it is not whole yet.
     fn read(bytes: &[u8]) -> Result<Option<Self>, Mp3Flaw> {
         match *bytes {
-            [0xff] | [b'I'] | [b'I', b'D'] | [b'T'] | [b'T', b'A'] => Ok(None),
             [0xff, second, ..] if second & 0xfe != 0xfa => Err(Mp3Flaw::NotMp3),
-            [0xff, _] | [0xff, _, _] => Ok(None),
             [0xff, _, third, fourth, ..] => {
                 let bitrate = usize::from(third >> 4).checked_sub(1).and_then(|index| BITRATES.get(index));
                 let (rate, padding, emphasis) = (third >> 2 & 3, usize::from(third >> 1 & 1), fourth & 3);
@@ -111,7 +109,13 @@ impl Part {
                 let footer = if flags & 0x10 == 0 { 0 } else { 10 };
                 Ok(Some(Self { is_frame: false, length: 10 + size + footer }))
             }
-            [b'I', b'D', b'3', ..] => Ok(None),
+            // The beginning of any of them.
+            [0xff | b'I' | b'T']
+            | [b'I', b'D']
+            | [b'I', b'D', b'3', ..]
+            | [b'T', b'A']
+            | [0xff, _]
+            | [0xff, _, _] => Ok(None),
             _ => Err(Mp3Flaw::NotMp3),
         }
     }

@@ -36,6 +36,7 @@ pub struct DeleteAccount {
     security(("bearer" = [])),
     extensions(("x-codes" = json!(["invalid_credentials", "too_many_attempts"]))),
 )]
+#[expect(clippy::too_many_arguments, reason = "an extractor each")]
 pub async fn delete(
     State(users): State<Users>,
     State(codes): State<ActivationCodes>,

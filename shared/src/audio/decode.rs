@@ -95,13 +95,12 @@ fn decode_mp3(bytes: &[u8], frames: &[Frame], mut meter: Meter) -> Result<AudioS
         }
         let is_same =
             |(rate, is_mono, _): &(u32, bool, Decoder)| (*rate, *is_mono) == (header.rate, header.is_mono);
-        let (_, _, decoder) = match decoder.take().filter(is_same) {
-            Some(same) => decoder.insert(same),
-            None => {
-                let mut codec = AudioCodecParameters::default();
-                codec.for_codec(CODEC_ID_MP3);
-                decoder.insert((header.rate, header.is_mono, Decoder::new(&codec, Format::Mp3)?))
-            }
+        let (_, _, decoder) = if let Some(same) = decoder.take().filter(is_same) {
+            decoder.insert(same)
+        } else {
+            let mut codec = AudioCodecParameters::default();
+            codec.for_codec(CODEC_ID_MP3);
+            decoder.insert((header.rate, header.is_mono, Decoder::new(&codec, Format::Mp3)?))
         };
         let packet = Packet::new(0, Timestamp::ZERO, TrackDuration::ZERO, data);
         meter.count(decoder, &packet, 1.0)?;

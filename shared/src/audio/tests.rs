@@ -418,7 +418,7 @@ fn mp3_begins_behind_junk_and_may_change_its_rate() {
     let junk: Vec<u8> = (0..4_000).map(|_| random(&mut state).to_le_bytes()[0]).collect();
     for front in [[0; 1_000].as_slice(), &junk, b"ID3\x04\0\0\0\0\0\x0a0123456789\0\0\0"] {
         let audio = inspect(&[front, tagless].concat()).expect("a recording");
-        assert!(&audio.bytes == tagless || audio.bytes.ends_with(tagless), "{} bytes", front.len());
+        assert!(audio.bytes == *tagless || audio.bytes.ends_with(tagless), "{} bytes", front.len());
         assert!((audio.duration.as_secs_f64() - 34.4).abs() < 0.1);
     }
     let headers = b"\xff\xf3\x14\xc4\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0".repeat(430_000);

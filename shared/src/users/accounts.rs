@@ -191,9 +191,10 @@ impl Users {
     /// Sets the user's voice creations per month; `None` means the deployment's limit. For operators: it does not ask who
     /// calls.
     pub async fn set_clone_limit(&self, user_id: ObjectId, limit: Option<i64>) -> Result<(), Error> {
-        let update = match limit {
-            Some(limit) => doc! { "$set": { "clone_limit": limit } },
-            None => doc! { "$unset": { "clone_limit": "" } },
+        let update = if let Some(limit) = limit {
+            doc! { "$set": { "clone_limit": limit } }
+        } else {
+            doc! { "$unset": { "clone_limit": "" } }
         };
         self.collection.update_one(doc! { "_id": user_id }, update).await?;
         Ok(())

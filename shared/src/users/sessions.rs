@@ -21,7 +21,7 @@ pub const SESSION_LIFETIME: Duration = Duration::from_hours(30 * 24);
 const MAX_SESSIONS: i32 = 10;
 /// How long the predecessor of the current refresh token still gets a new one: two tabs refresh at once, and an answer
 /// gets lost on a phone.
-const REFRESH_GRACE: Duration = Duration::from_secs(60);
+const REFRESH_GRACE: Duration = Duration::from_mins(1);
 /// Current refresh tokens that a session can have: answers to one predecessor within the grace.
 const MAX_CURRENT_TOKENS: i32 = 32;
 /// Random bytes in a refresh token's secret.

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use http::Method;
-use mongodb::bson::{Binary, DateTime, Document, doc, spec::BinarySubtype};
+use mongodb::bson::{Binary, Document, doc, spec::BinarySubtype};
 use serde_json::{Value, json};
+use shared::clock::Clock;
 use tests::harness::{PASSWORD, Response, Setup, TestApp, User, registration, send};
 
 const WRONG: &str = "not the password at all";
@@ -136,8 +137,8 @@ async fn login_limit_window_ends_and_its_counters_expire() {
     guess(&app, 2, "ada", PASSWORD).await.assert_problem(429, "too_many_attempts");
     let attempts = app.backend.database.collection::<Document>("attempts");
     let kept = attempts.find_one(doc! { "count": 10 }).await.unwrap().unwrap();
-    let left =
-        kept.get_datetime("expires_at").unwrap().timestamp_millis() - DateTime::now().timestamp_millis();
+    let left = kept.get_datetime("expires_at").unwrap().timestamp_millis()
+        - Clock::system().now().timestamp_millis();
     assert!((0..=15 * 60 * 1000).contains(&left), "{left}");
     // Who guessed at whom is not to be read from the store.
     let id = kept.get_str("_id").unwrap();

@@ -83,7 +83,7 @@ async fn refresh_after_a_lost_answer_goes_on_for_a_minute() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let lost = ada.with_tokens_of(&refresh(&app, &ada).await);
-    app.clock.advance(Duration::from_secs(60));
+    app.clock.advance(Duration::from_mins(1));
     let again = ada.with_tokens_of(&refresh(&app, &ada).await);
     assert_ne!(again.refresh_token, lost.refresh_token);
     for tokens in [&lost, &again] {

@@ -176,9 +176,9 @@ async fn earlier_database_performers_sign_in_perform_and_reset_with_their_printe
         assert_eq!(json!(read), expected, "{username}");
         let meta = app.get_as(&performer, "/users/me/voice/meta").await.json();
         assert_eq!(meta["hasSample"], json!(username != "ana"), "{username}");
-        let performed = app.client.perform(&performer, &routine("seven of hearts"));
-        let performed = tests::harness::send(performed).await;
-        assert_eq!(performed.status, if username == "ana" { 409 } else { 200 }, "{performed:?}");
+        let request = app.client.perform(&performer, &routine("seven of hearts"));
+        let response = tests::harness::send(request).await;
+        assert_eq!(response.status, if username == "ana" { 409 } else { 200 }, "{response:?}");
         assert_eq!(app.get_as(&performer, "/usage").await.json()["charCount"] == json!(0), username == "ana");
 
         if let Some(code) = code {

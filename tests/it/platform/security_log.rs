@@ -27,7 +27,7 @@ impl Write for Lines {
 /// One event of the trail.
 #[derive(Debug, PartialEq, Eq)]
 struct Event {
-    event: String,
+    name: String,
     user_id: Value,
     has_session: bool,
 }
@@ -49,13 +49,13 @@ async fn security_events_are_logged_with_ids_and_without_names() {
         }
         sources.push(line["source"].as_str().unwrap().to_owned());
         events.push(Event {
-            event: line["event"].as_str().unwrap().to_owned(),
+            name: line["event"].as_str().unwrap().to_owned(),
             user_id: line["user_id"].clone(),
             has_session: line["session_id"].is_string(),
         });
     }
     let event = |name: &str, user_id: &Value, has_session: bool| Event {
-        event: name.to_owned(),
+        name: name.to_owned(),
         user_id: user_id.clone(),
         has_session,
     };

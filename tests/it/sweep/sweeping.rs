@@ -133,21 +133,21 @@ async fn sweep_without_the_voice_list_frees_whom_the_records_clear() {
     let app = TestApp::new().await;
     let ada = app.performer("ada").await;
     let grace = app.performer("grace").await;
-    let list = app.elevenlabs().faults();
+    let faults = app.elevenlabs().faults();
     // One voice is on record; of the other the database knows only that it was to be created.
-    list.next_n(Operation::Delete, 4, &Fault::html_503());
+    faults.next_n(Operation::Delete, 4, &Fault::html_503());
     assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
     let lost = ObjectId::new();
     plant_unrecorded(&app, &grace, lost).await;
     let voice = app.elevenlabs().seed_voice(&app.voice_name(lost).await, "cloned", Some(1));
     app.expire_leases().await;
-    list.next(Operation::List, Fault::html_503());
+    faults.next(Operation::List, Fault::html_503());
     let swept = app.backend.sweep().await.unwrap();
     assert_eq!((swept.swept, swept.released, swept.slots_held, swept.list_failed), (1, 2, 1, true));
 
     // Ada performs although no list is to be had; grace's voice may exist, so she cannot.
-    list.next_n(Operation::List, 2, &Fault::invalid_api_key());
-    list.next(Operation::List, Fault::TruncatedBody);
+    faults.next_n(Operation::List, 2, &Fault::invalid_api_key());
+    faults.next(Operation::List, Fault::TruncatedBody);
     assert_eq!(app.perform(&ada, "Queen of Hearts").await.status, 200);
     for _ in 0..3 {
         let swept = app.backend.sweep().await.unwrap();

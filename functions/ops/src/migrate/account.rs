@@ -119,7 +119,7 @@ impl Changes {
                     self.what.push(format!("unique {source}"));
                 }
                 Some(_) => {
-                    self.skipped.push(format!("another account has the same {source} but for its case"))
+                    self.skipped.push(format!("another account has the same {source} but for its case"));
                 }
                 None => self.skipped.push(format!("it has no {source}")),
             }

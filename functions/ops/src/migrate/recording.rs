@@ -50,7 +50,7 @@ pub struct Change {
 }
 
 impl Moved {
-    fn skipped(why: impl ToString) -> Self {
+    fn skipped(why: &(impl ToString + ?Sized)) -> Self {
         Self { change: None, skipped: vec![why.to_string()] }
     }
 }
@@ -111,7 +111,7 @@ impl Mover<'_> {
         };
         let audio = match audio::validate(bytes).await {
             Ok(audio) => audio,
-            Err(error) => return Ok(Moved::skipped(error)),
+            Err(error) => return Ok(Moved::skipped(&error)),
         };
         let facts = RecordingMetadata::new(&audio, self.clock);
         let (duration, mime_type) = (facts.duration, &facts.mime_type);

@@ -67,8 +67,8 @@ fn by_magic(bytes: &[u8]) -> Option<Format> {
             Format::Mp4
         }
         [b'O', b'g', b'g', b'S', ..] => Format::Ogg,
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E'] => Format::Wav,
-        [b'R', b'F', b'6', b'4', _, _, _, _, b'W', b'A', b'V', b'E'] => Format::Wav,
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E']
+        | [b'R', b'F', b'6', b'4', _, _, _, _, b'W', b'A', b'V', b'E'] => Format::Wav,
         [b'f', b'L', b'a', b'C', ..] => Format::Flac,
         _ => return None,
     })
