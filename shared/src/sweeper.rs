@@ -80,13 +80,21 @@ impl SweepPlan {
 impl Sweeper {
     /// Finds what there is to sweep, and changes nothing.
     pub async fn plan(&self, deadline: Deadline) -> Result<SweepPlan, Error> {
+        let expired_leases = self.users.expired_leases().await?;
+        self.plan_with(&expired_leases, deadline).await
+    }
+
+    /// `expired_leases` are those of users, read before any of them was released.
+    async fn plan_with(&self, expired_leases: &[ObjectId], deadline: Deadline) -> Result<SweepPlan, Error> {
         let mut voices = Vec::new();
         let listed = self.elevenlabs.list_cloned_voices(&self.names.prefix(), deadline, &mut voices).await;
         let held = self.slots.list().await?;
 
         let mut plan = SweepPlan { list_error: listed.err(), ..SweepPlan::default() };
         let live: HashSet<ObjectId> = held.live.iter().map(|slot| slot.lease_id).collect();
-        let earlier = self.leases_of_earlier_names(&voices, &held).await?;
+        // A name without a deployment id is this deployment's if the database knows its lease.
+        let slots = held.live.iter().chain(&held.expired).map(|slot| slot.lease_id);
+        let known: HashSet<ObjectId> = slots.chain(expired_leases.iter().copied()).collect();
         for voice in voices {
             match self.names.parse(&voice.name) {
                 Some(VoiceName { deployment: Some(deployment), lease_id })
@@ -94,7 +102,7 @@ impl Sweeper {
                 {
                     plan.add(voice, lease_id, &live);
                 }
-                Some(VoiceName { deployment: None, lease_id }) if earlier.contains(&lease_id) => {
+                Some(VoiceName { deployment: None, lease_id }) if known.contains(&lease_id) => {
                     plan.add(voice, lease_id, &live);
                 }
                 _ => plan.foreign.push(voice),
@@ -106,27 +114,12 @@ impl Sweeper {
         Ok(plan)
     }
 
-    /// The leases in voice names without a deployment id that the database knows, and so are this deployment's.
-    async fn leases_of_earlier_names(
-        &self,
-        voices: &[ListedVoice],
-        held: &SlotsByState,
-    ) -> Result<HashSet<ObjectId>, Error> {
-        let named = voices.iter().filter_map(|voice| self.names.parse(&voice.name));
-        let named = named.filter(|name| name.deployment.is_none()).map(|name| name.lease_id);
-        let slots: HashSet<ObjectId> =
-            held.live.iter().chain(&held.expired).map(|slot| slot.lease_id).collect();
-        let (known, unknown): (Vec<_>, Vec<_>) = named.partition(|lease_id| slots.contains(lease_id));
-        let of_users =
-            if unknown.is_empty() { Vec::new() } else { self.users.expired_leases_among(&unknown).await? };
-        Ok(known.into_iter().chain(of_users).collect())
-    }
-
     /// One sweep. Fails only if the database does.
     pub async fn sweep(&self, deadline: Deadline) -> Result<SweepReport, Error> {
         let mut report = SweepReport::default();
         let mut undeleted = HashSet::new();
 
+        let expired_leases = self.users.expired_leases().await?;
         let held = self.slots.list().await?;
         let on_record: Vec<_> = held.expired.iter().filter_map(recorded).collect();
         if !on_record.is_empty() {
@@ -134,7 +127,8 @@ impl Sweeper {
         }
         self.release(&held, |slot| slot.voice_id.is_some(), &undeleted, &mut report).await?;
 
-        let SweepPlan { to_delete, foreign, live_voices, held, list_error } = self.plan(deadline).await?;
+        let SweepPlan { to_delete, foreign, live_voices, held, list_error } =
+            self.plan_with(&expired_leases, deadline).await?;
         report.foreign_skipped = foreign.len() as u64;
         report.live_skipped = live_voices;
         if let Some(error) = &list_error {

@@ -278,11 +278,10 @@ impl Users {
         Ok((count("$gt").await?, count("$lte").await?))
     }
 
-    /// Which of `leases` are expired leases of users.
-    pub async fn expired_leases_among(&self, leases: &[ObjectId]) -> Result<Vec<ObjectId>, Error> {
+    /// The expired leases of users.
+    pub async fn expired_leases(&self) -> Result<Vec<ObjectId>, Error> {
         let expired = doc! {
             "lease.until": { "$exists": true },
-            "lease.id": { "$in": leases },
             "$expr": { "$lte": ["$lease.until", "$$NOW"] },
         };
         let users = self.documents();
