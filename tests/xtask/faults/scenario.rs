@@ -78,7 +78,15 @@ impl Scenario {
         deployment.heal();
         match self {
             Self::Perform | Self::StockVoice | Self::Takes | Self::LostCreate => {}
-            Self::AfterCrash | Self::Sweep => crash(deployment).await?,
+            Self::AfterCrash => crash(deployment).await?,
+            Self::Sweep => {
+                // The first sweep of a process also looks for documents of the earlier backend.
+                deployment
+                    .sweep()
+                    .await
+                    .map_err(|failure| format!("A sweep without faults got: {failure}"))?;
+                crash(deployment).await?;
+            }
             Self::Repeat => {
                 let first = Response::read(deployment.perform(&deployment.ada, request).await);
                 if !first.is_audio() {
